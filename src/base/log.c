@@ -1,0 +1,248 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 2048 /* bytes; a longer line is cut */
+
+static struct {
+	const char *ident;
+	enum log_style style;
+	atomic_int level;
+	void (*hook)(enum log_level level, const char *line);
+} log_sink = { .ident = "ftxfer", .style = LOG_STYLE_TOOL, .level = LOG_LEVEL_INFO };
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* Standard error is the journal's socket: systemd.exec(5), $JOURNAL_STREAM. */
+static bool
+stderr_is_journal(void)
+{
+	const char *env = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	if (env == NULL || sscanf(env, "%llu:%llu", &dev, &ino) != 2)
+		return false;
+	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+void
+log_open(const char *ident, enum log_style style, enum log_level level)
+{
+	if (style == LOG_STYLE_DAEMON && stderr_is_journal())
+		style = LOG_STYLE_JOURNAL;
+	log_sink.ident = ident;
+	log_sink.style = style;
+	log_set_level(level);
+	if (style == LOG_STYLE_SYSLOG)
+		openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void
+log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&log_sink.level, level, memory_order_relaxed);
+}
+
+bool
+log_is_debug(void)
+{
+	return atomic_load_explicit(&log_sink.level, memory_order_relaxed) >= LOG_LEVEL_DEBUG;
+}
+
+void
+log_set_hook(void (*hook)(enum log_level level, const char *line))
+{
+	log_sink.hook = hook;
+}
+
+/* What stands before the message, in the sink's style. Returns its length. */
+static size_t
+log_prefix(char *buf, size_t size, enum log_level level)
+{
+	struct timespec ts;
+	struct tm tm;
+	char date[32];
+	int n;
+
+	switch (log_sink.style) {
+	case LOG_STYLE_JOURNAL:
+		n = snprintf(buf, size, "<%d>", level_priorities[level]);
+		break;
+	case LOG_STYLE_DAEMON:
+		clock_gettime(CLOCK_REALTIME, &ts);
+		gmtime_r(&ts.tv_sec, &tm);
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+		n = snprintf(buf, size, "%s.%03ldZ %s[%ld] %s: ", date, ts.tv_nsec / 1000000,
+		    log_sink.ident, (long)getpid(), level_names[level]);
+		break;
+	case LOG_STYLE_TOOL:
+		n = snprintf(buf, size, "%s: %s", log_sink.ident,
+		    level == LOG_LEVEL_WARN ? "warning: " : "");
+		break;
+	case LOG_STYLE_SYSLOG:
+	default:
+		return 0;
+	}
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* No control character survives in a finished line. */
+static void
+log_clean(char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+	}
+}
+
+static void
+log_write(enum log_level level, const char *fmt, va_list ap)
+{
+	char line[LOG_LINE_MAX];
+	size_t prefix, len;
+	int n;
+
+	if ((int)level > atomic_load_explicit(&log_sink.level, memory_order_relaxed))
+		return;
+	prefix = log_prefix(line, sizeof(line), level);
+	n = vsnprintf(line + prefix, sizeof(line) - prefix - 1, fmt, ap);
+	if (n < 0)
+		return;
+	log_clean(line + prefix);
+	if (log_sink.hook != NULL) {
+		log_sink.hook(level, line + prefix);
+		return;
+	}
+	if (log_sink.style == LOG_STYLE_SYSLOG) {
+		syslog(level_priorities[level], "%s", line + prefix);
+		return;
+	}
+	len = strlen(line);
+	line[len++] = '\n';
+	/* One write a line, so that lines of several threads never mix; nobody can be told if it fails. */
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}
+
+#define LOG_AT(level)                      \
+	do {                               \
+		va_list ap;                \
+		va_start(ap, fmt);         \
+		log_write(level, fmt, ap); \
+		va_end(ap);                \
+	} while (0)
+
+void
+log_error(const char *fmt, ...)
+{
+	LOG_AT(LOG_LEVEL_ERROR);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	LOG_AT(LOG_LEVEL_WARN);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	LOG_AT(LOG_LEVEL_INFO);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	LOG_AT(LOG_LEVEL_DEBUG);
+}
+
+void
+log_fatal(int exit_code, const char *fmt, ...)
+{
+	LOG_AT(LOG_LEVEL_ERROR);
+	exit(exit_code);
+}
+
+/* The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as malformed. */
+static size_t
+utf8_length(const uint8_t *s, size_t len)
+{
+	uint32_t cp;
+	size_t n;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > len)
+		return 0;
+	cp = s[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		cp = cp << 6 | (s[i] & 0x3fu);
+	}
+	if (cp < 0xa0 || (n == 3 && cp < 0x800) || (n == 4 && (cp < 0x10000 || cp > 0x10ffff)))
+		return 0;
+	if (cp >= 0xd800 && cp <= 0xdfff)
+		return 0;
+	/* Marks that reorder or hide text on a terminal (Unicode Bidi_Control, line separators). */
+	if ((cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
+	    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
+		return 0;
+	return n;
+}
+
+const char *
+log_quote(char *buf, size_t size, const void *data, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	const uint8_t *s = data;
+	size_t out = 0;
+
+	buf[out++] = '"';
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_length(s + i, len - i);
+		bool plain = n > 1 ||
+		    (n == 1 && s[i] >= 0x20 && s[i] != 0x7f && s[i] != '"' && s[i] != '\\');
+
+		/* Kept free: the longest piece (4 bytes), "..." , the closing quote and the NUL. */
+		if (out + 4 + 3 + 2 > size) {
+			memcpy(buf + out, "...", 3);
+			out += 3;
+			break;
+		}
+		if (plain) {
+			memcpy(buf + out, s + i, n);
+			out += n;
+			i += n;
+		} else {
+			buf[out++] = '\\';
+			buf[out++] = 'x';
+			buf[out++] = hex[s[i] >> 4];
+			buf[out++] = hex[s[i] & 15];
+			i++;
+		}
+	}
+	buf[out++] = '"';
+	buf[out] = '\0';
+	return buf;
+}

@@ -1,0 +1,69 @@
+/*
+ * rc.h - result codes: the one enum that says how an operation ended.
+ * Layer: base. Pure. Threads: any.
+ * Tests: tests/unit/test_base.c
+ *
+ * Each code has a short stable name (log lines say reason=NAME) and a sentence for people.
+ */
+#ifndef BASE_RC_H
+#define BASE_RC_H
+
+/* clang-format off */
+/* The table: code, name in logs, what a person is told. */
+#define FTX_RC_TABLE(X) \
+	X(FTX_OK,              "ok",              "done") \
+	/* names */ \
+	X(FTX_BAD_NAME,        "bad-name",        "that file name is not allowed") \
+	X(FTX_NOT_FOUND,       "not-found",       "no such file") \
+	X(FTX_NO_PARENT,       "no-parent",       "the directory does not exist") \
+	X(FTX_NOT_REGULAR,     "not-regular",     "it is not a regular file") \
+	X(FTX_EXISTS,          "exists",          "a file of that name exists") \
+	X(FTX_BUSY,            "busy",            "the name is in use by another transfer") \
+	X(FTX_ACCESS,          "access",          "permission denied") \
+	/* room */ \
+	X(FTX_NO_SPACE,        "no-space",        "not enough space") \
+	X(FTX_TOO_LARGE,       "too-large",       "the file is larger than is allowed") \
+	X(FTX_LIMIT,           "limit",           "too many connections") \
+	X(FTX_DESCRIPTORS,     "descriptors",     "out of file descriptors") \
+	X(FTX_NOMEM,           "no-memory",       "out of memory") \
+	/* storage */ \
+	X(FTX_IO,              "io-error",        "input/output error") \
+	X(FTX_CHANGED,         "changed",         "the file changed while it was being read") \
+	X(FTX_UNSUPPORTED,     "unsupported",     "the file system cannot do this") \
+	X(FTX_LOCKED,          "locked",          "another daemon serves this storage root") \
+	/* the peer */ \
+	X(FTX_PROTOCOL,        "protocol-error",  "the peer sent something that is not the protocol") \
+	X(FTX_EXCESS,          "excess-bytes",    "the peer sent more bytes than it announced") \
+	X(FTX_TRUNCATED,       "peer-closed",     "the peer closed the connection too early") \
+	X(FTX_RESET,           "peer-reset",      "the connection was reset") \
+	X(FTX_DECLINED,        "declined",        "the peer declined the transfer") \
+	X(FTX_REMOTE_REFUSED,  "remote-refused",  "the server refused") \
+	X(FTX_REMOTE_ERROR,    "remote-error",    "the server reported an error") \
+	X(FTX_REQUEST_TIMEOUT, "request-timeout", "the handshake took too long") \
+	X(FTX_IDLE_TIMEOUT,    "idle-timeout",    "nothing moved for too long") \
+	/* reaching the peer */ \
+	X(FTX_HOST_UNKNOWN,    "host-unknown",    "no such host") \
+	X(FTX_CONNECT,         "connect-failed",  "could not connect") \
+	/* ourselves */ \
+	X(FTX_CANCELLED,       "cancelled",       "cancelled") \
+	X(FTX_SHUTDOWN,        "shutdown",        "the daemon is shutting down") \
+	X(FTX_USAGE,           "usage",           "wrong usage") \
+	X(FTX_INTERNAL,        "internal",        "internal error")
+/* clang-format on */
+
+#define FTX_RC_ENUM(code, name, text) code,
+enum ftx_rc { FTX_RC_TABLE(FTX_RC_ENUM) FTX_RC_COUNT };
+#undef FTX_RC_ENUM
+
+#define FTX_MUST_CHECK __attribute__((warn_unused_result))
+
+/* The stable short name: "no-space". Never NULL. */
+const char *ftx_rc_name(enum ftx_rc rc);
+
+/* What a person is told, without a full stop: "not enough space". Never NULL. */
+const char *ftx_rc_text(enum ftx_rc rc);
+
+/* The code that says what errno value err means for a file operation (errno(3)). */
+enum ftx_rc ftx_rc_from_errno(int err);
+
+#endif

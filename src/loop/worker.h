@@ -1,0 +1,74 @@
+/*
+ * worker.h - one thread's event loop: its event_base, timers, mailbox and graveyard.
+ * Layer: loop. Threads: everything here belongs to the worker's thread, but worker_post().
+ * Tests: tests/unit/test_loop.c
+ */
+#ifndef LOOP_WORKER_H
+#define LOOP_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/rc.h"
+#include "loop/timer.h"
+
+struct event_base;
+struct worker;
+
+/* Memory that waits for the end of the loop turn; embedded in what is to be freed. */
+struct grave {
+	STAILQ_ENTRY(grave) link;
+	void (*reap)(struct grave *g); /* frees it; called outside any other callback */
+};
+
+/* A message from another thread; embedded, so that posting never allocates. */
+struct mail {
+	STAILQ_ENTRY(mail) link;
+	void (*deliver)(struct mail *m); /* on the worker's thread */
+};
+
+/* base: borrowed, the caller runs it; NULL: the worker makes and owns one. */
+enum ftx_rc worker_new(struct worker **out, struct event_base *base) FTX_MUST_CHECK;
+/* Delivers what is still in the mailbox, reaps the graveyard, frees. No timer may be running any more. */
+void worker_free(struct worker *w);
+
+struct event_base *worker_base(struct worker *w);
+
+/* Runs until worker_stop(). FTX_IO when the base fails. */
+enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;
+/* One turn: waits for the first event, or not at all. For tests and for draining at the end. */
+void worker_turn(struct worker *w, bool wait);
+void worker_stop(struct worker *w);
+
+/* The time of this turn, ms of base/clock. */
+uint64_t worker_now(struct worker *w);
+
+enum ftx_rc worker_timer_init(struct worker *w, struct timer *t, void (*fire)(void *), void *arg)
+    FTX_MUST_CHECK;
+void worker_timer_clear(struct worker *w, struct timer *t);
+/* Due at `deadline` (ms of base/clock); moves a running one. */
+void worker_timer_start(struct worker *w, struct timer *t, uint64_t deadline);
+void worker_timer_stop(struct worker *w, struct timer *t);
+/* Tests, after moving the clock: fires what is due now. */
+void worker_run_timers(struct worker *w);
+
+/* Frees g at the end of this turn. */
+void worker_bury(struct worker *w, struct grave *g);
+
+/* From any thread: m->deliver runs on w's thread. m is borrowed until then. */
+void worker_post(struct worker *w, struct mail *m);
+
+/* Work that was begun and is not delivered yet (jobs in the pool): the worker must outlive it. */
+void worker_hold(struct worker *w);
+void worker_release(struct worker *w);
+/* The number of holds. */
+unsigned worker_held(const struct worker *w);
+
+/* A signal as an event on this worker's loop (one worker per process may do so). */
+struct worker_signal;
+enum ftx_rc worker_signal_new(struct worker_signal **out, struct worker *w, int signo,
+    void (*fire)(void *arg), void *arg) FTX_MUST_CHECK;
+void worker_signal_free(struct worker_signal *s);
+
+#endif
