@@ -221,8 +221,8 @@ log_quote(char *buf, size_t size, const void *data, size_t len)
 	buf[out++] = '"';
 	for (size_t i = 0; i < len;) {
 		size_t n = utf8_length(s + i, len - i);
-		bool plain = n > 1 ||
-		    (n == 1 && s[i] >= 0x20 && s[i] != 0x7f && s[i] != '"' && s[i] != '\\');
+		bool plain = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f && s[i] != '"' &&
+					  s[i] != '\\');
 
 		/* Kept free: the longest piece (4 bytes), "..." , the closing quote and the NUL. */
 		if (out + 4 + 3 + 2 > size) {

@@ -38,8 +38,7 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says why and exits; for start-up only, never once a connection is open. */
-void log_fatal(int exit_code, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
+void log_fatal(int exit_code, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 
 /*
  * Writes len bytes of s into buf as one quoted word that is safe in a log line and on a terminal:

@@ -17,14 +17,14 @@
 #include <stdio.h>
 
 enum option_type {
-	OPTION_BOOL,    /* bool: true or false; on the command line a flag (--x, or --x=false) */
-	OPTION_UINT,    /* uint64_t: a plain decimal number */
-	OPTION_SIZE,    /* uint64_t bytes: a number, or a string with k, M, G, T (powers of 1024: "5G", "64KiB", "10MB") */
-	OPTION_TIME,    /* uint64_t milliseconds: a number of seconds, or a string with ms, s, m, h, d ("90s", "0.5s") */
-	OPTION_MODE,    /* mode_t permission bits, octal digits ("0640"; a bare 0640 in a file means the same) */
-	OPTION_STRING,  /* char *, owned by the set; min and max bound its length */
-	OPTION_LIST,    /* struct option_list: one string, or a list of them; on the command line comma-separated */
-	OPTION_ACTION   /* no value: the command line's --help, --version, ...; sets int to 1 */
+	OPTION_BOOL, /* bool: true or false; on the command line a flag (--x, or --x=false) */
+	OPTION_UINT, /* uint64_t: a plain decimal number */
+	OPTION_SIZE, /* uint64_t bytes: a number, or a string with k, M, G, T (powers of 1024: "5G", "64KiB", "10MB") */
+	OPTION_TIME, /* uint64_t milliseconds: a number of seconds, or a string with ms, s, m, h, d ("90s", "0.5s") */
+	OPTION_MODE, /* mode_t permission bits, octal digits ("0640"; a bare 0640 in a file means the same) */
+	OPTION_STRING, /* char *, owned by the set; min and max bound its length */
+	OPTION_LIST, /* struct option_list: one string, or a list of them; on the command line comma-separated */
+	OPTION_ACTION /* no value: the command line's --help, --version, ...; sets int to 1 */
 };
 
 struct option_list {
@@ -43,9 +43,10 @@ struct option_def {
 	char letter;       /* its short form, or 0 */
 	const char *alias; /* a second long form, used as it stands (usage, listenPort), or NULL */
 	enum option_type type;
-	size_t offset;       /* of the value in the program's struct */
-	const char *initial; /* the default, written as on the command line; NULL: 0, false, no string, empty list */
-	uint64_t min, max;   /* of a number (TIME: in ms), or of a string's length; max 0: no bound */
+	size_t offset; /* of the value in the program's struct */
+	const char *
+	    initial; /* the default, written as on the command line; NULL: 0, false, no string, empty list */
+	uint64_t min, max; /* of a number (TIME: in ms), or of a string's length; max 0: no bound */
 	unsigned flags;
 	const char *arg;  /* the value's name in --help: "PORT"; NULL for BOOL and ACTION */
 	const char *help; /* one line */
@@ -57,7 +58,7 @@ enum option_source { OPTION_FROM_DEFAULT, OPTION_FROM_FILE, OPTION_FROM_COMMAND_
 struct option_set {
 	const struct option_def *defs; /* borrowed, static */
 	size_t count;
-	void *values;         /* borrowed: the program's struct */
+	void *values;          /* borrowed: the program's struct */
 	unsigned char *source; /* owned: an enum option_source each */
 };
 
@@ -103,8 +104,8 @@ void option_print_names(const struct option_set *set, FILE *out);
  * that letter. False: unknown option, missing or bad value (err->text says which). *first is the
  * index of the first argument that is no option.
  */
-bool cmdline_parse(struct option_set *set, int argc, char **argv, int *first,
-    struct option_error *err);
+bool cmdline_parse(
+    struct option_set *set, int argc, char **argv, int *first, struct option_error *err);
 
 /*
  * loader: reads a libconfig file. What the command line has set stands, but the file's value is

@@ -36,8 +36,8 @@ void timer_heap_clear(struct timer_heap *h);
 int64_t timer_heap_run(struct timer_heap *h, uint64_t now);
 
 /* Takes a place in the heap for the timer's whole life, so that starting it can never fail. */
-enum ftx_rc timer_init(struct timer *t, struct timer_heap *h, void (*fire)(void *), void *arg)
-    FTX_MUST_CHECK;
+enum ftx_rc timer_init(
+    struct timer *t, struct timer_heap *h, void (*fire)(void *), void *arg) FTX_MUST_CHECK;
 /* Gives the place back; stops it first. Tolerates a timer that is all zero. */
 void timer_clear(struct timer *t, struct timer_heap *h);
 void timer_start(struct timer *t, struct timer_heap *h, uint64_t deadline);

@@ -44,8 +44,8 @@ void worker_stop(struct worker *w);
 /* The time of this turn, ms of base/clock. */
 uint64_t worker_now(struct worker *w);
 
-enum ftx_rc worker_timer_init(struct worker *w, struct timer *t, void (*fire)(void *), void *arg)
-    FTX_MUST_CHECK;
+enum ftx_rc worker_timer_init(
+    struct worker *w, struct timer *t, void (*fire)(void *), void *arg) FTX_MUST_CHECK;
 void worker_timer_clear(struct worker *w, struct timer *t);
 /* Due at `deadline` (ms of base/clock); moves a running one. */
 void worker_timer_start(struct worker *w, struct timer *t, uint64_t deadline);

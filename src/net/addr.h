@@ -34,8 +34,8 @@ enum ftx_rc addr_parse(struct addr *a, const char *numeric, uint16_t port) FTX_M
  * All addresses of host, in the resolver's order, at most max; *count says how many. Blocks (getaddrinfo(3)): off the loop, or
  * before it runs. FTX_HOST_UNKNOWN, or FTX_NOMEM.
  */
-enum ftx_rc addr_resolve(const char *host, uint16_t port, struct addr *out, size_t max,
-    size_t *count) FTX_MUST_CHECK;
+enum ftx_rc addr_resolve(
+    const char *host, uint16_t port, struct addr *out, size_t max, size_t *count) FTX_MUST_CHECK;
 
 uint16_t addr_port(const struct addr *a);
 /* "127.0.0.1:50001", "[::1]:50001"; returns buf. An IPv4-mapped IPv6 address is written as IPv4. */
