@@ -6,3 +6,10 @@ src_libbase_a_SOURCES = \
 	src/base/cursor.c src/base/cursor.h \
 	src/base/log.c src/base/log.h \
 	src/base/rc.c src/base/rc.h
+
+noinst_LIBRARIES += src/libloop.a
+src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libloop_a_SOURCES = \
+	src/loop/pool.c src/loop/pool.h \
+	src/loop/timer.c src/loop/timer.h \
+	src/loop/worker.c src/loop/worker.h
