@@ -13,3 +13,15 @@ src_libloop_a_SOURCES = \
 	src/loop/pool.c src/loop/pool.h \
 	src/loop/timer.c src/loop/timer.h \
 	src/loop/worker.c src/loop/worker.h
+
+noinst_LIBRARIES += src/libstore.a
+src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libstore_a_SOURCES = \
+	src/store/local.c src/store/local.h \
+	src/store/path.c src/store/path.h \
+	src/store/reader.c src/store/reader.h \
+	src/store/root.c src/store/root.h \
+	src/store/space.c src/store/space.h \
+	src/store/stage.c src/store/stage.h \
+	src/store/store.c src/store/store.h \
+	src/store/transfer.c src/store/transfer.h
