@@ -25,3 +25,8 @@ src_libstore_a_SOURCES = \
 	src/store/stage.c src/store/stage.h \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h
+
+noinst_LIBRARIES += src/libcore.a
+src_libcore_a_SOURCES = \
+	src/core/limits.c src/core/limits.h \
+	src/core/registry.c src/core/registry.h
