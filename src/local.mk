@@ -26,6 +26,15 @@ src_libstore_a_SOURCES = \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h
 
+noinst_LIBRARIES += src/libnet.a
+src_libnet_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libnet_a_SOURCES = \
+	src/net/addr.c src/net/addr.h \
+	src/net/conn.c src/net/conn.h \
+	src/net/dial.c src/net/dial.h \
+	src/net/machine.c src/net/machine.h \
+	src/net/pump.c src/net/pump.h
+
 noinst_LIBRARIES += src/libcore.a
 src_libcore_a_SOURCES = \
 	src/core/limits.c src/core/limits.h \
