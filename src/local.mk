@@ -39,3 +39,17 @@ noinst_LIBRARIES += src/libcore.a
 src_libcore_a_SOURCES = \
 	src/core/limits.c src/core/limits.h \
 	src/core/registry.c src/core/registry.h
+
+# Protocol 1: the messages, and each half by itself, so that a client links no core/.
+
+noinst_LIBRARIES += src/libv1message.a src/libv1server.a src/libv1client.a
+src_libv1message_a_SOURCES = src/v1/message.c src/v1/message.h
+src_libv1server_a_SOURCES = \
+	src/v1/server.h \
+	src/v1/server_common.c src/v1/server_common.h \
+	src/v1/server_download.c \
+	src/v1/server_upload.c
+src_libv1client_a_SOURCES = \
+	src/v1/client.h \
+	src/v1/client_download.c \
+	src/v1/client_upload.c
