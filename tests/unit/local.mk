@@ -1,0 +1,22 @@
+# Unit tests of the rooms base, loop, store, core, net and of v1/message, and what they share (unit.h).
+# A test links its room and the rooms below, so that an upward call fails at link time.
+
+if HAVE_CHECK
+room_tests = \
+	tests/unit/test_base \
+	tests/unit/test_log
+
+check_PROGRAMS += $(room_tests)
+TESTS += $(room_tests)
+endif
+
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
+unit_sources = tests/unit/unit.c tests/unit/unit.h
+
+tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_base_SOURCES = tests/unit/test_base.c $(unit_sources)
+tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)
+tests_unit_test_log_LDADD = src/libbase.a $(CHECK_LIBS)
