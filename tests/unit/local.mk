@@ -4,7 +4,10 @@
 if HAVE_CHECK
 room_tests = \
 	tests/unit/test_base \
-	tests/unit/test_log
+	tests/unit/test_log \
+	tests/unit/test_loop \
+	tests/unit/test_pool \
+	tests/unit/test_timer
 
 check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
@@ -20,3 +23,15 @@ tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)
 tests_unit_test_log_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_timer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_timer_SOURCES = tests/unit/test_timer.c $(unit_sources)
+tests_unit_test_timer_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_loop_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c $(unit_sources)
+tests_unit_test_loop_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)
+tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)

@@ -297,9 +297,9 @@ START_TEST(test_quote_all_characters)
 		log_quote(buf, sizeof(buf), in, n);
 		if (has_no_width(cp))
 			continue;
-		ck_assert_msg(strlen(buf) == (hidden ? 4 * n : n) + 2, "U+%04X: %s", cp, buf);
-		if (!hidden)
-			ck_assert_mem_eq(buf + 1, in, n);
+		if (strlen(buf) != (hidden ? 4 * n : n) + 2)
+			ck_abort_msg("U+%04X: %s", cp, buf);
+		UNIT_CHECK(hidden || memcmp(buf + 1, in, n) == 0);
 	}
 }
 END_TEST
@@ -317,13 +317,13 @@ START_TEST(test_quote_all_sizes)
 				in[i] = (char)(round % 2 ? 'a' + i % 26 : unit_random(&seed));
 			memset(buf, '#', sizeof(buf));
 			log_quote(buf, size, in, len);
-			ck_assert_int_eq(buf[size], '#');
+			UNIT_CHECK(buf[size] == '#');
 			used = strnlen(buf, size);
-			ck_assert_uint_lt(used, size);
-			ck_assert(buf[0] == '"' && buf[used - 1] == '"' && is_clean(buf));
+			UNIT_CHECK(used < size);
+			UNIT_CHECK(buf[0] == '"' && buf[used - 1] == '"' && is_clean(buf));
 			/* All is there, or what is left out is marked. */
-			if (round % 2 && used != len + 2)
-				ck_assert_str_eq(buf + used - 4, "...\"");
+			UNIT_CHECK(round % 2 == 0 || used == len + 2 ||
+				   strcmp(buf + used - 4, "...\"") == 0);
 		}
 	}
 }

@@ -59,15 +59,26 @@ int unit_log_count(const char *text);
 /* The same sequence for the same seed (not 0). */
 uint64_t unit_random(uint64_t *state);
 
+/*
+ * ck_assert() for loops and for threads: Check's own writes to a file each time, and knows one
+ * thread only.
+ */
+#define UNIT_CHECK(cond)                           \
+	do {                                       \
+		if (!(cond))                       \
+			ck_abort_msg("%s", #cond); \
+	} while (0)
+
 /* Asserts that a condition comes true within 10 s; `step` is what helps it along. */
-#define UNIT_UNTIL(cond, step)                                                        \
-	do {                                                                          \
-		uint64_t unit_end = unit_real_ms() + 10000;                           \
-		while (!(cond)) {                                                     \
-			ck_assert_msg(unit_real_ms() < unit_end, "never: %s", #cond); \
-			step;                                                         \
-			unit_sleep_ms(1);                                             \
-		}                                                                     \
+#define UNIT_UNTIL(cond, step)                                    \
+	do {                                                      \
+		uint64_t unit_end = unit_real_ms() + 10000;       \
+		while (!(cond)) {                                 \
+			if (unit_real_ms() >= unit_end)           \
+				ck_abort_msg("never: %s", #cond); \
+			step;                                     \
+			unit_sleep_ms(1);                         \
+		}                                                 \
 	} while (0)
 
 #endif
