@@ -4,16 +4,20 @@
 if HAVE_CHECK
 room_tests = \
 	tests/unit/test_base \
+	tests/unit/test_limits \
 	tests/unit/test_log \
 	tests/unit/test_loop \
+	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pool \
+	tests/unit/test_registry \
 	tests/unit/test_root \
 	tests/unit/test_space \
 	tests/unit/test_stage \
 	tests/unit/test_stage_io \
 	tests/unit/test_store \
-	tests/unit/test_timer
+	tests/unit/test_timer \
+	tests/unit/test_v1_message
 
 check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
@@ -70,3 +74,19 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_get.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
+tests_unit_test_registry_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(unit_sources)
+tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
+tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_net_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_net_SOURCES = tests/unit/test_net.c
+tests_unit_test_net_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
