@@ -4,6 +4,8 @@
 if HAVE_CHECK
 room_tests = \
 	tests/unit/test_base \
+	tests/unit/test_conn \
+	tests/unit/test_conn_end \
 	tests/unit/test_limits \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -26,6 +28,7 @@ endif
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
 fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
+pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c $(unit_sources)
@@ -90,3 +93,11 @@ tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS
 tests_unit_test_net_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_net_SOURCES = tests/unit/test_net.c
 tests_unit_test_net_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_conn_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
