@@ -27,7 +27,7 @@ check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
 endif
 
-unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
 fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
 pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
