@@ -10,3 +10,20 @@ src_libbase_a_SOURCES = \
 noinst_LIBRARIES += src/libnet.a
 src_libnet_a_SOURCES = \
 	src/net/addr.c src/net/addr.h
+
+noinst_LIBRARIES += src/libstammer.a
+src_libstammer_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libstammer_a_SOURCES = \
+	src/stammer/connection.c src/stammer/connection.h \
+	src/stammer/fault.c src/stammer/fault.h \
+	src/stammer/forward.c src/stammer/forward.h \
+	src/stammer/options.c src/stammer/options.h \
+	src/stammer/random.c src/stammer/random.h \
+	src/stammer/relay.c src/stammer/relay.h \
+	src/stammer/sock.c src/stammer/sock.h
+
+bin_PROGRAMS += stammerproxy
+stammerproxy_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+stammerproxy_SOURCES = src/stammer/main.c
+stammerproxy_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)
