@@ -1,7 +1,8 @@
 /*
  * pair_run - plays a script against a real half of protocol 1 (usage: pair_run SCRIPT...).
  *
- * A script is a list of cases; see tests/pair/README for the commands. PAIR_TRACE=1 shows the log lines.
+ * A script is a list of cases; see tests/pair/README for the commands. PAIR_TRACE=1 shows the log
+ * lines.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,10 @@ fail(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* The next word of *p, or a quoted text (\n, \0, \xHH inside); NULL at the end. Its length goes to *len. */
+/*
+ * The next word of *p, or a quoted text (\n, \0, \xHH inside); NULL at the end. Its length goes to
+ * *len.
+ */
 static char *
 word(char **p, size_t *len)
 {
