@@ -358,7 +358,7 @@ class SystemTest(unittest.TestCase):
 
 
 def on_a_small_disk(where, size, argv):
-    """argv with a file system of its own, of size bytes, at where; None where that is not allowed."""
+    """argv with a file system of its own (size bytes) at where; None where this is not allowed."""
     mount = 'mount -t tmpfs -o size="$1" none "$0" && shift && exec "$@"'
     lead = ["unshare", "-Urm", "sh", "-c", mount, where, str(size)]
     try:

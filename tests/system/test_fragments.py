@@ -178,7 +178,7 @@ class TestRawClient(SystemTest):
         self.assertEqual(read_file(self.server.path("n")), b"")
 
     def test_one_who_does_not_read_the_last_answer(self):
-        """Its close is a reset, since an answer lies unread; it has sent all, so it is published."""
+        """Its close is a reset, since an answer lies unread; all was sent: published."""
         peer = self.peer(self.server)
         peer.send(request(b"U", "n") + size_message(SIZE) + self.data)
         peer.wait_sent()
@@ -281,7 +281,7 @@ class TestVanish(SystemTest):
                     self.assert_download(leave, SIZE, sent)
 
     def test_download_in_the_middle(self):
-        """64 MiB: more than the kernel buffers, so that the daemon is held up when the peer goes."""
+        """64 MiB: more than the kernel buffers, so the daemon is held up when it goes."""
         ask = (request(b"D", "n"), 9)
         for leave in (Peer.close, Peer.reset):
             for count in (0, 1, 100000):
