@@ -130,7 +130,7 @@ class Listener(Program):
 
     def reasons(self):
         """How each connection that has ended did, in order of their ends."""
-        return re.findall(r"\breason=([\w-]+)", self.err())
+        return re.findall(r" reason=([\w-]+)$", self.err(), re.M)
 
     def ended(self, count, deadline=DEADLINE):
         """Waits until count connections have ended, and returns their reasons."""

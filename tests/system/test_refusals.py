@@ -78,7 +78,8 @@ class TestNames(RefusalTest):
 
     def test_reserved(self):
         self.assert_bad((b".ftxferd", b"./.ftxferd", b"sub/.ftxferd", b".ftxferd/n",
-                         b"sub/.ftxferd/n", b" .ftxferd "))
+                         b"sub/.ftxferd/n", b" .ftxferd ", b".ftxferd-", b".ftxferd-0123456789",
+                         b"sub/.ftxferd-x", b".ftxferd-x/n"))
 
 
 class TestKindsOfFiles(RefusalTest):
@@ -187,6 +188,29 @@ class TestBusy(RefusalTest):
             peer.send(b"T")
             self.assertEqual(peer.rest(), (b"data", "fin"))
 
+    def test_refused_uploads_do_not_disturb_downloads(self):
+        """That somebody asks to upload an existing name does not make it busy for its readers."""
+        daemon = self.daemon()
+        write_file(daemon.path("n"), b"data")
+        stop = threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                with Peer(daemon.address) as peer:
+                    peer.send(request(b"U", "n"))
+                    if peer.rest() != (b"F", "fin"):
+                        return
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(300):
+                self.assertEqual(self.download(daemon, "n"), b"data")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(20)
+
     def test_uploads_in_the_same_instant_one_wins(self):
         daemon = self.daemon()
         count, rounds = 8, 25
@@ -260,6 +284,7 @@ class TestSizes(RefusalTest):
         second.close()
         first.send(content(10 * mib))
         self.assertEqual(first.rest(), (b"", "fin"))
+        first.close()
         daemon.ended(4)
         refused(10 * mib)
         self.upload(daemon, "third", content(5 * mib))
@@ -335,6 +360,7 @@ class TestBytes(RefusalTest):
                 peer = self.started_download(daemon, "n", 4)
                 peer.send(letter)
                 data, end = peer.rest()
+                peer.close()
                 self.assertEqual(data, b"")
                 self.assertNotEqual(end, "open")
                 self.assertEqual(daemon.ended(before + 1)[before], reason)
