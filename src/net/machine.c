@@ -133,12 +133,10 @@ handle(struct machine *m, uint8_t event)
 		return;
 	}
 	rc = r->action != NULL ? r->action(m->ctx) : FTX_OK;
-	if (m->stopped)
-		return;
 	if (rc != FTX_OK)
 		fail(m, rc);
 	else if (r->next != MACHINE_STAY)
-		enter(m, r->next);
+		enter(m, r->next); /* also when the action has ended the conversation: its last state */
 }
 
 /* The events that actions posted, in their order. */

@@ -193,7 +193,8 @@ refused(void *ctx)
 	struct client_download *d = ctx;
 
 	d->side = V1_SIDE_REMOTE;
-	return d->refusal;
+	conn_close(d->conn, d->refusal);
+	return FTX_OK;
 }
 
 static enum ftx_rc
