@@ -316,11 +316,12 @@ do_file(struct pair_stage *st, char *p, bool append)
 static void
 do_hold(struct pair_stage *st, char *p)
 {
-	const char *name = name_of(&p), *use = name_of(&p);
+	const char *name = name_of(&p);
+	bool upload = strcmp(name_of(&p), "upload") == 0;
 
-	if (registry_claim(st->registry, name,
-		strcmp(use, "upload") == 0 ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD,
-		&st->held) != FTX_OK)
+	if (registry_claim(st->registry, name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD,
+		&st->held) != FTX_OK ||
+	    (upload && registry_begin_upload(st->held) != FTX_OK))
 		fail("cannot hold %s", name);
 }
 
