@@ -35,7 +35,10 @@ tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
 FUZZER_FLAGS = -fsanitize=fuzzer
 
 if FUZZING
-noinst_PROGRAMS += tests/fuzz/fuzz_conf
+noinst_PROGRAMS += \
+	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_path \
+	tests/fuzz/fuzz_v1_message
 endif
 
 tests_fuzz_fuzz_conf_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
@@ -49,3 +52,11 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/conf/include \
 	tests/fuzz/corpus/conf/loop \
 	tests/fuzz/corpus/conf/types
+
+tests_fuzz_fuzz_path_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_FLAGS)
+tests_fuzz_fuzz_path_LDADD = src/libstore.a src/libbase.a
+tests_fuzz_fuzz_path_SOURCES = tests/fuzz/fuzz_path.c
+
+tests_fuzz_fuzz_v1_message_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_FLAGS)
+tests_fuzz_fuzz_v1_message_LDADD = src/libv1message.a src/libbase.a
+tests_fuzz_fuzz_v1_message_SOURCES = tests/fuzz/fuzz_v1_message.c

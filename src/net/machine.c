@@ -136,8 +136,7 @@ handle(struct machine *m, uint8_t event)
 	if (rc != FTX_OK)
 		fail(m, rc);
 	else if (r->next != MACHINE_STAY)
-		enter(m,
-		    r->next); /* also when the action has ended the conversation: its last state */
+		enter(m, r->next); /* an action that ends the conversation has a last state, too */
 }
 
 /* The events that actions posted, in their order. */
