@@ -1,4 +1,7 @@
-/* Any bytes as a name: refused, or brought to a spelling that stays beneath the root and stays as it is. */
+/*
+ * Any bytes as a name: refused, or brought to a spelling that stays beneath the root and stays as
+ * it is.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,7 @@
-/* Any bytes as each message of protocol 1: decoded without a fault, and encoded again to what they were. */
+/*
+ * Any bytes as each message of protocol 1: decoded without a fault, and encoded again to what they
+ * were.
+ */
 #include <stdlib.h>
 #include <string.h>
 
