@@ -313,8 +313,9 @@ class TestWhatIsServed(TransferTest):
         peer.send(b"T")
         peer.receive(1000)
         os.truncate(daemon.path("n"), MIB)
-        data, _ = peer.rest()
+        data, end = peer.rest()
         self.assertLess(len(data) + 1000, 64 * MIB)
+        self.assertEqual(end, "reset")
         self.assertNotEqual(daemon.ended(1), ["ok"])
 
     def test_the_name_appears_only_when_it_is_whole(self):
