@@ -3,8 +3,8 @@
  * Layer: base. Pure. Threads: any. Integers are big-endian on the wire (RFC 1700, "network order").
  * Tests: tests/unit/test_base.c
  *
- * A cursor fails sticky: after the first access beyond its end every further one yields zero (or writes
- * nothing), and cursor_ok() says false. A parser reads all it wants and asks once.
+ * A cursor fails sticky: after the first access beyond its end every further one yields zero (or
+ * writes nothing), and cursor_ok() says false. A parser reads all it wants and asks once.
  */
 #ifndef BASE_CURSOR_H
 #define BASE_CURSOR_H

@@ -131,7 +131,10 @@ log_write(enum log_level level, const char *fmt, va_list ap)
 	}
 	len = strlen(line);
 	line[len++] = '\n';
-	/* One write a line, so that lines of several threads never mix; nobody can be told if it fails. */
+	/*
+	 * One write a line, so that lines of several threads never mix; nobody can be told if it
+	 * fails.
+	 */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
 }
@@ -175,7 +178,10 @@ log_fatal(int exit_code, const char *fmt, ...)
 	exit(exit_code);
 }
 
-/* The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as malformed. */
+/*
+ * The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as
+ * malformed.
+ */
 static size_t
 utf8_length(const uint8_t *s, size_t len)
 {

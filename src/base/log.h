@@ -3,8 +3,9 @@
  * Layer: base. Threads: any (a line is one write). The sink is the one global of the program.
  * Tests: tests/unit/test_base.c
  *
- * What a peer sent never reaches a log raw: names go through log_quote(), and the finished line has each
- * control character and each malformed or dangerous byte replaced, so that no name can forge a line or drive a terminal.
+ * What a peer sent never reaches a log raw: names go through log_quote(), and the finished line has
+ * each control character and each malformed or dangerous byte replaced, so that no name can forge a
+ * line or drive a terminal.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -22,14 +23,18 @@ enum log_style {
 };
 
 /*
- * ident: the program's name, borrowed for ever. Lines above `level` are dropped. LOG_STYLE_DAEMON becomes
- * LOG_STYLE_JOURNAL by itself when standard error is the journal (JOURNAL_STREAM names its device and inode).
+ * ident: the program's name, borrowed for ever. Lines above `level` are dropped. LOG_STYLE_DAEMON
+ * becomes LOG_STYLE_JOURNAL by itself when standard error is the journal (JOURNAL_STREAM names its
+ * device and inode).
  */
 void log_open(const char *ident, enum log_style style, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_is_debug(void);
 
-/* A test takes each finished line (without time and level) instead of standard error; NULL gives it back. */
+/*
+ * A test takes each finished line (without time and level) instead of standard error; NULL gives it
+ * back.
+ */
 void log_set_hook(void (*hook)(enum log_level level, const char *line));
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -42,8 +47,8 @@ void log_fatal(int exit_code, const char *fmt, ...) __attribute__((format(printf
 
 /*
  * Writes len bytes of s into buf as one quoted word that is safe in a log line and on a terminal:
- * `"`, `\`, control characters and bytes that are not valid UTF-8 become \xHH. Cuts with `...` where
- * size does not suffice. Returns buf, always terminated; size must be at least 16.
+ * `"`, `\`, control characters and bytes that are not valid UTF-8 become \xHH. Cuts with `...`
+ * where size does not suffice. Returns buf, always terminated; size must be at least 16.
  */
 const char *log_quote(char *buf, size_t size, const void *s, size_t len);
 

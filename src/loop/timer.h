@@ -3,8 +3,8 @@
  * Layer: loop. Threads: the worker's own.
  * Tests: tests/unit/test_loop.c
  *
- * A binary heap of embedded timers. Moving a deadline later costs nothing: the timer keeps its place and is
- * put right when it comes up (connections re-arm theirs at every read).
+ * A binary heap of embedded timers. Moving a deadline later costs nothing: the timer keeps its
+ * place and is put right when it comes up (connections re-arm theirs at every read).
  */
 #ifndef LOOP_TIMER_H
 #define LOOP_TIMER_H

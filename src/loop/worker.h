@@ -30,7 +30,10 @@ struct mail {
 
 /* base: borrowed, the caller runs it; NULL: the worker makes and owns one. */
 enum ftx_rc worker_new(struct worker **out, struct event_base *base) FTX_MUST_CHECK;
-/* Delivers what is still in the mailbox, reaps the graveyard, frees. No timer may be running any more. */
+/*
+ * Delivers what is still in the mailbox, reaps the graveyard, frees. No timer may be running any
+ * more.
+ */
 void worker_free(struct worker *w);
 
 struct event_base *worker_base(struct worker *w);

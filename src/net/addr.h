@@ -21,8 +21,9 @@ struct addr {
 };
 
 /*
- * Splits HOST:PORT, HOST, [IPv6]:PORT, [IPv6] or a bare IPv6 address. host (size bytes) gets the name without brackets; *port is
- * default_port where none is written. FTX_USAGE: not of that form, port not 1-65535, or host too long or empty.
+ * Splits HOST:PORT, HOST, [IPv6]:PORT, [IPv6] or a bare IPv6 address. host (size bytes) gets the
+ * name without brackets; *port is default_port where none is written. FTX_USAGE: not of that form,
+ * port not 1-65535, or host too long or empty.
  */
 enum ftx_rc addr_split(const char *text, char *host, size_t size, uint16_t *port,
     uint16_t default_port) FTX_MUST_CHECK;
@@ -31,8 +32,8 @@ enum ftx_rc addr_split(const char *text, char *host, size_t size, uint16_t *port
 enum ftx_rc addr_parse(struct addr *a, const char *numeric, uint16_t port) FTX_MUST_CHECK;
 
 /*
- * All addresses of host, in the resolver's order, at most max; *count says how many. Blocks (getaddrinfo(3)): off the loop, or
- * before it runs. FTX_HOST_UNKNOWN, or FTX_NOMEM.
+ * All addresses of host, in the resolver's order, at most max; *count says how many. Blocks
+ * (getaddrinfo(3)): off the loop, or before it runs. FTX_HOST_UNKNOWN, or FTX_NOMEM.
  */
 enum ftx_rc addr_resolve(
     const char *host, uint16_t port, struct addr *out, size_t max, size_t *count) FTX_MUST_CHECK;

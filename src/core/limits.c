@@ -1,0 +1,134 @@
+#include "core/limits.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM      1
+#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
+#include <uthash.h>
+
+/* What is counted as one: the family, and the address or its network. */
+struct limits_key {
+	uint8_t family;
+	uint8_t bytes[8];
+};
+
+struct limits_place {
+	UT_hash_handle hh;
+	struct limits_key key;
+	struct limits *limits; /* borrowed */
+	uint64_t connections;  /* that share this place */
+	bool unlisted;
+};
+
+struct limits {
+	pthread_mutex_t lock;
+	uint64_t max, max_per_address, connections;
+	struct limits_place *places; /* owned: a hash by key */
+};
+
+enum ftx_rc
+limits_new(struct limits **out, uint64_t max, uint64_t max_per_address)
+{
+	struct limits *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_init(&l->lock, NULL);
+	l->max = max;
+	l->max_per_address = max_per_address;
+	*out = l;
+	return FTX_OK;
+}
+
+void
+limits_free(struct limits *l)
+{
+	if (l == NULL)
+		return;
+	assert(l->connections == 0);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+static struct limits_key
+key_of(const struct sockaddr *sa)
+{
+	struct limits_key key;
+
+	memset(&key, 0, sizeof(key));
+	key.family = (uint8_t)sa->sa_family;
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+
+		memcpy(key.bytes, &in->sin_addr, 4);
+	} else if (sa->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+			key.family = AF_INET;
+			memcpy(key.bytes, in6->sin6_addr.s6_addr + 12, 4);
+		} else
+			memcpy(key.bytes, &in6->sin6_addr, 8);
+	}
+	return key;
+}
+
+/* The lock is held. */
+static enum ftx_rc
+enter(struct limits *l, const struct limits_key *key, struct limits_place **out)
+{
+	struct limits_place *p;
+
+	if (l->max > 0 && l->connections >= l->max)
+		return FTX_LIMIT;
+	HASH_FIND(hh, l->places, key, sizeof(*key), p);
+	if (p != NULL && l->max_per_address > 0 && p->connections >= l->max_per_address)
+		return FTX_LIMIT;
+	if (p == NULL) {
+		p = calloc(1, sizeof(*p));
+		if (p == NULL)
+			return FTX_NOMEM;
+		p->key = *key;
+		p->limits = l;
+		HASH_ADD(hh, l->places, key, sizeof(p->key), p);
+		if (p->unlisted) {
+			free(p);
+			return FTX_NOMEM;
+		}
+	}
+	p->connections++;
+	l->connections++;
+	*out = p;
+	return FTX_OK;
+}
+
+enum ftx_rc
+limits_enter(struct limits *l, const struct sockaddr *sa, struct limits_place **out)
+{
+	struct limits_key key = key_of(sa);
+	enum ftx_rc rc;
+
+	pthread_mutex_lock(&l->lock);
+	rc = enter(l, &key, out);
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+void
+limits_leave(struct limits_place *p)
+{
+	struct limits *l = p->limits;
+
+	pthread_mutex_lock(&l->lock);
+	l->connections--;
+	if (--p->connections == 0) {
+		HASH_DEL(l->places, p);
+		free(p);
+	}
+	pthread_mutex_unlock(&l->lock);
+}

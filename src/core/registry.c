@@ -1,0 +1,152 @@
+#include "core/registry.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A failed malloc inside the hash leaves the element out, and says so. */
+#define HASH_NONFATAL_OOM      1
+#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
+#include <uthash.h>
+
+/* A name in use. */
+struct registry_name {
+	UT_hash_handle hh;
+	unsigned downloads;
+	bool upload;    /* somebody's */
+	bool uploading; /* and it is under way */
+	bool unlisted;  /* could not be added */
+	char name[];
+};
+
+struct registry {
+	pthread_mutex_t lock;
+	struct registry_name *names; /* owned: a hash by name */
+};
+
+struct registry_claim {
+	struct registry *registry;  /* borrowed; outlives its claims */
+	struct registry_name *name; /* a use of it */
+	enum registry_use use;
+};
+
+enum ftx_rc
+registry_new(struct registry **out)
+{
+	struct registry *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	*out = r;
+	return FTX_OK;
+}
+
+void
+registry_free(struct registry *r)
+{
+	if (r == NULL)
+		return;
+	assert(r->names == NULL);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* The lock is held. */
+static struct registry_name *
+name_add(struct registry *r, const char *name)
+{
+	size_t len = strlen(name);
+	struct registry_name *n = calloc(1, sizeof(*n) + len + 1);
+
+	if (n == NULL)
+		return NULL;
+	memcpy(n->name, name, len + 1);
+	HASH_ADD_KEYPTR(hh, r->names, n->name, len, n);
+	if (n->unlisted) {
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+/* The lock is held. */
+static enum ftx_rc
+name_use(struct registry *r, const char *name, enum registry_use use, struct registry_name **out)
+{
+	struct registry_name *n;
+
+	HASH_FIND_STR(r->names, name, n);
+	if (n != NULL && (use == REGISTRY_UPLOAD ? n->upload : n->uploading))
+		return FTX_BUSY;
+	if (n == NULL)
+		n = name_add(r, name);
+	if (n == NULL)
+		return FTX_NOMEM;
+	if (use == REGISTRY_UPLOAD)
+		n->upload = true;
+	else
+		n->downloads++;
+	*out = n;
+	return FTX_OK;
+}
+
+enum ftx_rc
+registry_claim(
+    struct registry *r, const char *name, enum registry_use use, struct registry_claim **out)
+{
+	struct registry_claim *claim = calloc(1, sizeof(*claim));
+	enum ftx_rc rc;
+
+	if (claim == NULL)
+		return FTX_NOMEM;
+	claim->registry = r;
+	claim->use = use;
+	pthread_mutex_lock(&r->lock);
+	rc = name_use(r, name, use, &claim->name);
+	pthread_mutex_unlock(&r->lock);
+	if (rc != FTX_OK) {
+		free(claim);
+		return rc;
+	}
+	*out = claim;
+	return FTX_OK;
+}
+
+enum ftx_rc
+registry_begin_upload(struct registry_claim *claim)
+{
+	enum ftx_rc rc = FTX_BUSY;
+
+	pthread_mutex_lock(&claim->registry->lock);
+	if (claim->name->downloads == 0) {
+		claim->name->uploading = true;
+		rc = FTX_OK;
+	}
+	pthread_mutex_unlock(&claim->registry->lock);
+	return rc;
+}
+
+void
+registry_release(void *arg)
+{
+	struct registry_claim *claim = arg;
+	struct registry *r;
+
+	if (claim == NULL)
+		return;
+	r = claim->registry;
+	pthread_mutex_lock(&r->lock);
+	if (claim->use == REGISTRY_UPLOAD)
+		claim->name->upload = claim->name->uploading = false;
+	else
+		claim->name->downloads--;
+	if (!claim->name->upload && claim->name->downloads == 0) {
+		HASH_DEL(r->names, claim->name);
+		free(claim->name);
+	}
+	pthread_mutex_unlock(&r->lock);
+	free(claim);
+}

@@ -1,0 +1,50 @@
+/*
+ * pool.h - threads for what may block (disks, resolvers), so that no event loop ever waits.
+ * Layer: loop. Threads: pool_submit() on any worker; run() on a pool thread; done() on the job's
+ * worker.
+ * Tests: tests/unit/test_loop.c
+ *
+ * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
+ * first; BULK moves content and LONG does what takes seconds; neither may ever take all threads.
+ * Threads start when there is work for them, and sleep without a timer.
+ */
+#ifndef LOOP_POOL_H
+#define LOOP_POOL_H
+
+#include <sys/queue.h>
+
+#include "base/rc.h"
+#include "loop/worker.h"
+
+enum pool_lane { POOL_OPEN, POOL_BULK, POOL_LONG, POOL_LANE_COUNT };
+
+#define POOL_THREADS_MIN 2
+#define POOL_THREADS_MAX 64
+
+/*
+ * Embedded in the operation it carries out. The submitter fills run and done; the job is the pool's
+ * from pool_submit() until done() is called, and its memory must stay until then, whatever became
+ * of the peer.
+ */
+struct pool_job {
+	struct mail mail; /* how it comes home */
+	STAILQ_ENTRY(pool_job) link;
+	struct worker *worker; /* borrowed: where done() runs; held until then */
+	enum pool_lane lane;
+	void (*run)(
+	    struct pool_job *job); /* on a pool thread; may block; must not touch the loop */
+	void (*done)(struct pool_job *job); /* on the worker's thread, never within pool_submit() */
+};
+
+struct pool;
+
+/* threads: how many at most, POOL_THREADS_MIN to POOL_THREADS_MAX. */
+enum ftx_rc pool_new(struct pool **out, unsigned threads) FTX_MUST_CHECK;
+/*
+ * Finishes all jobs that were submitted (their done() is still delivered by mail), joins the
+ * threads.
+ */
+void pool_free(struct pool *p);
+void pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_job *job);
+
+#endif

@@ -1,0 +1,325 @@
+#include "loop/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct worker {
+	struct event_base *base; /* owned if owns_base */
+	bool owns_base;
+	bool stopping;
+	unsigned holds;
+
+	struct timer_heap timers;
+	struct event *timer_event; /* owned; armed for the first timer, never without one */
+	uint64_t timer_due;        /* what it is armed for, ms; UINT64_MAX: not armed */
+
+	STAILQ_HEAD(, grave) graveyard;
+	struct event *reaper; /* owned; made active by the first burial of a turn */
+
+	pthread_mutex_t mail_lock;
+	STAILQ_HEAD(mail_queue, mail) mailbox; /* under mail_lock */
+	bool woken;               /* under mail_lock: the eventfd has been written to */
+	int mail_fd;              /* owned, eventfd(2) */
+	struct event *mail_event; /* owned */
+};
+
+struct worker_signal {
+	struct event *event;
+	void (*fire)(void *arg);
+	void *arg;
+};
+
+static void
+arm_timer(struct worker *w, int64_t in_ms)
+{
+	struct timeval tv;
+
+	if (in_ms < 0) {
+		event_del(w->timer_event);
+		w->timer_due = UINT64_MAX;
+		return;
+	}
+	tv.tv_sec = in_ms / 1000;
+	tv.tv_usec = (in_ms % 1000) * 1000;
+	w->timer_due = clock_now_ms() + (uint64_t)in_ms;
+	if (event_add(w->timer_event, &tv) != 0)
+		log_error("cannot arm the timer: deadlines are late until the next event");
+}
+
+void
+worker_run_timers(struct worker *w)
+{
+	/* What fires may start timers: none of them is armed before the heap is done. */
+	w->timer_due = 0;
+	arm_timer(w, timer_heap_run(&w->timers, clock_now_ms()));
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	worker_run_timers(arg);
+}
+
+static void
+reap(struct worker *w)
+{
+	struct grave *g;
+
+	while ((g = STAILQ_FIRST(&w->graveyard)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->graveyard, link);
+		g->reap(g);
+	}
+}
+
+static void
+on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	reap(arg);
+}
+
+static void
+deliver_mail(struct worker *w)
+{
+	struct mail_queue mails = STAILQ_HEAD_INITIALIZER(mails);
+	struct mail *m;
+
+	pthread_mutex_lock(&w->mail_lock);
+	STAILQ_CONCAT(&mails, &w->mailbox);
+	w->woken = false;
+	pthread_mutex_unlock(&w->mail_lock);
+	while ((m = STAILQ_FIRST(&mails)) != NULL) {
+		STAILQ_REMOVE_HEAD(&mails, link);
+		m->deliver(m);
+	}
+}
+
+static void
+on_mail_fd(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_error("reading the mailbox: errno %d", errno);
+	deliver_mail(arg);
+}
+
+void
+worker_post(struct worker *w, struct mail *m)
+{
+	static const uint64_t one = 1;
+	bool wake;
+
+	pthread_mutex_lock(&w->mail_lock);
+	STAILQ_INSERT_TAIL(&w->mailbox, m, link);
+	wake = !w->woken;
+	w->woken = true;
+	/*
+	 * Written under the lock: once it is released the worker may take the mail, finish and be
+	 * freed.
+	 */
+	if (wake && write(w->mail_fd, &one, sizeof(one)) < 0)
+		log_error("waking a worker: errno %d", errno);
+	pthread_mutex_unlock(&w->mail_lock);
+}
+
+enum ftx_rc
+worker_new(struct worker **out, struct event_base *base)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return FTX_NOMEM;
+	w->mail_fd = -1;
+	w->timer_due = UINT64_MAX;
+	STAILQ_INIT(&w->graveyard);
+	STAILQ_INIT(&w->mailbox);
+	pthread_mutex_init(&w->mail_lock, NULL);
+	timer_heap_init(&w->timers);
+	w->owns_base = base == NULL;
+	w->base = base != NULL ? base : event_base_new();
+	if (w->base == NULL)
+		goto fail;
+	w->mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (w->mail_fd < 0)
+		goto fail;
+	w->timer_event = event_new(w->base, -1, 0, on_timer, w);
+	w->reaper = event_new(w->base, -1, 0, on_reap, w);
+	w->mail_event = event_new(w->base, w->mail_fd, EV_READ | EV_PERSIST, on_mail_fd, w);
+	if (w->timer_event == NULL || w->reaper == NULL || w->mail_event == NULL ||
+	    event_add(w->mail_event, NULL) != 0)
+		goto fail;
+	*out = w;
+	return FTX_OK;
+fail:
+	worker_free(w);
+	return FTX_NOMEM;
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	deliver_mail(w);
+	reap(w);
+	if (w->mail_event != NULL)
+		event_free(w->mail_event);
+	if (w->reaper != NULL)
+		event_free(w->reaper);
+	if (w->timer_event != NULL)
+		event_free(w->timer_event);
+	if (w->owns_base && w->base != NULL)
+		event_base_free(w->base);
+	if (w->mail_fd >= 0)
+		close(w->mail_fd);
+	timer_heap_clear(&w->timers);
+	pthread_mutex_destroy(&w->mail_lock);
+	free(w);
+}
+
+struct event_base *
+worker_base(struct worker *w)
+{
+	return w->base;
+}
+
+enum ftx_rc
+worker_run(struct worker *w)
+{
+	while (!w->stopping) {
+		if (event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+			return FTX_IO;
+	}
+	w->stopping =
+	    false; /* a stop that came before the run counts; the next run starts afresh */
+	return FTX_OK;
+}
+
+void
+worker_turn(struct worker *w, bool wait)
+{
+	event_base_loop(w->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	w->stopping = true;
+	event_base_loopbreak(w->base);
+}
+
+uint64_t
+worker_now(struct worker *w)
+{
+	(void)w;
+	return clock_now_ms();
+}
+
+enum ftx_rc
+worker_timer_init(struct worker *w, struct timer *t, void (*fire)(void *), void *arg)
+{
+	return timer_init(t, &w->timers, fire, arg);
+}
+
+void
+worker_timer_clear(struct worker *w, struct timer *t)
+{
+	timer_clear(t, &w->timers);
+}
+
+void
+worker_timer_start(struct worker *w, struct timer *t, uint64_t deadline)
+{
+	uint64_t now;
+
+	timer_start(t, &w->timers, deadline);
+	if (deadline >= w->timer_due)
+		return;
+	now = clock_now_ms();
+	arm_timer(w, deadline > now ? (int64_t)(deadline - now) : 0);
+}
+
+void
+worker_timer_stop(struct worker *w, struct timer *t)
+{
+	timer_stop(t, &w->timers);
+	if (w->timers.used == 0 && w->timer_due != UINT64_MAX)
+		arm_timer(w, -1); /* at rest nothing wakes the process */
+}
+
+void
+worker_bury(struct worker *w, struct grave *g)
+{
+	if (STAILQ_EMPTY(&w->graveyard))
+		event_active(w->reaper, EV_TIMEOUT, 0);
+	STAILQ_INSERT_TAIL(&w->graveyard, g, link);
+}
+
+void
+worker_hold(struct worker *w)
+{
+	w->holds++;
+}
+
+void
+worker_release(struct worker *w)
+{
+	w->holds--;
+}
+
+unsigned
+worker_held(const struct worker *w)
+{
+	return w->holds;
+}
+
+static void
+on_signal(evutil_socket_t signo, short what, void *arg)
+{
+	struct worker_signal *s = arg;
+
+	(void)signo;
+	(void)what;
+	s->fire(s->arg);
+}
+
+enum ftx_rc
+worker_signal_new(
+    struct worker_signal **out, struct worker *w, int signo, void (*fire)(void *), void *arg)
+{
+	struct worker_signal *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return FTX_NOMEM;
+	s->fire = fire;
+	s->arg = arg;
+	s->event = evsignal_new(w->base, signo, on_signal, s);
+	if (s->event == NULL || event_add(s->event, NULL) != 0) {
+		worker_signal_free(s);
+		return FTX_NOMEM;
+	}
+	*out = s;
+	return FTX_OK;
+}
+
+void
+worker_signal_free(struct worker_signal *s)
+{
+	if (s == NULL)
+		return;
+	if (s->event != NULL)
+		event_free(s->event);
+	free(s);
+}

@@ -1,0 +1,121 @@
+/*
+ * conn.h - a connection: its socket, buffers, who talks on it, and the one way it ends.
+ * Layer: net. Threads: its worker's.
+ * Tests: tests/pair/, tests/unit/test_conn.c
+ *
+ * The bufferevent is the transport of what is sent. What arrives is read by the connection's own
+ * event into the same bufferevent's input (libevent 2.1 reads 4 KiB a call by itself), and stops
+ * being read while more than a set amount waits there: that is the back-pressure on the peer. Bytes
+ * that come before they are due stay in the input; so does the knowledge of the peer's end.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "net/addr.h"
+
+struct conn;
+struct evbuffer;
+struct worker;
+
+/* Time limits, ms; 0 is none. */
+struct conn_limits {
+	uint64_t request_ms; /* for the whole handshake, less the time we took ourselves */
+	uint64_t idle_ms;    /* nothing moved */
+	uint64_t close_ms;   /* how long a client waits for the close that confirms its upload */
+};
+
+/* Who hears of bytes: one at a time, a state machine or a pump. Both may close the connection. */
+struct conn_io {
+	void (*on_input)(void *arg);  /* there is more input, or the peer's end */
+	void (*on_output)(void *arg); /* the output has shrunk to the low mark */
+};
+
+#define CONN_INPUT_SMALL ((size_t)4 * 1024) /* bytes kept of what is not due yet, in a handshake */
+#define CONN_INPUT_BULK  ((size_t)256 * 1024) /* likewise, while content is received */
+
+/* Drained after a refusal or an end, at most: what the peer still had under way. */
+#define CONN_DRAIN_BYTES ((uint64_t)1024 * 1024)
+#define CONN_DRAIN_MS    2000
+
+/*
+ * fd: a connected, non-blocking stream socket; the connection's from here on, also on failure. peer
+ * may be NULL (a test's socketpair).
+ */
+enum ftx_rc conn_new(struct conn **out, struct worker *w, int fd, const struct addr *peer,
+    const struct conn_limits *limits) FTX_MUST_CHECK;
+
+/*
+ * The conversation that runs on the connection: told of the end once (transfers to close, memory to
+ * bury), before the owner. The owner is who made the connection and keeps count of it.
+ */
+void conn_set_conversation(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
+void conn_set_owner(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
+
+/* Who hears of bytes from now on; what is in the input already is not announced again. */
+void conn_set_io(struct conn *c, const struct conn_io *io, void *arg);
+const struct conn_io *conn_io(const struct conn *c, void **arg);
+
+uint64_t conn_id(const struct conn *c);
+const char *conn_peer(const struct conn *c);
+struct worker *conn_worker(struct conn *c);
+const struct conn_limits *conn_limits(const struct conn *c);
+uint64_t conn_started(const struct conn *c); /* ms of base/clock */
+bool conn_closing(const struct conn *c);
+
+/* For the one line that is logged at the end; op is static, name is copied and quoted there. */
+void conn_describe(struct conn *c, const char *op, const char *name);
+void conn_log_content(struct conn *c, uint64_t bytes);
+
+/* Input. conn_take() copies exactly len bytes out and is false while there are fewer. */
+size_t conn_input_length(const struct conn *c);
+bool conn_take(struct conn *c, void *buf, size_t len);
+bool conn_peek(const struct conn *c, void *buf, size_t len); /* the same, and leaves them there */
+void conn_drop_input(struct conn *c);                        /* all that is there */
+struct evbuffer *conn_input(struct conn *c); /* for the pump; conn_consumed() after it took some */
+void conn_consumed(struct conn *c);
+void conn_set_input_max(struct conn *c, size_t bytes);
+/* Reads what the kernel has now, up to the maximum, without telling anybody. */
+void conn_read_now(struct conn *c);
+/*
+ * The peer will send no more: FTX_TRUNCATED after its FIN, FTX_RESET or another error; FTX_OK while
+ * it may.
+ */
+enum ftx_rc conn_peer_end(const struct conn *c);
+
+/* Output. */
+enum ftx_rc conn_write(struct conn *c, const void *p, size_t len) FTX_MUST_CHECK;
+enum ftx_rc conn_write_buffer(
+    struct conn *c, struct evbuffer *from) FTX_MUST_CHECK; /* all of it, moved */
+size_t conn_output_length(const struct conn *c);
+void conn_set_output_low(
+    struct conn *c, size_t bytes); /* 0: on_output when all is with the kernel */
+
+/*
+ * When a byte moved last, ms; now while we are the ones who keep the peer waiting
+ * (conn_set_busy()).
+ */
+uint64_t conn_idle_since(const struct conn *c);
+void conn_set_busy(struct conn *c, bool busy);
+
+/* On: any close from here on is a reset (SO_LINGER {1, 0}), a kill's or a crash's too. */
+void conn_set_abortive(struct conn *c, bool abortive);
+
+/*
+ * The way out that loses nothing: sends what is queued, shutdown(SHUT_WR), drains the peer for a
+ * bounded while, closes. The conversation hears of the end then. `why` is what the log says.
+ */
+void conn_finish(struct conn *c, enum ftx_rc why);
+/*
+ * The one way out: idempotent, in any state, from any callback. Tells the conversation and the
+ * owner, logs one line with reason=, and frees the rest at the end of the loop turn.
+ */
+void conn_close(struct conn *c, enum ftx_rc why);
+/* The same with a reset: the peer must not take what it got for whole. */
+void conn_reset(struct conn *c, enum ftx_rc why);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * machine.h - the driver of all state tables: the only code that changes a state.
+ * Layer: net. Threads: its worker's.
+ * Tests: tests/unit/test_machine.c, tests/pair/
+ *
+ * One half of a conversation is a table: rows of {state, event, action, next}, and per state a
+ * name, how many bytes it waits for and which deadline runs. An event without a row is a protocol
+ * error and ends the conversation. An action returns FTX_OK (the row's next state is entered) or
+ * why the conversation ends; it may post further events, which are handled before any more input.
+ */
+#ifndef NET_MACHINE_H
+#define NET_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "loop/timer.h"
+
+struct conn;
+
+/* What the driver itself reports; a table's own events start at MACHINE_EVENTS. */
+enum machine_event {
+	ON_MESSAGE, /* the bytes that the state waits for are there: the action takes them */
+	ON_SENT,    /* all output is with the kernel */
+	ON_END,     /* the peer will send no more, and that is too little: conn_peer_end() */
+	MACHINE_EVENTS
+};
+
+enum machine_deadline {
+	DEADLINE_NONE,    /* we keep the peer waiting: no clock runs */
+	DEADLINE_REQUEST, /* for all such states together, since the connection began */
+	DEADLINE_IDLE,    /* since a byte moved */
+	DEADLINE_CLOSE    /* since the state was entered */
+};
+
+struct machine_state {
+	const char *name; /* NULL: entering it is not logged */
+	size_t wants;     /* bytes: ON_MESSAGE when so many are there; 0: input is not looked at */
+	enum machine_deadline deadline;
+};
+
+#define MACHINE_STAY UINT8_MAX /* as a row's next state: the one it is in */
+
+struct machine_rule {
+	uint8_t state;
+	uint8_t event;
+	enum ftx_rc (*action)(void *ctx); /* NULL: nothing to do */
+	uint8_t next;
+};
+
+struct machine_def {
+	const struct machine_state *states;
+	size_t state_count;
+	const struct machine_rule *rules;
+	size_t rule_count;
+	/*
+	 * The conversation ends for this reason: an action said so, a deadline passed, or no row
+	 * fits.
+	 */
+	void (*fail)(void *ctx, enum ftx_rc why);
+};
+
+#define MACHINE_QUEUE 4 /* events that one action posts, at the most */
+
+/* Embedded in what it drives. */
+struct machine {
+	const struct machine_def *def; /* static */
+	struct conn *conn;             /* borrowed; outlives the machine's running */
+	void *ctx;                     /* borrowed: the argument of the actions */
+	uint8_t state;
+	uint8_t queue[MACHINE_QUEUE];
+	unsigned queued;
+	bool running; /* an event is being handled */
+	bool stopped;
+	bool end_told;
+	struct timer timer;
+	uint64_t entered; /* ms: when the state was */
+	uint64_t own_ms;  /* spent in states without a deadline: not the peer's */
+};
+
+/* Takes the connection's input and output notices, enters `first`. FTX_NOMEM. */
+enum ftx_rc machine_start(struct machine *m, const struct machine_def *def, struct conn *c,
+    void *ctx, uint8_t first) FTX_MUST_CHECK;
+/* Something happened; handled at once, or after the action that is running. */
+void machine_event(struct machine *m, uint8_t event);
+/*
+ * Looks at input that is there already: after the connection's notices were given back to the
+ * machine.
+ */
+void machine_resume(struct machine *m);
+/* The connection's notices are the machine's again (a pump had them). */
+void machine_take_io(struct machine *m);
+/* No event is handled any more; gives the timer back. Idempotent. */
+void machine_stop(struct machine *m);
+const char *machine_state_name(const struct machine *m);
+
+#endif

@@ -1,0 +1,337 @@
+#include "store/local.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+
+#include "loop/pool.h"
+#include "loop/worker.h"
+#include "store/reader.h"
+#include "store/root.h"
+#include "store/stage.h"
+#include "store/store.h"
+
+/*
+ * Every operation is a job in the pool. The worker prepares it (memory, the vector), the job does
+ * the system calls and touches nothing but the fields below the line, and back on the worker
+ * transfer_op_done() tells the owner.
+ */
+
+/* Pieces of memory in one read or write; a chunk that is in more goes in two. */
+#define LOCAL_IOV_MAX 32
+
+struct local_store {
+	struct store store; /* the first member */
+	struct root *root;  /* borrowed */
+	struct pool *pool;  /* borrowed */
+};
+
+struct local_transfer {
+	struct transfer t; /* the first member */
+	struct pool_job job;
+	size_t io_len; /* bytes of the read or write under way */
+	/* ---- what a job may use while it runs */
+	struct root *root; /* borrowed */
+	struct stage stage;
+	struct reader reader;
+	struct space_hold hold;
+	struct iovec iov[LOCAL_IOV_MAX]; /* points into t.buffer */
+	int iov_count;
+	enum ftx_rc rc;
+};
+
+static struct local_transfer *
+local_of_job(struct pool_job *job)
+{
+	return (struct local_transfer *)((char *)job - offsetof(struct local_transfer, job));
+}
+
+static void
+local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct pool_job *),
+    void (*done)(struct pool_job *))
+{
+	struct local_store *s = (struct local_store *)lt->t.store;
+
+	lt->job.run = run;
+	lt->job.done = done;
+	pool_submit(s->pool, s->store.worker, lane, &lt->job);
+}
+
+static void
+on_job_done(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	transfer_op_done(&lt->t, lt->rc);
+}
+
+static enum ftx_rc
+local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
+    transfer_done_cb *on_done, void *owner, struct local_transfer **out)
+{
+	struct local_transfer *lt = calloc(1, sizeof(*lt));
+
+	if (lt == NULL)
+		return FTX_NOMEM;
+	lt->root = ((struct local_store *)s)->root;
+	stage_init(&lt->stage);
+	reader_init(&lt->reader);
+	if (transfer_init(&lt->t, s, kind, name, on_done, owner) != FTX_OK) {
+		free(lt);
+		return FTX_NOMEM;
+	}
+	lt->t.op = TRANSFER_OPEN;
+	*out = lt;
+	return FTX_OK;
+}
+
+/* put: OPEN */
+static void
+run_put_open(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->rc = stage_open(&lt->stage, lt->root, lt->t.name);
+}
+
+static void
+on_put_opened(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->t.replaces = lt->stage.replaces;
+	on_job_done(job);
+}
+
+static enum ftx_rc
+local_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	struct local_transfer *lt;
+	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, name, on_done, owner, &lt);
+
+	if (rc != FTX_OK)
+		return rc;
+	*out = &lt->t;
+	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
+	return FTX_OK;
+}
+
+/* get: OPEN */
+static void
+run_get_open(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->rc = reader_open(&lt->reader, lt->root, lt->t.name);
+}
+
+static void
+on_get_opened(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->t.size = lt->reader.size;
+	on_job_done(job);
+}
+
+static enum ftx_rc
+local_get(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	struct local_transfer *lt;
+	enum ftx_rc rc = local_transfer_new(s, TRANSFER_GET, name, on_done, owner, &lt);
+
+	if (rc != FTX_OK)
+		return rc;
+	*out = &lt->t;
+	local_submit(lt, POOL_OPEN, run_get_open, on_get_opened);
+	return FTX_OK;
+}
+
+/* RESERVE */
+static void
+run_reserve(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->rc = lt->stage.kind == STAGE_THROUGH
+		     ? FTX_OK
+		     : space_reserve(lt->root->space, lt->stage.fd, lt->t.size, &lt->hold);
+}
+
+static void
+local_reserve(struct transfer *t)
+{
+	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_job_done);
+}
+
+/* WRITE */
+static void
+run_write(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	if (lt->rc == FTX_OK)
+		lt->rc = stage_write(&lt->stage, lt->iov, lt->iov_count, lt->t.offset);
+}
+
+static void
+on_written(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	evbuffer_drain(lt->t.buffer, lt->io_len);
+	if (lt->rc == FTX_OK) {
+		space_release(&lt->hold, lt->io_len);
+		lt->t.offset += lt->io_len;
+	}
+	on_job_done(job);
+}
+
+static void
+local_write(struct transfer *t, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+
+	/*
+	 * One piece at the worst, so that the vector always suffices; a chunk is seldom in more
+	 * than a few.
+	 */
+	lt->rc = len > 0 ? FTX_OK : FTX_NOMEM;
+	if (evbuffer_peek(t->buffer, (ev_ssize_t)len, NULL, NULL, 0) > LOCAL_IOV_MAX &&
+	    evbuffer_pullup(t->buffer, -1) == NULL)
+		lt->rc = FTX_NOMEM;
+	if (lt->rc == FTX_OK) {
+		lt->iov_count = evbuffer_peek(t->buffer, (ev_ssize_t)len, NULL,
+		    (struct evbuffer_iovec *)lt->iov, LOCAL_IOV_MAX);
+	}
+	lt->io_len = len;
+	local_submit(lt, POOL_BULK, run_write, on_written);
+}
+
+/* READ */
+static void
+run_read(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	if (lt->rc == FTX_OK)
+		lt->rc = reader_read(&lt->reader, lt->iov, 1, lt->t.offset);
+}
+
+static void
+on_read(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+	struct evbuffer_iovec v = { lt->iov[1].iov_base, lt->io_len };
+
+	if (lt->rc == FTX_OK) {
+		/* The second slot kept where the memory began: the job moves the first along. */
+		if (lt->io_len > 0 && evbuffer_commit_space(lt->t.buffer, &v, 1) != 0)
+			lt->rc = FTX_NOMEM;
+		else
+			lt->t.offset += lt->io_len;
+	}
+	on_job_done(job);
+}
+
+static void
+local_read(struct transfer *t, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+	struct evbuffer_iovec v;
+
+	lt->rc = FTX_OK;
+	lt->io_len = len;
+	if (evbuffer_reserve_space(t->buffer, (ev_ssize_t)len, &v, 1) != 1)
+		lt->rc = FTX_NOMEM;
+	else {
+		lt->iov[0] = (struct iovec){ v.iov_base, len };
+		lt->iov[1] = lt->iov[0];
+	}
+	local_submit(lt, POOL_BULK, run_read, on_read);
+}
+
+/* COMMIT */
+static void
+run_commit(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->rc = stage_publish(&lt->stage, lt->root, &lt->t.cancelled);
+}
+
+static void
+local_commit(struct transfer *t)
+{
+	local_submit((struct local_transfer *)t, POOL_OPEN, run_commit, on_job_done);
+}
+
+/*
+ * DISCARD: closing an unnamed file of many gigabytes frees them, which takes its time: in the pool,
+ * too.
+ */
+static void
+local_transfer_free(struct local_transfer *lt)
+{
+	space_release(&lt->hold, UINT64_MAX);
+	transfer_clear(&lt->t);
+	free(lt);
+}
+
+static void
+run_discard(struct pool_job *job)
+{
+	stage_discard(&local_of_job(job)->stage);
+}
+
+static void
+on_discarded(struct pool_job *job)
+{
+	local_transfer_free(local_of_job(job));
+}
+
+static void
+local_discard(struct transfer *t)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+
+	reader_close(&lt->reader);
+	if (lt->stage.kind != STAGE_NONE)
+		local_submit(lt, POOL_OPEN, run_discard, on_discarded);
+	else
+		local_transfer_free(lt);
+}
+
+static void
+local_free(struct store *s)
+{
+	free(s);
+}
+
+static const struct store_ops local_ops = {
+	.put = local_put,
+	.get = local_get,
+	.reserve = local_reserve,
+	.write = local_write,
+	.read = local_read,
+	.commit = local_commit,
+	.discard = local_discard,
+	.free = local_free,
+};
+
+enum ftx_rc
+store_local_new(struct store **out, struct root *r, struct worker *w, struct pool *pool)
+{
+	struct local_store *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return FTX_NOMEM;
+	s->store.ops = &local_ops;
+	s->store.worker = w;
+	s->root = r;
+	s->pool = pool;
+	*out = &s->store;
+	return FTX_OK;
+}

@@ -1,0 +1,199 @@
+#include "store/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(HAVE_LINUX_OPENAT2_H) && HAVE_DECL_SYS_OPENAT2
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#define WITH_OPENAT2 1
+#else
+#define WITH_OPENAT2 0
+#endif
+
+#define DIR_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+/* How the directory is to be opened: to be fsynced it must be readable. */
+static int
+dir_flags(unsigned flags)
+{
+	return DIR_FLAGS | ((flags & PATH_SEARCH_ONLY) != 0 ? O_PATH : O_RDONLY);
+}
+
+bool
+path_is_reserved(const char *component, size_t len)
+{
+	size_t prefix = sizeof(PATH_STAGE_PREFIX) - 1;
+
+	if (len == sizeof(PATH_STATE_DIR) - 1 && memcmp(component, PATH_STATE_DIR, len) == 0)
+		return true;
+	return len >= prefix && memcmp(component, PATH_STAGE_PREFIX, prefix) == 0;
+}
+
+static bool
+component_allowed(const char *s, size_t len)
+{
+	if (len > PATH_COMPONENT_MAX || path_is_reserved(s, len))
+		return false;
+	if (len == 2 && s[0] == '.' && s[1] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+enum ftx_rc
+path_normalize(const void *name, size_t len, char *out, size_t size)
+{
+	const char *s = name;
+	size_t used = 0, i = 0;
+
+	if (len == 0 || len > PATH_NAME_MAX || len >= size)
+		return FTX_BAD_NAME;
+	if (s[0] == '/' || s[len - 1] == '/')
+		return FTX_BAD_NAME;
+	while (i < len) {
+		size_t start = i, n;
+
+		while (i < len && s[i] != '/')
+			i++;
+		n = i - start;
+		i++; /* the slash */
+		if (n == 0 || (n == 1 && s[start] == '.'))
+			continue;
+		if (!component_allowed(s + start, n))
+			return FTX_BAD_NAME;
+		if (used > 0)
+			out[used++] = '/';
+		memcpy(out + used, s + start, n);
+		used += n;
+	}
+	if (used == 0)
+		return FTX_BAD_NAME;
+	out[used] = '\0';
+	return FTX_OK;
+}
+
+/*
+ * A directory of the way is missing, is none, or is a link that we do not follow: all the same to a
+ * peer.
+ */
+static enum ftx_rc
+parent_rc(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case EXDEV:
+		return FTX_NO_PARENT;
+	default:
+		return ftx_rc_from_errno(err);
+	}
+}
+
+/*
+ * One component at a time; `dir` has no `..`, so it cannot leave root_fd but by a link, and none is
+ * followed.
+ */
+static int
+open_dir_by_components(int root_fd, unsigned flags, const char *dir)
+{
+	char component[PATH_COMPONENT_MAX + 1];
+	int fd = openat(root_fd, ".", dir_flags(flags));
+
+	while (fd >= 0 && *dir != '\0') {
+		size_t n = strcspn(dir, "/");
+		int next, saved;
+
+		if (n >= sizeof(component)) {
+			close(fd);
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(component, dir, n);
+		component[n] = '\0';
+		next = openat(fd, component, dir_flags(flags));
+		saved = errno;
+		close(fd);
+		errno = saved;
+		fd = next;
+		dir += dir[n] == '/' ? n + 1 : n;
+	}
+	return fd;
+}
+
+static int
+open_dir_beneath(int root_fd, unsigned flags, const char *dir)
+{
+#if WITH_OPENAT2
+	struct open_how how = {
+		.flags = (uint64_t)dir_flags(flags),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	/*
+	 * EAGAIN: a rename raced with the look-up (openat2(2)). ENOSYS, EPERM: no such call, or a
+	 * filter forbids it.
+	 */
+	for (int tries = 0; (flags & PATH_NO_OPENAT2) == 0 && tries < 8; tries++) {
+		int fd = (int)syscall(SYS_openat2, root_fd, dir, &how, sizeof(how));
+
+		if (fd >= 0 || (errno != EAGAIN && errno != ENOSYS && errno != EPERM))
+			return fd;
+		if (errno != EAGAIN)
+			break;
+	}
+#endif
+	return open_dir_by_components(root_fd, flags, dir);
+}
+
+enum ftx_rc
+path_open_parent(int root_fd, unsigned flags, const char *name, int *dir_fd, const char **leaf)
+{
+	char dir[PATH_NAME_MAX + 1];
+	const char *slash = strrchr(name, '/');
+	size_t len;
+
+	if (slash == NULL) {
+		*leaf = name;
+		*dir_fd = openat(root_fd, ".", dir_flags(flags));
+	} else {
+		len = (size_t)(slash - name);
+		if (len >= sizeof(dir))
+			return FTX_BAD_NAME;
+		memcpy(dir, name, len);
+		dir[len] = '\0';
+		*leaf = slash + 1;
+		*dir_fd = open_dir_beneath(root_fd, flags, dir);
+	}
+	return *dir_fd >= 0 ? FTX_OK : parent_rc(errno);
+}
+
+enum ftx_rc
+path_open_file(int dir_fd, const char *leaf, int *fd)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return ftx_rc_from_errno(errno);
+	if (!S_ISREG(st.st_mode))
+		return FTX_NOT_REGULAR;
+	*fd = openat(dir_fd, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd < 0)
+		return ftx_rc_from_errno(errno);
+	if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(*fd);
+		*fd = -1;
+		return FTX_NOT_REGULAR;
+	}
+	return FTX_OK;
+}

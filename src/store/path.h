@@ -1,0 +1,57 @@
+/*
+ * path.h - names of files, and the jail they are resolved in.
+ * Layer: store. Threads: any (what opens may block: pool). Pure: path_normalize(),
+ * path_is_reserved().
+ * Tests: tests/unit/test_path.c, tests/fuzz/fuzz_path.c
+ */
+#ifndef STORE_PATH_H
+#define STORE_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/rc.h"
+
+#define PATH_NAME_MAX      4096 /* bytes of a whole name, without the NUL */
+#define PATH_COMPONENT_MAX 255  /* bytes (NAME_MAX, limits.h) */
+
+/*
+ * The daemon's own names, in every directory: its state directory, and the prefix of stage files.
+ */
+#define PATH_STATE_DIR    ".ftxferd"
+#define PATH_STAGE_PREFIX ".ftxferd-"
+
+enum path_flag {
+	PATH_NO_OPENAT2 = 1 << 0, /* resolve component by component, as on Linux before 5.6 */
+	PATH_SEARCH_ONLY =
+	    1 << 1 /* the directory is only looked into, never fsynced: x permission suffices */
+};
+
+/*
+ * Brings a name that a peer sent to its one spelling: empty and `.` components are dropped.
+ * FTX_BAD_NAME: empty (also after that), absolute, a `..` component, a trailing slash, a control
+ * character (below 0x20, or 0x7f), a component or name that is too long, a reserved name. out gets
+ * the NUL-terminated result (size bytes; len + 1 always suffices).
+ */
+enum ftx_rc path_normalize(const void *name, size_t len, char *out, size_t size) FTX_MUST_CHECK;
+
+/* The component is the daemon's own. */
+bool path_is_reserved(const char *component, size_t len);
+
+/*
+ * Opens the directory that holds the last component of `name` (normalised), beneath root_fd,
+ * following no symbolic link (openat2(2) RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, or component by
+ * component with O_NOFOLLOW). *dir_fd is the caller's, open for reading so that it can be fsynced;
+ * *leaf points into name. FTX_NO_PARENT, FTX_ACCESS, ...
+ */
+enum ftx_rc path_open_parent(
+    int root_fd, unsigned flags, const char *name, int *dir_fd, const char **leaf) FTX_MUST_CHECK;
+
+/*
+ * Opens the regular file `leaf` in dir_fd for reading. FTX_NOT_FOUND; FTX_NOT_REGULAR for anything
+ * else that stands there: it is looked at before it is opened, so no device or FIFO is touched, and
+ * once more afterwards.
+ */
+enum ftx_rc path_open_file(int dir_fd, const char *leaf, int *fd) FTX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,246 @@
+#include "store/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/path.h"
+
+/*
+ * Where the kernel has unnamed files (O_TMPFILE) a crash leaves nothing behind. Elsewhere stage
+ * files have names, and to look for those of a dead daemon takes a walk through the whole tree. So
+ * that an ordinary start is spared the walk, a mark in the state directory is made durable before
+ * the first named stage of a run, and removed when none is left.
+ */
+
+/* Not secret, only different from run to run. */
+static uint64_t
+run_number(void)
+{
+	struct timespec ts;
+	uint64_t v;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) == (ssize_t)sizeof(v))
+		return v;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec << 30 ^ (uint64_t)ts.tv_nsec << 16 ^ (uint64_t)getpid();
+}
+
+enum ftx_rc
+root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
+{
+	struct root *r = calloc(1, sizeof(*r));
+	enum ftx_rc rc;
+
+	if (r == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	r->flags = flags;
+	r->mode = mode;
+	r->run = run_number();
+	r->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Enough for a client to read a file in it, with the permission that this takes. */
+	if (r->fd < 0 && errno == EACCES && (flags & ROOT_EXCLUSIVE) == 0)
+		r->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->fd < 0) {
+		rc = errno == ENOTDIR ? FTX_NOT_REGULAR : ftx_rc_from_errno(errno);
+		goto fail;
+	}
+	if ((flags & ROOT_EXCLUSIVE) != 0 && flock(r->fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = errno == EWOULDBLOCK ? FTX_LOCKED : ftx_rc_from_errno(errno);
+		goto fail;
+	}
+	rc = space_new(&r->space);
+	if (rc != FTX_OK)
+		goto fail;
+	*out = r;
+	return FTX_OK;
+fail:
+	root_close(r);
+	return rc;
+}
+
+unsigned
+root_path_flags(const struct root *r)
+{
+	return (r->flags & ROOT_NO_OPENAT2) != 0 ? PATH_NO_OPENAT2 : 0;
+}
+
+/* The path of the mark, relative to the root. */
+#define MARK_PATH PATH_STATE_DIR "/" ROOT_STATE_MARK
+
+static void
+remove_mark(const struct root *r)
+{
+	if (unlinkat(r->fd, MARK_PATH, 0) == 0)
+		unlinkat(r->fd, PATH_STATE_DIR, AT_REMOVEDIR); /* unless something else is in it */
+}
+
+void
+root_close(struct root *r)
+{
+	if (r == NULL)
+		return;
+	if (r->marked)
+		remove_mark(r); /* all transfers are gone, and so are their stages */
+	space_free(r->space);
+	if (r->fd >= 0)
+		close(r->fd);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* The lock is held. */
+static enum ftx_rc
+make_mark(struct root *r)
+{
+	enum ftx_rc rc = FTX_IO;
+	int dir = -1, fd = -1;
+
+	if (mkdirat(r->fd, PATH_STATE_DIR, 0700) != 0 && errno != EEXIST)
+		goto out;
+	dir = openat(r->fd, PATH_STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		goto out;
+	fd = openat(dir, ROOT_STATE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fsync(fd) != 0 || fsync(dir) != 0 || fsync(r->fd) != 0)
+		goto out;
+	r->marked = true;
+	rc = FTX_OK;
+out:
+	if (rc != FTX_OK)
+		log_error(
+		    "cannot mark the storage root as having stage files: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	return rc;
+}
+
+enum ftx_rc
+root_stage_name(struct root *r, char *name, size_t size)
+{
+	enum ftx_rc rc = FTX_OK;
+	uint64_t serial;
+
+	pthread_mutex_lock(&r->lock);
+	/* Only a daemon sweeps; a client's root has no state directory. */
+	if ((r->flags & ROOT_EXCLUSIVE) != 0 && !r->marked)
+		rc = make_mark(r);
+	serial = r->serial++;
+	pthread_mutex_unlock(&r->lock);
+	snprintf(name, size, "%s%016" PRIx64 "-%" PRIx64,
+	    (r->flags & ROOT_EXCLUSIVE) != 0 ? PATH_STAGE_PREFIX : ".ftxfer-", r->run, serial);
+	return rc;
+}
+
+static bool
+knows_unlinkable(const struct root *r, dev_t dev)
+{
+	for (unsigned i = 0; i < r->unlinkables; i++) {
+		if (r->unlinkable[i] == dev)
+			return true;
+	}
+	return false;
+}
+
+bool
+root_knows_unlinkable(struct root *r, dev_t dev)
+{
+	bool known;
+
+	pthread_mutex_lock(&r->lock);
+	known = knows_unlinkable(r, dev);
+	pthread_mutex_unlock(&r->lock);
+	return known;
+}
+
+void
+root_set_unlinkable(struct root *r, dev_t dev)
+{
+	pthread_mutex_lock(&r->lock);
+	if (!knows_unlinkable(r, dev) &&
+	    r->unlinkables < sizeof(r->unlinkable) / sizeof(r->unlinkable[0]))
+		r->unlinkable[r->unlinkables++] = dev;
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool
+root_needs_sweep(const struct root *r)
+{
+	struct stat st;
+
+	return fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Removes one stage file found at `name`, relative to the root, through the jail. */
+static bool
+sweep_one(struct root *r, const char *name)
+{
+	const char *leaf;
+	int dir_fd;
+	bool gone;
+
+	if (path_open_parent(r->fd, 0, name, &dir_fd, &leaf) != FTX_OK)
+		return false;
+	gone = unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT;
+	close(dir_fd);
+	return gone;
+}
+
+enum ftx_rc
+root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *removed)
+{
+	char own[64], *top = strdup(path);
+	char *paths[] = { top, NULL };
+	size_t skip = strlen(path);
+	enum ftx_rc rc = FTX_IO;
+	FTSENT *e;
+	FTS *fts = NULL;
+
+	*removed = 0;
+	if (top == NULL)
+		return FTX_NOMEM;
+	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
+	/* FTS_NOCHDIR: the working directory belongs to all threads. */
+	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+	if (fts == NULL)
+		goto out;
+	rc = FTX_OK;
+	errno = 0;
+	while ((e = fts_read(fts)) != NULL && !atomic_load(stop)) {
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+			rc = FTX_IO;
+		if (e->fts_info == FTS_D || e->fts_info == FTS_DP || e->fts_level < 1 ||
+		    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
+		    strncmp(e->fts_name, own, strlen(own)) == 0)
+			continue;
+		if (sweep_one(r, e->fts_path + skip + (path[skip - 1] == '/' ? 0 : 1)))
+			(*removed)++;
+		else
+			rc = FTX_IO;
+		errno = 0;
+	}
+	if (errno != 0 || e != NULL)
+		rc = FTX_IO;
+	pthread_mutex_lock(&r->lock);
+	if (rc == FTX_OK && !r->marked)
+		remove_mark(r);
+	pthread_mutex_unlock(&r->lock);
+out:
+	if (fts != NULL)
+		fts_close(fts);
+	free(top);
+	return rc;
+}

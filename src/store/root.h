@@ -1,0 +1,79 @@
+/*
+ * root.h - a local directory as the root of a store: what all workers' stores on it share.
+ * Layer: store. Threads: root_open(), root_close(), root_sweep() at start and end; the rest any.
+ * Tests: tests/unit/test_store.c
+ */
+#ifndef STORE_ROOT_H
+#define STORE_ROOT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/rc.h"
+#include "store/space.h"
+
+enum root_flag {
+	ROOT_EXCLUSIVE = 1 << 0, /* flock(2): the only daemon on it */
+	ROOT_REPLACE =
+	    1 << 1, /* a commit replaces a regular file that has the name (a client's downloads) */
+	ROOT_WRITE_THROUGH =
+	    1 << 2, /* a name that is a device, FIFO, ... is written to as it stands */
+	ROOT_NAMED_STAGE = 1 << 3,    /* as where there is no O_TMPFILE (for tests) */
+	ROOT_NO_OPENAT2 = 1 << 4,     /* as where there is no openat2(2) (for tests) */
+	ROOT_NO_RENAMEAT2 = 1 << 5,   /* as where there is no RENAME_NOREPLACE (for tests) */
+	ROOT_NO_LINK_UNNAMED = 1 << 6 /* as where an O_TMPFILE file cannot be linked (for tests) */
+};
+
+struct root {
+	int fd; /* owned: the directory, open for reading */
+	unsigned flags;
+	mode_t mode;         /* of published files, set whatever the umask */
+	uint64_t run;        /* this process's number, part of its stage files' names */
+	struct space *space; /* owned */
+
+	pthread_mutex_t lock; /* guards what follows; held over a few system calls at most */
+	uint64_t serial;      /* of the next stage file */
+	dev_t unlinkable[8];  /* file systems that make unnamed files but cannot name them */
+	unsigned unlinkables;
+	bool marked; /* there may be named stage files of ours: the state directory says so, too */
+};
+
+/* Stage files that another run left behind, and how to find them again: see root_sweep(). */
+#define ROOT_STATE_MARK "named-stages"
+
+/*
+ * Opens the directory at path. FTX_NOT_FOUND, FTX_NOT_REGULAR (no directory), FTX_ACCESS; with
+ * ROOT_EXCLUSIVE FTX_LOCKED when another process has it. Creates nothing.
+ */
+enum ftx_rc root_open(
+    struct root **out, const char *path, unsigned flags, mode_t mode) FTX_MUST_CHECK;
+void root_close(struct root *r);
+
+/* What path_open_parent() is to be told about this root. */
+unsigned root_path_flags(const struct root *r);
+
+/*
+ * A name for a stage file (size bytes), never given out twice. FTX_IO when the mark that makes it
+ * findable after a crash cannot be made durable.
+ */
+enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CHECK;
+
+/* What stage_publish() has learned of a file system; the ninth is found out anew each time. */
+void root_set_unlinkable(struct root *r, dev_t dev);
+bool root_knows_unlinkable(struct root *r, dev_t dev);
+
+/* A mark from an earlier run stands: stage files of it may be lying about. */
+bool root_needs_sweep(const struct root *r);
+/*
+ * Removes the stage files of earlier runs, in all directories, and then their mark. Blocks (long:
+ * it walks the tree); the daemon serves meanwhile, for its own stage files bear its own number.
+ * *removed counts them. *stop ends it early. On failure the mark stays, and the next start tries
+ * again.
+ */
+enum ftx_rc root_sweep(
+    struct root *r, const char *path, const atomic_bool *stop, unsigned *removed) FTX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,163 @@
+#include "store/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/*
+ * One per file system that uploads went to; never freed before the space, so that holds may point
+ * here.
+ */
+struct space_fs {
+	SLIST_ENTRY(space_fs) link;
+	dev_t dev;
+	pthread_mutex_t
+	    admission; /* one at a time from looking at free space to having allocated it */
+	atomic_uint_fast64_t promised; /* bytes; added to under `admission`, given back by anyone */
+};
+
+struct space {
+	pthread_mutex_t lock; /* guards the list */
+	SLIST_HEAD(, space_fs) list;
+};
+
+enum ftx_rc
+space_new(struct space **out)
+{
+	struct space *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	SLIST_INIT(&s->list);
+	*out = s;
+	return FTX_OK;
+}
+
+void
+space_free(struct space *s)
+{
+	struct space_fs *fs;
+
+	if (s == NULL)
+		return;
+	while ((fs = SLIST_FIRST(&s->list)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->list, link);
+		pthread_mutex_destroy(&fs->admission);
+		free(fs);
+	}
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static struct space_fs *
+space_find(struct space *s, dev_t dev)
+{
+	struct space_fs *fs;
+
+	pthread_mutex_lock(&s->lock);
+	SLIST_FOREACH (fs, &s->list, link) {
+		if (fs->dev == dev)
+			break;
+	}
+	if (fs == NULL && (fs = calloc(1, sizeof(*fs))) != NULL) {
+		fs->dev = dev;
+		pthread_mutex_init(&fs->admission, NULL);
+		SLIST_INSERT_HEAD(&s->list, fs, link);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return fs;
+}
+
+/* Blocks for the unprivileged (statvfs(3) f_bavail), in bytes; saturates. */
+static enum ftx_rc
+available(int fd, uint64_t *out)
+{
+	struct statvfs v;
+
+	if (fstatvfs(fd, &v) != 0)
+		return FTX_IO;
+	if (__builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, out))
+		*out = UINT64_MAX;
+	return FTX_OK;
+}
+
+/*
+ * FTX_UNSUPPORTED: the file system allocates only as it is written to. Not posix_fallocate(3): it
+ * would write the zeroes itself.
+ */
+static enum ftx_rc
+allocate(int fd, uint64_t size)
+{
+#ifdef HAVE_FALLOCATE
+	int err;
+
+	do {
+		err = fallocate(fd, 0, 0, (off_t)size) == 0 ? 0 : errno;
+	} while (err == EINTR);
+	if (err == 0)
+		return FTX_OK;
+	/* ext4 keeps what it had got hold of until the file is cut. */
+	if (ftruncate(fd, 0) != 0)
+		return FTX_IO;
+	return ftx_rc_from_errno(err);
+#else
+	(void)fd;
+	(void)size;
+	return FTX_UNSUPPORTED;
+#endif
+}
+
+enum ftx_rc
+space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+{
+	struct space_fs *fs;
+	struct stat st;
+	uint64_t avail, promised;
+	enum ftx_rc rc;
+
+	if (size > INT64_MAX)
+		return FTX_TOO_LARGE;
+	if (size == 0)
+		return FTX_OK;
+	if (fstat(fd, &st) != 0)
+		return FTX_IO;
+	fs = space_find(s, st.st_dev);
+	if (fs == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_lock(&fs->admission);
+	rc = available(fd, &avail);
+	if (rc != FTX_OK)
+		goto out;
+	promised = atomic_load(&fs->promised);
+	if (promised > avail || size > avail - promised) {
+		rc = FTX_NO_SPACE;
+		goto out;
+	}
+	rc = allocate(fd, size);
+	if (rc == FTX_UNSUPPORTED) {
+		atomic_fetch_add(&fs->promised, size);
+		*hold = (struct space_hold){ .fs = fs, .bytes = size };
+		rc = FTX_OK;
+	}
+out:
+	pthread_mutex_unlock(&fs->admission);
+	return rc;
+}
+
+void
+space_release(struct space_hold *hold, uint64_t bytes)
+{
+	if (hold->fs == NULL)
+		return;
+	if (bytes > hold->bytes)
+		bytes = hold->bytes;
+	atomic_fetch_sub(&hold->fs->promised, bytes);
+	hold->bytes -= bytes;
+}

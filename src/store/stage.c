@@ -1,0 +1,368 @@
+#include "store/stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/path.h"
+
+void
+stage_init(struct stage *s)
+{
+	s->kind = STAGE_NONE;
+	s->dir_fd = -1;
+	s->fd = -1;
+	s->leaf[0] = '\0';
+	s->temp[0] = '\0';
+	s->replaces = false;
+}
+
+static void
+stage_close(struct stage *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	stage_init(s);
+}
+
+void
+stage_discard(struct stage *s)
+{
+	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0)
+		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
+	stage_close(s);
+}
+
+/* What stands under the name now decides what may be done. */
+static enum ftx_rc
+look_at_target(struct stage *s, const struct root *r)
+{
+	struct stat st;
+
+	if (fstatat(s->dir_fd, s->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno != ENOENT)
+			return ftx_rc_from_errno(errno);
+		s->kind = STAGE_UNNAMED;
+		return FTX_OK;
+	}
+	if (S_ISREG(st.st_mode)) {
+		if ((r->flags & ROOT_REPLACE) == 0)
+			return FTX_EXISTS;
+		s->replaces = true;
+		s->kind = STAGE_UNNAMED;
+		return FTX_OK;
+	}
+	if ((r->flags & ROOT_WRITE_THROUGH) == 0)
+		return FTX_NOT_REGULAR;
+	/*
+	 * The user's own name: /dev/stdout is a link to what it means. A link to a file was
+	 * resolved by the caller.
+	 */
+	if (S_ISLNK(st.st_mode) && fstatat(s->dir_fd, s->leaf, &st, 0) != 0)
+		return ftx_rc_from_errno(errno);
+	if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+		return FTX_NOT_REGULAR;
+	s->kind = STAGE_THROUGH;
+	return FTX_OK;
+}
+
+/* Through /proc, since AT_EMPTY_PATH needs a capability before Linux 6.10 (link(2)). */
+static int
+link_unnamed(const struct stage *s, const struct root *r, const char *name)
+{
+	char proc[64];
+
+	if ((r->flags & ROOT_NO_LINK_UNNAMED) != 0) {
+		errno = EPERM;
+		return -1;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", s->fd);
+	return linkat(AT_FDCWD, proc, s->dir_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+/*
+ * An unnamed file, where this kernel has them, this file system does not refuse to name them, and
+ * /proc is there to do so.
+ */
+static bool
+open_unnamed(struct stage *s, struct root *r)
+{
+	struct stat st;
+
+	errno = EOPNOTSUPP;
+#ifdef O_TMPFILE
+	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0)
+		return false;
+	if (fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
+		errno = EOPNOTSUPP;
+		return false;
+	}
+	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+#else
+	(void)st;
+	(void)r;
+#endif
+	return s->fd >= 0;
+}
+
+static enum ftx_rc
+open_named(struct stage *s, struct root *r)
+{
+	enum ftx_rc rc = root_stage_name(r, s->temp, sizeof(s->temp));
+
+	if (rc == FTX_OK) {
+		s->fd = openat(
+		    s->dir_fd, s->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (s->fd < 0)
+			rc = ftx_rc_from_errno(errno);
+	}
+	if (rc != FTX_OK) {
+		s->temp[0] = '\0'; /* nothing of that name is ours */
+		return rc;
+	}
+	s->kind = STAGE_NAMED;
+	return FTX_OK;
+}
+
+/* O_TMPFILE where this kernel or file system has none: open(2). */
+static bool
+no_tmpfile(int err)
+{
+	return err == EOPNOTSUPP || err == EISDIR || err == ENOENT || err == EINVAL;
+}
+
+static enum ftx_rc
+open_stage_file(struct stage *s, struct root *r)
+{
+	if (open_unnamed(s, r))
+		return FTX_OK;
+	if (!no_tmpfile(errno))
+		return ftx_rc_from_errno(errno);
+	return open_named(s, r);
+}
+
+enum ftx_rc
+stage_open(struct stage *s, struct root *r, const char *name)
+{
+	const char *leaf;
+	enum ftx_rc rc;
+
+	stage_init(s);
+	rc = path_open_parent(r->fd, root_path_flags(r), name, &s->dir_fd, &leaf);
+	if (rc != FTX_OK)
+		return rc;
+	if (strlen(leaf) >= sizeof(s->leaf)) {
+		rc = FTX_BAD_NAME;
+		goto fail;
+	}
+	memcpy(s->leaf, leaf, strlen(leaf) + 1);
+	rc = look_at_target(s, r);
+	if (rc != FTX_OK)
+		goto fail;
+	if (s->kind == STAGE_THROUGH) {
+		s->fd = openat(s->dir_fd, s->leaf, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+		rc = s->fd >= 0 ? FTX_OK : ftx_rc_from_errno(errno);
+	} else
+		rc = open_stage_file(s, r);
+	if (rc == FTX_OK)
+		return FTX_OK;
+fail:
+	s->kind = STAGE_NONE;
+	stage_close(s);
+	return rc;
+}
+
+enum ftx_rc
+stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
+{
+	while (count > 0) {
+		ssize_t n = s->kind == STAGE_THROUGH ? writev(s->fd, iov, count)
+						     : pwritev(s->fd, iov, count, (off_t)offset);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return ftx_rc_from_errno(errno);
+		}
+		offset += (uint64_t)n;
+		while (count > 0 && (size_t)n >= iov->iov_len) {
+			n -= (ssize_t)iov->iov_len;
+			iov++;
+			count--;
+		}
+		if (count > 0) {
+			iov->iov_base = (char *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
+	}
+	return FTX_OK;
+}
+
+/* Gives a named stage the name `to`, which must be free. */
+static int
+rename_if_free(struct stage *s, const struct root *r)
+{
+#ifdef HAVE_RENAMEAT2
+	if ((r->flags & ROOT_NO_RENAMEAT2) == 0) {
+		if (renameat2(s->dir_fd, s->temp, s->dir_fd, s->leaf, RENAME_NOREPLACE) == 0) {
+			s->temp[0] = '\0';
+			return 0;
+		}
+		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+			return -1;
+	}
+#else
+	(void)r;
+#endif
+	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf,
+	    0); /* the stage's name goes in stage_discard() */
+}
+
+static enum ftx_rc
+sync_fd(int fd)
+{
+	if (fsync(fd) == 0)
+		return FTX_OK;
+	/*
+	 * EINVAL, EROFS: "bound to a special file which does not support synchronization"
+	 * (fsync(2)).
+	 */
+	return errno == EINVAL || errno == EROFS ? FTX_OK : FTX_IO;
+}
+
+/* Some file systems have no permission bits to set (vfat): not worth losing a file for. */
+static enum ftx_rc
+set_mode(int fd, mode_t mode)
+{
+	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
+		return FTX_OK;
+	return ftx_rc_from_errno(errno);
+}
+
+/* Writes what `from` holds to `to`, from the start. */
+static enum ftx_rc
+copy_content(int from, int to)
+{
+	char buf[16 * 1024];
+	off_t offset = 0;
+
+	for (;;) {
+		ssize_t n = pread(from, buf, sizeof(buf), offset), done = 0;
+
+		if (n == 0)
+			return FTX_OK;
+		if (n < 0 && errno != EINTR)
+			return ftx_rc_from_errno(errno);
+		while (done < n) {
+			ssize_t m = pwrite(to, buf + done, (size_t)(n - done), offset + done);
+
+			if (m < 0 && errno != EINTR)
+				return ftx_rc_from_errno(errno);
+			done += m > 0 ? m : 0;
+		}
+		offset += done;
+	}
+}
+
+/*
+ * The file system makes unnamed files but will not name them (a FUSE without link, say). It is
+ * remembered, so that this copy is made once per file system and run; its uploads have named stages
+ * from here on.
+ */
+static enum ftx_rc
+fall_back_to_named(struct stage *s, struct root *r)
+{
+	int unnamed = s->fd;
+	struct stat st;
+	enum ftx_rc rc;
+
+	log_warn("this file system cannot name an unnamed file: %s", strerror(errno));
+	if (fstat(s->dir_fd, &st) == 0)
+		root_set_unlinkable(r, st.st_dev);
+	s->fd = -1;
+	rc = open_named(s, r);
+	if (rc == FTX_OK)
+		rc = copy_content(unnamed, s->fd);
+	if (rc == FTX_OK)
+		rc = set_mode(s->fd, r->mode);
+	if (rc == FTX_OK)
+		rc = sync_fd(s->fd);
+	close(unnamed);
+	return rc;
+}
+
+static bool
+cannot_link(int err)
+{
+	return err == EPERM || err == EOPNOTSUPP || err == ENOSYS || err == EINVAL;
+}
+
+/* Over whatever regular file has the name: only a name can be moved over a name. */
+static int
+replace_target(struct stage *s)
+{
+	if (renameat(s->dir_fd, s->temp, s->dir_fd, s->leaf) != 0)
+		return -1;
+	s->temp[0] = '\0';
+	return 0;
+}
+
+static enum ftx_rc
+give_name(struct stage *s, struct root *r)
+{
+	bool replace = (r->flags & ROOT_REPLACE) != 0;
+	const char *name = s->leaf;
+	enum ftx_rc rc;
+
+	if (s->kind == STAGE_UNNAMED) {
+		if (replace) {
+			rc = root_stage_name(r, s->temp, sizeof(s->temp));
+			if (rc != FTX_OK)
+				return rc;
+			name = s->temp;
+		}
+		if (link_unnamed(s, r, name) == 0) {
+			if (!replace)
+				return FTX_OK;
+			s->kind = STAGE_NAMED;
+		} else if (cannot_link(errno)) {
+			rc = fall_back_to_named(s, r);
+			if (rc != FTX_OK)
+				return rc;
+		} else
+			return ftx_rc_from_errno(errno);
+	}
+	if ((replace ? replace_target(s) : rename_if_free(s, r)) != 0)
+		return ftx_rc_from_errno(errno);
+	return FTX_OK;
+}
+
+enum ftx_rc
+stage_publish(struct stage *s, struct root *r, const atomic_bool *cancelled)
+{
+	enum ftx_rc rc = FTX_OK;
+
+	if (s->kind != STAGE_THROUGH)
+		rc = set_mode(s->fd, r->mode);
+	if (rc == FTX_OK)
+		rc = sync_fd(s->fd);
+	if (rc != FTX_OK || s->kind == STAGE_THROUGH)
+		goto out;
+	if (atomic_load(cancelled)) {
+		rc = FTX_CANCELLED;
+		goto out;
+	}
+	rc = give_name(s, r);
+	if (rc == FTX_OK)
+		rc = sync_fd(s->dir_fd);
+out:
+	stage_discard(s);
+	return rc;
+}

@@ -1,0 +1,65 @@
+/*
+ * stage.h - a file that is not published yet, and the moment when it is.
+ * Layer: store. Threads: every call may block (pool), one at a time on a stage.
+ * Tests: tests/unit/test_stage.c
+ *
+ * A stage lives in the directory that its file will stand in, so that publishing never crosses file
+ * systems, quotas or mounts. Where the file system has O_TMPFILE (open(2)) it has no name at all,
+ * and a crash leaves nothing; else it has a reserved name. It is published by link(2), which
+ * refuses an existing name everywhere, or by RENAME_NOREPLACE where there is no link.
+ */
+#ifndef STORE_STAGE_H
+#define STORE_STAGE_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "store/root.h"
+
+struct iovec;
+
+enum stage_kind {
+	STAGE_NONE,
+	STAGE_UNNAMED, /* O_TMPFILE */
+	STAGE_NAMED,   /* a reserved name in the target's directory */
+	STAGE_THROUGH  /* no stage: a device, FIFO or socket is written to as it stands */
+};
+
+struct stage {
+	enum stage_kind kind;
+	int dir_fd;              /* owned: the target's directory; -1: none */
+	int fd;                  /* owned: the file; -1: none */
+	char leaf[NAME_MAX + 1]; /* the name it will have */
+	char temp[64];           /* its own while it is STAGE_NAMED */
+	bool replaces;           /* there was a file of that name */
+};
+
+/*
+ * Opens a stage for `name` beneath r. Without ROOT_REPLACE an existing regular file is FTX_EXISTS;
+ * what is no regular file is FTX_NOT_REGULAR, or with ROOT_WRITE_THROUGH (but for directories)
+ * STAGE_THROUGH. On failure s is empty.
+ */
+enum ftx_rc stage_open(struct stage *s, struct root *r, const char *name) FTX_MUST_CHECK;
+
+/* Writes all of it at offset (STAGE_THROUGH: at the end). May change the vector. */
+enum ftx_rc stage_write(
+    struct stage *s, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;
+
+/*
+ * Sets the mode, makes the content durable, looks at *cancelled (FTX_CANCELLED), gives the file its
+ * name in one step, makes the directory durable. FTX_EXISTS when the name has appeared meanwhile.
+ * FTX_IO after publishing (the directory's fsync failed): the file stands there whole, but nothing
+ * may be promised. The stage is closed whatever happens.
+ */
+enum ftx_rc stage_publish(
+    struct stage *s, struct root *r, const atomic_bool *cancelled) FTX_MUST_CHECK;
+
+/* Drops what was not published, and closes. Tolerates an empty or zeroed-and-initialised stage. */
+void stage_discard(struct stage *s);
+void stage_init(struct stage *s);
+
+#endif

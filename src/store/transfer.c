@@ -1,0 +1,113 @@
+#include "store/transfer.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/store.h"
+
+const char *
+transfer_op_name(enum transfer_op op)
+{
+	static const char *const names[] = {
+		[TRANSFER_IDLE] = "idle",
+		[TRANSFER_OPEN] = "open",
+		[TRANSFER_RESERVE] = "reserve",
+		[TRANSFER_WRITE] = "write",
+		[TRANSFER_READ] = "read",
+		[TRANSFER_COMMIT] = "commit",
+		[TRANSFER_DISCARD] = "discard",
+	};
+
+	return (size_t)op < sizeof(names) / sizeof(names[0]) ? names[op] : "unknown";
+}
+
+void
+transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim))
+{
+	t->claim = claim;
+	t->release_claim = release;
+}
+
+enum ftx_rc
+transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, const char *name,
+    transfer_done_cb *on_done, void *owner)
+{
+	t->buffer = evbuffer_new();
+	t->name = strdup(name);
+	if (t->buffer == NULL || t->name == NULL) {
+		transfer_clear(t);
+		return FTX_NOMEM;
+	}
+	t->store = store;
+	t->kind = kind;
+	t->on_done = on_done;
+	t->owner = owner;
+	t->op = TRANSFER_IDLE;
+	atomic_init(&t->cancelled, false);
+	store->transfers++;
+	return FTX_OK;
+}
+
+void
+transfer_release_claim(struct transfer *t)
+{
+	if (t->release_claim != NULL)
+		t->release_claim(t->claim);
+	t->release_claim = NULL;
+}
+
+void
+transfer_clear(struct transfer *t)
+{
+	transfer_release_claim(t);
+	if (t->buffer != NULL)
+		evbuffer_free(t->buffer);
+	t->buffer = NULL;
+	free(t->name);
+	t->name = NULL;
+	if (t->store != NULL)
+		t->store->transfers--;
+	t->store = NULL;
+}
+
+/* A commit whose peer has gone is known to nobody but the log. */
+static void
+log_orphan(const struct transfer *t, enum ftx_rc rc)
+{
+	char quoted[LOG_QUOTE_SIZE];
+
+	log_quote(quoted, sizeof(quoted), t->name, strlen(t->name));
+	if (rc == FTX_OK)
+		log_info("published %s after its connection had gone", quoted);
+	else
+		log_warn("could not publish %s after its connection had gone: %s", quoted,
+		    ftx_rc_text(rc));
+}
+
+void
+transfer_discard(struct transfer *t)
+{
+	/* The stage is nobody's business but ours any more: the name is free from here on. */
+	transfer_release_claim(t);
+	t->op = TRANSFER_DISCARD;
+	t->store->ops->discard(t);
+}
+
+void
+transfer_op_done(struct transfer *t, enum ftx_rc rc)
+{
+	enum transfer_op op = t->op;
+
+	t->op = TRANSFER_IDLE;
+	if (op == TRANSFER_COMMIT && rc == FTX_OK)
+		t->committed = true;
+	if (t->owner != NULL) {
+		t->on_done(t->owner, t, op, rc);
+		return;
+	}
+	if (op == TRANSFER_COMMIT)
+		log_orphan(t, rc);
+	transfer_discard(t);
+}

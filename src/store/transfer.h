@@ -1,0 +1,83 @@
+/*
+ * transfer.h - one file on its way into a store or out of it.
+ * Layer: store. Threads: its worker's; while an operation runs, the store's job may use what is
+ * marked so.
+ * Tests: tests/unit/test_store.c
+ *
+ * A transfer owns all that its file costs: the claim on its name, the promised space, the stage.
+ * Its owner (a half-conversation) starts one operation at a time and hears how it ended. When the
+ * owner lets go (store_close()), an operation that is under way still ends in peace, a commit
+ * included; then the transfer gives everything back, in one place, on its worker, and is freed.
+ */
+#ifndef STORE_TRANSFER_H
+#define STORE_TRANSFER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+
+struct evbuffer;
+struct store;
+struct transfer;
+
+enum transfer_op {
+	TRANSFER_IDLE,
+	TRANSFER_OPEN,    /* find the name; a put has its stage, a get its size */
+	TRANSFER_RESERVE, /* promise the space */
+	TRANSFER_WRITE,
+	TRANSFER_READ,
+	TRANSFER_COMMIT, /* durable and under its name */
+	TRANSFER_DISCARD /* the last one: drop what was not committed */
+};
+
+enum transfer_kind { TRANSFER_PUT, TRANSFER_GET };
+
+/* Never called within the call that started the operation. */
+typedef void transfer_done_cb(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc);
+
+struct transfer {
+	struct store *store; /* borrowed; outlives its transfers */
+	enum transfer_kind kind;
+	char *name;      /* owned: normalised, as in the registry */
+	uint64_t size;   /* bytes: announced (put, after reserve) or found (get, after open) */
+	uint64_t offset; /* bytes done so far, without a gap */
+	bool replaces;   /* put, after open: there is a file that the commit will replace */
+
+	enum transfer_op op;     /* under way, or TRANSFER_IDLE */
+	struct evbuffer *buffer; /* owned: the content of a read or write under way */
+	atomic_bool cancelled;   /* read by the commit's job just before it publishes */
+	bool committed;
+
+	transfer_done_cb *on_done;
+	void *owner; /* borrowed; NULL once it let go */
+
+	void *claim; /* owned: given back when the name matters no more */
+	void (*release_claim)(void *claim);
+};
+
+const char *transfer_op_name(enum transfer_op op);
+
+/* The claim is the transfer's from here on. At most one. */
+void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim));
+
+/*
+ * What a store's implementation calls: fills the common part (zeroed memory); FTX_NOMEM leaves
+ * nothing behind.
+ */
+enum ftx_rc transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind,
+    const char *name, transfer_done_cb *on_done, void *owner) FTX_MUST_CHECK;
+/* Gives the claim back, if it still has it. */
+void transfer_release_claim(struct transfer *t);
+/* No operation is under way and no owner is left: gives everything back, which ends t. */
+void transfer_discard(struct transfer *t);
+/* Gives the claim and the buffer back. */
+void transfer_clear(struct transfer *t);
+/*
+ * On the worker: the operation ended. Tells the owner, or goes on to the end where there is none
+ * any more.
+ */
+void transfer_op_done(struct transfer *t, enum ftx_rc rc);
+
+#endif

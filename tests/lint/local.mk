@@ -1,0 +1,14 @@
+# What a machine can say about the text of the project. Each is a program of its own and can be run by hand.
+
+lint_scripts = \
+	tests/lint/format \
+	tests/lint/layers \
+	tests/lint/mandoc \
+	tests/lint/options \
+	tests/lint/shell \
+	tests/lint/size
+
+TESTS += $(lint_scripts)
+dist_check_SCRIPTS += $(lint_scripts)
+# They look at the tree that they stand in: it must be whole.
+EXTRA_DIST += .ci/run .clang-format .editorconfig

@@ -1,0 +1,59 @@
+/*
+ * stage.h - what a scripted case runs on: one end of a socketpair(2) with a real half of protocol 1
+ * on it, the other end
+ * in the script's hands, a storage root of its own, and a clock that only the script moves.
+ */
+#ifndef PAIR_STAGE_H
+#define PAIR_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "net/conn.h"
+#include "v1/client.h"
+#include "v1/server.h"
+
+struct pool;
+struct registry;
+struct registry_claim;
+struct root;
+struct worker;
+
+struct pair_stage {
+	char dir[64]; /* the storage root, removed at the end */
+	struct worker *worker;
+	struct pool *pool;
+	struct root *root;
+	struct registry *registry;
+	struct registry_claim *held; /* HOLD: by somebody else */
+	struct v1_server server;
+	struct v1_client client;
+	struct conn_limits limits;
+	char remote[512], local[512];
+
+	int peer;          /* the script's end; -1: closed */
+	struct conn *conn; /* NULL: none yet, or closed */
+	bool closed;
+	enum ftx_rc why; /* once closed */
+	bool done;       /* the client's half has ended, with: */
+	enum ftx_rc done_rc;
+	enum v1_side done_side;
+};
+
+/* A fresh root, worker, pool. Aborts when it cannot. */
+void stage_up(struct pair_stage *st);
+void stage_down(struct pair_stage *st);
+void stage_serve(struct pair_stage *st, bool upload);
+void stage_client(struct pair_stage *st, bool upload, const char *remote, const char *local);
+/* Runs the loop until nothing happens any more. */
+void stage_settle(struct pair_stage *st);
+/* Moves the clock and fires what became due. */
+void stage_elapse(struct pair_stage *st, uint64_t ms);
+/* The name of the last state that was entered. */
+const char *stage_state(void);
+/* Names in the root that are not in the script's hands: stage files. */
+unsigned stage_strays(const struct pair_stage *st);
+
+#endif
