@@ -331,7 +331,7 @@ class SystemTest(unittest.TestCase):
         peer.close()
 
     def upload_when_free(self, server, name, data):
-        """The same where the last holder of the name has only just gone: its disk job may still run."""
+        """The same when the last holder of the name has just gone: its disk job may still run."""
         def begun():
             peer = self.peer(server)
             peer.send(request(b"U", name))

@@ -142,7 +142,8 @@ class TestNames(TransferTest):
                 ("sub//n", "sub/n"), ("./n", "n"), ("sub/./n", "sub/n"), (".//.//sub///n", "sub/n"),
                 (" n", "n"), ("n \t\r\n\v\f", "n"), ("\n\t n m \f", "n m"), ("sub/ n", "sub/ n"),
                 ("-n", "-n"), ("..n", "..n"), ("n..", "n.."), ("...", "..."),
-                (".hidden", ".hidden"), (".ftxferdx", ".ftxferdx"), ("n\\m", "n\\m"), ("%s%n", "%s%n"), ("n/.", "n"),
+                (".hidden", ".hidden"), (".ftxferdx", ".ftxferdx"), ("n\\m", "n\\m"),
+                ("%s%n", "%s%n"), ("n/.", "n"),
                 ("\u00fc\u4e2d\U0001f600", "\u00fc\u4e2d\U0001f600")):
             with self.subTest(name=name):
                 self.assert_is(daemon, name, path)
