@@ -211,7 +211,7 @@ utf8_length(const uint8_t *s, size_t len)
 	if (cp >= 0xd800 && cp <= 0xdfff)
 		return 0;
 	/* Marks that reorder or hide text on a terminal (Unicode Bidi_Control, line separators). */
-	if ((cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
+	if (cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
 	    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
 		return 0;
 	return n;
