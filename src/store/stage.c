@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/iov.h"
 #include "store/path.h"
 
 void
@@ -192,15 +193,7 @@ stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 			return ftx_rc_from_errno(errno);
 		}
 		offset += (uint64_t)n;
-		while (count > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count > 0) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
+		iov_advance(&iov, &count, (size_t)n);
 	}
 	return FTX_OK;
 }
