@@ -5,7 +5,7 @@
  * Tests: tests/unit/test_pool.c
  *
  * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
- * first; BULK moves content and LONG does what takes seconds; neither may ever take all threads.
+ * first; BULK moves content and LONG does what takes seconds; both together never take all threads.
  * Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H

@@ -1,4 +1,6 @@
-/* store/space: what is promised. fstatvfs(3) and fallocate(2) are this file's where a test says so. */
+/*
+ * store/space: what is promised. fstatvfs(3) and fallocate(2) are this file's where a test says so.
+ */
 #include "unit/unit.h"
 
 #include <dlfcn.h>
