@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -188,4 +189,30 @@ preadv(int fd, const struct iovec *iov, int count, off_t offset)
 	if (!may_move(iov, &count, &first))
 		return -1;
 	return real(fd, count == 1 ? &first : iov, count, offset);
+}
+
+int
+fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	int (*real)(int, int, off_t, off_t);
+
+	REAL(fallocate);
+	if (fails(fake_orders.no_fallocate ? EOPNOTSUPP : 0))
+		return -1;
+	return real(fd, mode, offset, len);
+}
+
+int
+fstatvfs(int fd, struct statvfs *v)
+{
+	int (*real)(int, struct statvfs *);
+
+	REAL(fstatvfs);
+	if (real(fd, v) != 0)
+		return -1;
+	if (fake_orders.free_bytes > 0) {
+		v->f_frsize = 1;
+		v->f_bavail = fake_orders.free_bytes;
+	}
+	return 0;
 }

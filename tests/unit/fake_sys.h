@@ -7,6 +7,7 @@
 #define UNIT_FAKE_SYS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Orders. An errno value is what the call fails with; 0: it does not. */
@@ -16,6 +17,8 @@ struct fake_orders {
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
+	bool no_fallocate;         /* fallocate(2) is not supported */
+	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
 	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */
 	void (*before_fsync)(void);
 };

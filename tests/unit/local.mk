@@ -8,8 +8,11 @@ room_tests = \
 	tests/unit/test_loop \
 	tests/unit/test_path \
 	tests/unit/test_pool \
+	tests/unit/test_root \
 	tests/unit/test_space \
 	tests/unit/test_stage \
+	tests/unit/test_stage_io \
+	tests/unit/test_store \
 	tests/unit/test_timer
 
 check_PROGRAMS += $(room_tests)
@@ -51,3 +54,19 @@ tests_unit_test_space_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEV
 tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_root_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_root_SOURCES = tests/unit/test_root.c $(fake_sources) $(unit_sources)
+tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_SOURCES = \
+	tests/unit/test_store.c tests/unit/test_store.h \
+	tests/unit/test_store_close.c \
+	tests/unit/test_store_get.c \
+	$(fake_sources) $(unit_sources)
+tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)

@@ -235,6 +235,14 @@ unit_sleep_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
+void
+unit_pause(void)
+{
+	struct timespec ts = { 0, 100000 };
+
+	nanosleep(&ts, NULL);
+}
+
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *kept[KEPT_MAX];
 static int kept_count;

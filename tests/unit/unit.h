@@ -50,6 +50,7 @@ void unit_clock_add(uint64_t ms);
 /* Real milliseconds, whatever the clock's hook says. */
 uint64_t unit_real_ms(void);
 void unit_sleep_ms(unsigned ms);
+void unit_pause(void); /* a moment, for other threads */
 
 /* From here on log lines (of all levels) are kept instead of shown. */
 void unit_log_keep(void);
@@ -77,7 +78,7 @@ uint64_t unit_random(uint64_t *state);
 			if (unit_real_ms() >= unit_end)           \
 				ck_abort_msg("never: %s", #cond); \
 			step;                                     \
-			unit_sleep_ms(1);                         \
+			unit_pause();                             \
 		}                                                 \
 	} while (0)
 
