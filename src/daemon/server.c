@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -202,15 +201,6 @@ close_listeners(struct server *s)
 	}
 }
 
-static void
-set_port(struct addr *a, uint16_t port)
-{
-	if (a->ss.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
-	else
-		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
-}
-
 /* This host has no such kind of address at all, and it is there by default only. */
 static bool
 may_skip(int err, bool addresses_set)
@@ -229,7 +219,7 @@ listen_on_all(struct server *s, bool addresses_set, const struct addr **failed)
 	for (size_t i = 0; i < s->address_count; i++) {
 		struct addr a = s->addresses[i];
 
-		set_port(&a, port);
+		addr_set_port(&a, port);
 		if (listener_new(&s->listeners[i], s->worker, &a, on_accept, s, &err) != FTX_OK) {
 			*failed = &s->addresses[i];
 			if (may_skip(err, addresses_set))
