@@ -6,7 +6,7 @@
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
 #include "net/addr.h"
