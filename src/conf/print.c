@@ -1,6 +1,5 @@
 #include "conf/option.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <sys/types.h>
 

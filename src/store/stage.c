@@ -214,8 +214,8 @@ rename_if_free(struct stage *s, const struct root *r)
 #else
 	(void)r;
 #endif
-	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf,
-	    0); /* the stage's name goes in stage_discard() */
+	/* stage_discard() removes the stage's own name. */
+	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf, 0);
 }
 
 static enum ftx_rc

@@ -7,22 +7,6 @@
 #include "base/log.h"
 #include "store/store.h"
 
-const char *
-transfer_op_name(enum transfer_op op)
-{
-	static const char *const names[] = {
-		[TRANSFER_IDLE] = "idle",
-		[TRANSFER_OPEN] = "open",
-		[TRANSFER_RESERVE] = "reserve",
-		[TRANSFER_WRITE] = "write",
-		[TRANSFER_READ] = "read",
-		[TRANSFER_COMMIT] = "commit",
-		[TRANSFER_DISCARD] = "discard",
-	};
-
-	return (size_t)op < sizeof(names) / sizeof(names[0]) ? names[op] : "unknown";
-}
-
 void
 transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim))
 {
@@ -50,8 +34,9 @@ transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, 
 	return FTX_OK;
 }
 
-void
-transfer_release_claim(struct transfer *t)
+/* Gives the claim back, if it still has it. */
+static void
+release_claim(struct transfer *t)
 {
 	if (t->release_claim != NULL)
 		t->release_claim(t->claim);
@@ -61,7 +46,7 @@ transfer_release_claim(struct transfer *t)
 void
 transfer_clear(struct transfer *t)
 {
-	transfer_release_claim(t);
+	release_claim(t);
 	if (t->buffer != NULL)
 		evbuffer_free(t->buffer);
 	t->buffer = NULL;
@@ -89,8 +74,8 @@ log_orphan(const struct transfer *t, enum ftx_rc rc)
 void
 transfer_discard(struct transfer *t)
 {
-	/* The stage is nobody's business but ours any more: the name is free from here on. */
-	transfer_release_claim(t);
+	/* The name is free from here on: only we know of what is left to drop. */
+	release_claim(t);
 	t->op = TRANSFER_DISCARD;
 	t->store->ops->discard(t);
 }
