@@ -2,10 +2,10 @@
  * pool.h - threads for what may block (disks, resolvers), so that no event loop ever waits.
  * Layer: loop. Threads: pool_submit() on any worker; run() on a pool thread; done() on the job's
  * worker.
- * Tests: tests/unit/test_loop.c
+ * Tests: tests/unit/test_pool.c
  *
  * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
- * first; BULK moves content and LONG does what takes seconds; neither may ever take all threads.
+ * first; BULK moves content and LONG does what takes seconds; both together never take all threads.
  * Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H

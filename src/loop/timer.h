@@ -1,7 +1,7 @@
 /*
  * timer.h - deadlines in our own clock (base/clock), so that a test can move time.
  * Layer: loop. Threads: the worker's own.
- * Tests: tests/unit/test_loop.c
+ * Tests: tests/unit/test_timer.c
  *
  * A binary heap of embedded timers. Moving a deadline later costs nothing: the timer keeps its
  * place and is put right when it comes up (connections re-arm theirs at every read).

@@ -169,7 +169,8 @@ worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	deliver_mail(w);
+	while (!STAILQ_EMPTY(&w->mailbox)) /* mail may post mail; nobody else does any more */
+		deliver_mail(w);
 	reap(w);
 	if (w->mail_event != NULL)
 		event_free(w->mail_event);
@@ -233,6 +234,7 @@ worker_timer_init(struct worker *w, struct timer *t, void (*fire)(void *), void 
 void
 worker_timer_clear(struct worker *w, struct timer *t)
 {
+	worker_timer_stop(w, t); /* the loop's own timer rests with the last one */
 	timer_clear(t, &w->timers);
 }
 

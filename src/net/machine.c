@@ -94,7 +94,9 @@ enter(struct machine *m, uint8_t next)
 		log_debug(
 		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_of(m)->name);
 	}
-	arm_deadline(m);
+	/* An action that ended the conversation has given the timer back; nothing may run on it. */
+	if (!m->stopped)
+		arm_deadline(m);
 }
 
 static const struct machine_rule *

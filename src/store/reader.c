@@ -34,7 +34,7 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	enum ftx_rc rc;
 
 	reader_init(rd);
-	rc = path_open_parent(r->fd, root_path_flags(r), name, &dir_fd, &leaf);
+	rc = path_open_parent(r->fd, root_path_flags(r) | PATH_SEARCH_ONLY, name, &dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;
 	rc = path_open_file(dir_fd, leaf, &rd->fd);

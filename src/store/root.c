@@ -213,14 +213,14 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	if (top == NULL)
 		return FTX_NOMEM;
 	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
-	/* FTS_NOCHDIR: the working directory belongs to all threads. */
-	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+	/* FTS_NOCHDIR: the working directory belongs to all threads. The root may be a link itself. */
+	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL);
 	if (fts == NULL)
 		goto out;
 	rc = FTX_OK;
 	errno = 0;
 	while ((e = fts_read(fts)) != NULL && !atomic_load(stop)) {
-		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
 			rc = FTX_IO;
 		if (e->fts_info == FTS_D || e->fts_info == FTS_DP || e->fts_level < 1 ||
 		    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||

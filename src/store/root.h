@@ -1,7 +1,7 @@
 /*
  * root.h - a local directory as the root of a store: what all workers' stores on it share.
  * Layer: store. Threads: root_open(), root_close(), root_sweep() at start and end; the rest any.
- * Tests: tests/unit/test_store.c
+ * Tests: tests/unit/test_root.c
  */
 #ifndef STORE_ROOT_H
 #define STORE_ROOT_H

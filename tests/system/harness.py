@@ -321,11 +321,25 @@ class SystemTest(unittest.TestCase):
         peer = self.peer(server, **kwargs)
         peer.send(request(b"U", name))
         self.assertEqual(peer.receive(1), b"T")
+        self._finish_upload(peer, data)
+
+    def _finish_upload(self, peer, data):
         peer.send(size_message(len(data)))
         self.assertEqual(peer.receive(1), b"T")
         peer.send(data)
         self.assertEqual(peer.rest(), (b"", "fin"))
         peer.close()
+
+    def upload_when_free(self, server, name, data):
+        """The same when the last holder of the name has just gone: its disk job may still run."""
+        def begun():
+            peer = self.peer(server)
+            peer.send(request(b"U", name))
+            if peer.receive(1) == b"T":
+                return peer
+            peer.close()
+            return None
+        self._finish_upload(wait_for(begun, "the name %r to be free" % name, 5), data)
 
     def started_upload(self, server, name, size, data=b"", **kwargs):
         """An upload under way: both answers are in, and data is sent."""

@@ -88,6 +88,15 @@ class TestStop(SystemTest):
             self.assertEqual(daemon.stop(number), 0)
             self.assertLess(time.monotonic() - started, 5)
 
+    def test_who_has_asked_for_nothing_is_not_waited_for(self):
+        daemon = self.daemon(grace_time=30)
+        peer = self.peer(daemon)
+        started = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        self.assertNotEqual(peer.rest()[1], "open")
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertLess(time.monotonic() - started, 5)
+
     def test_transfers_get_their_time(self):
         daemon = self.daemon(grace_time=30)
         data = content(20000000)

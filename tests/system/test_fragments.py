@@ -211,7 +211,7 @@ class TestVanish(SystemTest):
             self.assertEqual(peer.receive(len(answer)), answer)
         peer.wait_sent()
         self.gone(peer, leave, None)
-        self.upload(self.server, "n", b"free")
+        self.upload_when_free(self.server, "n", b"free")
         self.assertEqual(read_file(self.server.path("n")), b"free")
         os.unlink(self.server.path("n"))
 
@@ -239,7 +239,8 @@ class TestVanish(SystemTest):
                     peer.send(sent)
                     peer.wait_sent()
                     self.gone(peer, leave, None)
-        self.upload(self.server, "n", b"free")
+                    self.upload_when_free(self.server, "n", b"free")
+                    os.unlink(self.server.path("n"))
 
     def test_half_closed(self):
         """FIN alone, the peer stays: an end of file in the middle is not waited out."""
@@ -267,7 +268,7 @@ class TestVanish(SystemTest):
         peer.wait_sent()
         self.gone(peer, leave, "n")
         os.unlink(self.server.path("n"))
-        self.upload(self.server, "n", b"free")
+        self.upload_when_free(self.server, "n", b"free")
         os.unlink(self.server.path("n"))
 
     def test_download(self):

@@ -366,8 +366,8 @@ class Seeds(Case):
         self.assertNotEqual(self.fragments(), self.fragments())
 
     def test_seed_is_told(self):
-        with self.proxy("-d", "--seed", "18446744073709551615") as proxy:
-            proxy.wait_for_log("seed 18446744073709551615\n")
+        with self.proxy("-d", "--seed", "9223372036854775807") as proxy:
+            proxy.wait_for_log("seed 9223372036854775807\n")
         seeds = set()
         for _ in range(2):
             with self.proxy("--debug") as proxy:
