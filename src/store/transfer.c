@@ -7,6 +7,22 @@
 #include "base/log.h"
 #include "store/store.h"
 
+const char *
+transfer_op_name(enum transfer_op op)
+{
+	static const char *const names[] = {
+		[TRANSFER_IDLE] = "idle",
+		[TRANSFER_OPEN] = "open",
+		[TRANSFER_RESERVE] = "reserve",
+		[TRANSFER_WRITE] = "write",
+		[TRANSFER_READ] = "read",
+		[TRANSFER_COMMIT] = "commit",
+		[TRANSFER_DISCARD] = "discard",
+	};
+
+	return (size_t)op < sizeof(names) / sizeof(names[0]) ? names[op] : "unknown";
+}
+
 void
 transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim))
 {

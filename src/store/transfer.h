@@ -57,6 +57,9 @@ struct transfer {
 	void (*release_claim)(void *claim);
 };
 
+/* For logs and tests: "open". Never NULL. */
+const char *transfer_op_name(enum transfer_op op);
+
 /* The claim is the transfer's from here on. At most one. */
 void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim));
 
