@@ -57,7 +57,7 @@ struct transfer {
 	void (*release_claim)(void *claim);
 };
 
-/* For logs and tests: "open". Never NULL. */
+/* "open", "reserve", ... Never NULL. */
 const char *transfer_op_name(enum transfer_op op);
 
 /* The claim is the transfer's from here on. At most one. */
