@@ -72,7 +72,7 @@ enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CH
 void root_set_unlinkable(struct root *r, dev_t dev);
 bool root_knows_unlinkable(struct root *r, dev_t dev);
 
-/* A stage file of this run could not be removed: the mark stays, for the next start to try again. */
+/* A stage file of this run could not be removed: the mark stays, and the next start tries again. */
 void root_set_left(struct root *r);
 
 /* A mark from an earlier run stands: stage files of it may be lying about. */
