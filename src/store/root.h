@@ -40,7 +40,9 @@ struct root {
 	uint64_t serial;      /* of the next stage file */
 	dev_t unlinkable[8];  /* file systems that make unnamed files but cannot name them */
 	unsigned unlinkables;
-	bool marked; /* there may be named stage files of ours: the state directory says so, too */
+	bool marked;  /* there may be named stages of this run: the mark says so, too */
+	bool left;    /* one of them could not be removed */
+	bool unswept; /* there may be named stages of an earlier run */
 };
 
 /* The file in PATH_STATE_DIR that says: a run has made named stages, see root_needs_sweep(). */
@@ -69,6 +71,9 @@ enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CH
  */
 void root_set_unlinkable(struct root *r, dev_t dev);
 bool root_knows_unlinkable(struct root *r, dev_t dev);
+
+/* A stage file of this run could not be removed: the mark stays, and the next start tries again. */
+void root_set_left(struct root *r);
 
 /* A mark from an earlier run stands: stage files of it may be lying about. */
 bool root_needs_sweep(const struct root *r);

@@ -16,6 +16,7 @@ void
 stage_init(struct stage *s)
 {
 	s->kind = STAGE_NONE;
+	s->root = NULL;
 	s->dir_fd = -1;
 	s->fd = -1;
 	s->leaf[0] = '\0';
@@ -36,8 +37,10 @@ stage_close(struct stage *s)
 void
 stage_discard(struct stage *s)
 {
-	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0)
+	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0) {
 		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
+		root_set_left(s->root);
+	}
 	stage_close(s);
 }
 
@@ -156,6 +159,7 @@ stage_open(struct stage *s, struct root *r, const char *name)
 	enum ftx_rc rc;
 
 	stage_init(s);
+	s->root = r;
 	rc = path_open_parent(r->fd, root_path_flags(r), name, &s->dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;

@@ -32,6 +32,7 @@ enum stage_kind {
 
 struct stage {
 	enum stage_kind kind;
+	struct root *root;       /* borrowed */
 	int dir_fd;              /* owned: the target's directory; -1: none */
 	int fd;                  /* owned: the file; -1: none */
 	char leaf[NAME_MAX + 1]; /* the name it will have */
