@@ -90,6 +90,8 @@ pool_thread(void *arg)
 		if (p->idle > 0 && p->queued > 1)
 			pthread_cond_signal(&p->work);
 	}
+	/* At the end others may sleep because the last jobs were not for them: they end, too. */
+	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
