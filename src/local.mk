@@ -7,6 +7,18 @@ src_libbase_a_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/rc.c src/base/rc.h
 
+noinst_LIBRARIES += src/libconf.a
+src_libconf_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBCONFIG_CFLAGS)
+src_libconf_a_SOURCES = \
+	src/conf/cmdline.c \
+	src/conf/error.c src/conf/error.h \
+	src/conf/literal.c src/conf/literal.h \
+	src/conf/loader.c \
+	src/conf/option.c src/conf/option.h \
+	src/conf/print.c \
+	src/conf/source.c src/conf/source.h \
+	src/conf/value.c src/conf/value.h
+
 noinst_LIBRARIES += src/libloop.a
 src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
@@ -17,6 +29,7 @@ src_libloop_a_SOURCES = \
 noinst_LIBRARIES += src/libstore.a
 src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libstore_a_SOURCES = \
+	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
 	src/store/path.c src/store/path.h \
 	src/store/reader.c src/store/reader.h \
@@ -30,7 +43,8 @@ noinst_LIBRARIES += src/libnet.a
 src_libnet_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libnet_a_SOURCES = \
 	src/net/addr.c src/net/addr.h \
-	src/net/conn.c src/net/conn.h \
+	src/net/conn.c src/net/conn.h src/net/conn_private.h \
+	src/net/conn_end.c \
 	src/net/dial.c src/net/dial.h \
 	src/net/machine.c src/net/machine.h \
 	src/net/pump.c src/net/pump.h
@@ -41,7 +55,6 @@ src_libcore_a_SOURCES = \
 	src/core/registry.c src/core/registry.h
 
 # Protocol 1: the messages, and each half by itself, so that a client links no core/.
-
 noinst_LIBRARIES += src/libv1message.a src/libv1server.a src/libv1client.a
 src_libv1message_a_SOURCES = src/v1/message.c src/v1/message.h
 src_libv1server_a_SOURCES = \
@@ -53,3 +66,57 @@ src_libv1client_a_SOURCES = \
 	src/v1/client.h \
 	src/v1/client_download.c \
 	src/v1/client_upload.c
+
+noinst_LIBRARIES += src/libdaemon.a
+src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)
+src_libdaemon_a_SOURCES = \
+	src/daemon/background.c src/daemon/background.h \
+	src/daemon/listener.c src/daemon/listener.h \
+	src/daemon/notify.c src/daemon/notify.h \
+	src/daemon/options.c src/daemon/options.h \
+	src/daemon/server.c src/daemon/server.h \
+	src/daemon/session.c src/daemon/session.h
+
+sbin_PROGRAMS += ftxferd
+ftxferd_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)
+ftxferd_SOURCES = src/daemon/main.c
+ftxferd_LDADD = \
+	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
+	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS)
+
+noinst_LIBRARIES += src/libclient.a src/libcli.a
+src_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libclient_a_SOURCES = \
+	src/client/explain.c src/client/explain.h \
+	src/client/ftxfer.h \
+	src/client/job.c \
+	src/client/local_file.c src/client/local_file.h
+src_libcli_a_SOURCES = \
+	src/cli/options.c src/cli/options.h \
+	src/cli/progress.c src/cli/progress.h
+
+bin_PROGRAMS += ftxfer
+ftxfer_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)
+ftxfer_SOURCES = src/cli/main.c
+ftxfer_LDADD = \
+	src/libcli.a src/libclient.a src/libv1client.a src/libv1message.a src/libnet.a \
+	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)
+
+noinst_LIBRARIES += src/libstammer.a
+src_libstammer_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libstammer_a_SOURCES = \
+	src/stammer/connection.c src/stammer/connection.h \
+	src/stammer/fault.c src/stammer/fault.h \
+	src/stammer/forward.c src/stammer/forward.h \
+	src/stammer/options.c src/stammer/options.h \
+	src/stammer/random.c src/stammer/random.h \
+	src/stammer/relay.c src/stammer/relay.h \
+	src/stammer/sock.c src/stammer/sock.h
+
+bin_PROGRAMS += stammerproxy
+stammerproxy_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+stammerproxy_SOURCES = src/stammer/main.c
+stammerproxy_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)

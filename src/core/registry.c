@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A failed malloc inside the hash leaves the element out, and says so. */
+/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
 #define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->unlisted = true)
 #include <uthash.h>
@@ -14,9 +14,10 @@
 /* A name in use. */
 struct registry_name {
 	UT_hash_handle hh;
-	unsigned uses;
-	bool upload;   /* the one use is an upload */
-	bool unlisted; /* could not be added */
+	unsigned downloads;
+	bool upload;    /* an upload has claimed it */
+	bool uploading; /* and is under way: registry_begin_upload() */
+	bool unlisted;  /* the hash had no memory to add it */
 	char name[];
 };
 
@@ -27,7 +28,8 @@ struct registry {
 
 struct registry_claim {
 	struct registry *registry;  /* borrowed; outlives its claims */
-	struct registry_name *name; /* a use of it */
+	struct registry_name *name; /* borrowed: there as long as anybody claims it */
+	enum registry_use use;
 };
 
 enum ftx_rc
@@ -77,14 +79,16 @@ name_use(struct registry *r, const char *name, enum registry_use use, struct reg
 	struct registry_name *n;
 
 	HASH_FIND_STR(r->names, name, n);
-	if (n != NULL && (use == REGISTRY_UPLOAD || n->upload))
+	if (n != NULL && (use == REGISTRY_UPLOAD ? n->upload : n->uploading))
 		return FTX_BUSY;
 	if (n == NULL)
 		n = name_add(r, name);
 	if (n == NULL)
 		return FTX_NOMEM;
-	n->uses++;
-	n->upload = use == REGISTRY_UPLOAD;
+	if (use == REGISTRY_UPLOAD)
+		n->upload = true;
+	else
+		n->downloads++;
 	*out = n;
 	return FTX_OK;
 }
@@ -99,6 +103,7 @@ registry_claim(
 	if (claim == NULL)
 		return FTX_NOMEM;
 	claim->registry = r;
+	claim->use = use;
 	pthread_mutex_lock(&r->lock);
 	rc = name_use(r, name, use, &claim->name);
 	pthread_mutex_unlock(&r->lock);
@@ -108,6 +113,20 @@ registry_claim(
 	}
 	*out = claim;
 	return FTX_OK;
+}
+
+enum ftx_rc
+registry_begin_upload(struct registry_claim *claim)
+{
+	enum ftx_rc rc = FTX_BUSY;
+
+	pthread_mutex_lock(&claim->registry->lock);
+	if (claim->name->downloads == 0) {
+		claim->name->uploading = true;
+		rc = FTX_OK;
+	}
+	pthread_mutex_unlock(&claim->registry->lock);
+	return rc;
 }
 
 void
@@ -120,7 +139,11 @@ registry_release(void *arg)
 		return;
 	r = claim->registry;
 	pthread_mutex_lock(&r->lock);
-	if (--claim->name->uses == 0) {
+	if (claim->use == REGISTRY_UPLOAD)
+		claim->name->upload = claim->name->uploading = false;
+	else
+		claim->name->downloads--;
+	if (!claim->name->upload && claim->name->downloads == 0) {
 		HASH_DEL(r->names, claim->name);
 		free(claim->name);
 	}

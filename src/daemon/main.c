@@ -1,5 +1,153 @@
-int
-main(void)
+#include <errno.h>
+#include <event2/event.h>
+#include <libconfig.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "daemon/background.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+
+static const char synopsis[] = "ftxferd [OPTION...]";
+static const char epilog[] =
+    "The file's options are described in ftxferd.conf(5), the daemon in ftxferd(8).\n";
+
+static int
+config_error(const struct option_error *err)
 {
-	return 0;
+	if (err->file[0] == '\0')
+		log_error("%s", err->text);
+	else if (err->line == 0)
+		log_error("%s: %s", err->file, err->text);
+	else
+		log_error("%s:%u: %s", err->file, err->line, err->text);
+	return EX_CONFIG;
+}
+
+/* The file, if there is one: the default one may be absent, one that was named may not. */
+static int
+load_config(struct option_set *set, const struct daemon_options *options)
+{
+	bool named = option_source(set, "config") == OPTION_FROM_COMMAND_LINE;
+	struct option_error err;
+	bool missing = false;
+
+	if (conf_load(set, options->config, &missing, &err) || (missing && !named))
+		return 0;
+	return config_error(&err);
+}
+
+static void
+print_version(void)
+{
+	printf("ftxferd %s (libevent %s, libconfig %d.%d.%d)\n", PACKAGE_VERSION,
+	    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION);
+}
+
+/* What is asked for on the command line and needs no daemon. True: *code is the exit code. */
+static bool
+answer_questions(const struct option_set *set, const struct daemon_options *options, int *code)
+{
+	*code = 0;
+	if (options->help)
+		option_help(set, stdout, synopsis, epilog);
+	else if (options->version)
+		print_version();
+	else if (options->print_options)
+		option_print_names(set, stdout);
+	else
+		return false;
+	return true;
+}
+
+static int
+serve(struct server *server, const struct daemon_options *options, int handle)
+{
+	int code = server_start(server);
+	char *pid_file = NULL;
+
+	if (code == 0 && options->pid_file != NULL && options->pid_file[0] != '\0' &&
+	    pid_file_write(options->pid_file, &pid_file) != 0) {
+		log_error("pid_file %s: %s", options->pid_file, strerror(errno));
+		code = EX_CANTCREAT;
+	}
+	if (code == 0)
+		server_print_addresses(server, stdout);
+	if (handle >= 0) {
+		if (code == 0)
+			background_detach();
+		background_tell(handle, code);
+	}
+	if (code != 0)
+		return code;
+	notify_ready();
+	code = server_run(server);
+	pid_file_remove(pid_file);
+	return code;
+}
+
+static int
+run_daemon(const struct daemon_options *options, bool addresses_set)
+{
+	bool background = options->daemonize && !options->foreground;
+	struct server *server = NULL;
+	int handle = -1;
+	int code = server_open(&server, options, addresses_set);
+
+	if (code != 0)
+		return code;
+	if (background) {
+		handle = background_enter();
+		if (handle < 0) {
+			log_error("cannot go into the background: %s", strerror(errno));
+			server_close(server);
+			return EX_OSERR;
+		}
+		log_open(
+		    "ftxferd", LOG_STYLE_SYSLOG, options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	}
+	code = serve(server, options, handle);
+	server_close(server);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct daemon_options options;
+	struct option_set set;
+	struct option_error err;
+	int first, code;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
+	if (!option_set_init(&set, daemon_option_defs, daemon_option_count, &options, &err))
+		log_fatal(EX_SOFTWARE, "%s", err.text);
+	if (!cmdline_parse(&set, argc, argv, &first, &err)) {
+		log_error("%s (try ftxferd --help)", err.text);
+		code = EX_USAGE;
+	} else if (first < argc) {
+		log_error("unexpected argument %s (try ftxferd --help)", argv[first]);
+		code = EX_USAGE;
+	} else if (!answer_questions(&set, &options, &code)) {
+		code = load_config(&set, &options);
+		if (code == 0 && options.print_config)
+			option_print(&set, stdout);
+		else if (code == 0 && options.test)
+			puts("OK");
+		else if (code == 0) {
+			log_open("ftxferd", LOG_STYLE_DAEMON,
+			    options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+			code = run_daemon(
+			    &options, option_source(&set, "listen_address") != OPTION_FROM_DEFAULT);
+		}
+	}
+	option_set_clear(&set);
+	return code;
 }

@@ -83,8 +83,8 @@ path_normalize(const void *name, size_t len, char *out, size_t size)
 }
 
 /*
- * A directory of the way is missing, is none, or is a link that we do not follow: all the same to a
- * peer.
+ * Why the directory of a name cannot be opened. That one on the way to it is missing, is no
+ * directory, or is a link, which we do not follow, is all the same to a peer.
  */
 static enum ftx_rc
 parent_rc(int err)

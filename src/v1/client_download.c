@@ -70,9 +70,9 @@ static const struct machine_rule rules[] = {
 	/* state                         event         action           next */
 	{ INIT_DOWNLOAD,                 ON_READY,     send_request,    SEND_CHECK_FILE_DOWNLOAD },
 	{ SEND_CHECK_FILE_DOWNLOAD,      ON_SENT,      NULL,            CHECK_DOWNLOAD },
-	{ CHECK_DOWNLOAD,                ON_MESSAGE,   take_answer,     MACHINE_STAY },
-	{ CHECK_DOWNLOAD,                ON_FOUND,     prepare,         PREPARE_DOWNLOAD_CONFIRMATION },
-	{ CHECK_DOWNLOAD,                ON_REFUSED,   refused,         DOWNLOAD_COMPLETE },
+	{ CHECK_DOWNLOAD,                ON_MESSAGE,   take_answer,     PREPARE_DOWNLOAD_CONFIRMATION },
+	{ PREPARE_DOWNLOAD_CONFIRMATION, ON_FOUND,     prepare,         MACHINE_STAY },
+	{ PREPARE_DOWNLOAD_CONFIRMATION, ON_REFUSED,   refused,         DOWNLOAD_COMPLETE },
 	{ PREPARE_DOWNLOAD_CONFIRMATION, ON_PREPARED,  confirm,         CONFIRM_DOWNLOAD },
 	{ PREPARE_DOWNLOAD_CONFIRMATION, ON_UNABLE,    decline,         DOWNLOAD_COMPLETE },
 	{ CONFIRM_DOWNLOAD,              ON_SENT,      receive_content, DOWNLOADING },
@@ -193,7 +193,8 @@ refused(void *ctx)
 	struct client_download *d = ctx;
 
 	d->side = V1_SIDE_REMOTE;
-	return d->refusal;
+	conn_close(d->conn, d->refusal);
+	return FTX_OK;
 }
 
 static enum ftx_rc

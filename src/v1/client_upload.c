@@ -206,7 +206,8 @@ refused(void *ctx)
 	struct client_upload *u = ctx;
 
 	u->side = V1_SIDE_REMOTE;
-	return u->refusal;
+	conn_close(u->conn, u->refusal);
+	return FTX_OK;
 }
 
 static enum ftx_rc

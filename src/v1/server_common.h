@@ -8,8 +8,6 @@
 #define V1_SERVER_COMMON_H
 
 #include "base/rc.h"
-#include "core/registry.h"
-#include "store/transfer.h"
 #include "v1/message.h"
 #include "v1/server.h"
 
@@ -21,10 +19,5 @@ struct conn;
  * request.
  */
 enum ftx_rc v1_take_request(struct conn *c, const char *op, char *name) FTX_MUST_CHECK;
-
-/* Claims the name and starts the transfer, which owns the claim. On failure nothing is held. */
-enum ftx_rc v1_begin_transfer(const struct v1_server *server, const char *name,
-    enum registry_use use, transfer_done_cb *on_done, void *owner,
-    struct transfer **out) FTX_MUST_CHECK;
 
 #endif

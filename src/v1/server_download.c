@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "core/registry.h"
 #include "loop/worker.h"
 #include "net/conn.h"
 #include "net/machine.h"
@@ -102,17 +103,32 @@ post_refusal(struct server_download *d, enum ftx_rc why)
 	machine_event(&d->machine, ON_REFUSED);
 }
 
+/* The file is open. FTX_BUSY: an upload of the name is under way. */
+static enum ftx_rc
+claim_name(struct server_download *d)
+{
+	struct registry_claim *claim;
+	enum ftx_rc rc =
+	    registry_claim(d->server->registry, d->transfer->name, REGISTRY_DOWNLOAD, &claim);
+
+	if (rc == FTX_OK)
+		transfer_set_claim(d->transfer, claim, registry_release);
+	return rc;
+}
+
 static void
 on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
 {
 	struct server_download *d = owner;
 
 	(void)t;
-	if (op == TRANSFER_READ)
+	if (op == TRANSFER_READ) {
 		pump_on_io(&d->pump, rc);
-	else if (op != TRANSFER_OPEN)
-		fail(d, FTX_INTERNAL);
-	else if (rc == FTX_OK)
+		return;
+	}
+	if (rc == FTX_OK)
+		rc = op == TRANSFER_OPEN ? claim_name(d) : FTX_INTERNAL;
+	if (rc == FTX_OK)
 		machine_event(&d->machine, ON_FOUND);
 	else
 		post_refusal(d, rc);
@@ -127,10 +143,8 @@ take_request(void *ctx)
 
 	if (rc == FTX_PROTOCOL)
 		return rc;
-	if (rc == FTX_OK) {
-		rc = v1_begin_transfer(
-		    d->server, name, REGISTRY_DOWNLOAD, on_store_done, d, &d->transfer);
-	}
+	if (rc == FTX_OK)
+		rc = store_get(d->server->store, name, on_store_done, d, &d->transfer);
 	if (rc != FTX_OK)
 		post_refusal(d, rc);
 	return FTX_OK;

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "core/registry.h"
 #include "loop/worker.h"
 #include "net/conn.h"
 #include "net/machine.h"
@@ -115,9 +116,11 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 {
 	struct server_upload *u = owner;
 
-	(void)t;
 	switch (op) {
 	case TRANSFER_OPEN:
+		if (rc == FTX_OK)
+			rc = registry_begin_upload(t->claim);
+		/* fall through */
 	case TRANSFER_RESERVE:
 		if (rc == FTX_OK)
 			machine_event(&u->machine, ON_ALLOWED);
@@ -141,6 +144,24 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 	}
 }
 
+/* Claims the name and opens the transfer, which owns the claim. On failure nothing is held. */
+static enum ftx_rc
+begin(struct server_upload *u, const char *name)
+{
+	struct registry_claim *claim;
+	enum ftx_rc rc = registry_claim(u->server->registry, name, REGISTRY_UPLOAD, &claim);
+
+	if (rc != FTX_OK)
+		return rc;
+	rc = store_put(u->server->store, name, on_store_done, u, &u->transfer);
+	if (rc != FTX_OK) {
+		registry_release(claim);
+		return rc;
+	}
+	transfer_set_claim(u->transfer, claim, registry_release);
+	return FTX_OK;
+}
+
 static enum ftx_rc
 take_request(void *ctx)
 {
@@ -150,10 +171,8 @@ take_request(void *ctx)
 
 	if (rc == FTX_PROTOCOL)
 		return rc;
-	if (rc == FTX_OK) {
-		rc = v1_begin_transfer(
-		    u->server, name, REGISTRY_UPLOAD, on_store_done, u, &u->transfer);
-	}
+	if (rc == FTX_OK)
+		rc = begin(u, name);
 	if (rc != FTX_OK)
 		post_refusal(u, rc);
 	return FTX_OK;

@@ -1,7 +1,8 @@
 /*
  * pair_run - plays a script against a real half of protocol 1 (usage: pair_run SCRIPT...).
  *
- * A script is a list of cases; see tests/pair/README for the commands. PAIR_TRACE=1 shows the log lines.
+ * A script is a list of cases; see tests/pair/README for the commands. PAIR_TRACE=1 shows the log
+ * lines.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,10 @@ fail(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* The next word of *p, or a quoted text (\n, \0, \xHH inside); NULL at the end. Its length goes to *len. */
+/*
+ * The next word of *p, or a quoted text (\n, \0, \xHH inside); NULL at the end. Its length goes to
+ * *len.
+ */
 static char *
 word(char **p, size_t *len)
 {
@@ -163,6 +167,18 @@ do_send(struct pair_stage *st, size_t step)
 		if (put < 0 && st->conn == NULL)
 			return; /* it takes no more: the next line says what was expected */
 	}
+	stage_settle(st);
+}
+
+/* The peer's end is there before anybody has looked at what it said last. */
+static void
+do_last(struct pair_stage *st)
+{
+	ssize_t put = send(st->peer, bytes, bytes_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (put != (ssize_t)bytes_len)
+		fail("cannot send all at once: %zd of %zu bytes", put, bytes_len);
+	shutdown(st->peer, SHUT_WR);
 	stage_settle(st);
 }
 
@@ -312,11 +328,12 @@ do_file(struct pair_stage *st, char *p, bool append)
 static void
 do_hold(struct pair_stage *st, char *p)
 {
-	const char *name = name_of(&p), *use = name_of(&p);
+	const char *name = name_of(&p);
+	bool upload = strcmp(name_of(&p), "upload") == 0;
 
-	if (registry_claim(st->registry, name,
-		strcmp(use, "upload") == 0 ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD,
-		&st->held) != FTX_OK)
+	if (registry_claim(st->registry, name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD,
+		&st->held) != FTX_OK ||
+	    (upload && registry_begin_upload(st->held) != FTX_OK))
 		fail("cannot hold %s", name);
 }
 
@@ -370,6 +387,9 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 	} else if (strcmp(cmd, "SEND") == 0 || strcmp(cmd, "DRIP") == 0) {
 		parse_bytes(p);
 		do_send(st, cmd[0] == 'D' ? 1 : SIZE_MAX);
+	} else if (strcmp(cmd, "LAST") == 0) {
+		parse_bytes(p);
+		do_last(st);
 	} else if (strcmp(cmd, "EXPECT") == 0)
 		do_expect(st, p);
 	else if (strcmp(cmd, "ELAPSE") == 0)

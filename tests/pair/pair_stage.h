@@ -1,5 +1,6 @@
 /*
- * stage.h - what a scripted case runs on: one end of a socketpair(2) with a real half of protocol 1 on it, the other end
+ * stage.h - what a scripted case runs on: one end of a socketpair(2) with a real half of protocol 1
+ * on it, the other end
  * in the script's hands, a storage root of its own, and a clock that only the script moves.
  */
 #ifndef PAIR_STAGE_H

@@ -302,6 +302,34 @@ START_TEST(test_free_finishes_jobs)
 }
 END_TEST
 
+/* Lets the first job go on when pool_free() has had time to begin. */
+static void *
+open_gate_later(void *arg)
+{
+	unit_sleep_ms(50);
+	open_gate(1);
+	return arg;
+}
+
+/* The second job is not for the second thread, which sleeps, and must be told of the end. */
+START_TEST(test_free_wakes_who_may_not_run)
+{
+	struct task first = { 0 }, second = { 0 };
+	pthread_t opener;
+
+	make_pool(2);
+	submit(&first, POOL_BULK, true);
+	UNIT_UNTIL(atomic_load(&first.started), (void)0);
+	submit(&second, POOL_BULK, false);
+	ck_assert_int_eq(pthread_create(&opener, NULL, open_gate_later, NULL), 0);
+	pool_free(pool);
+	pthread_join(opener, NULL);
+	ck_assert(atomic_load(&second.ran));
+	worker_turn(w, false);
+	ck_assert_int_eq(done_count, 2);
+}
+END_TEST
+
 START_TEST(test_free_of_an_idle_pool)
 {
 	for (unsigned n = 0; n <= POOL_THREADS_MAX + 1; n += 5) {
@@ -427,6 +455,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_all_are_done_on_the_worker, 1, 6);
 	tcase_add_test(tc, test_chain_that_frees_itself);
 	tcase_add_test(tc, test_free_finishes_jobs);
+	tcase_add_test(tc, test_free_wakes_who_may_not_run);
 	tcase_add_test(tc, test_free_of_an_idle_pool);
 	tcase_add_test(tc, test_threads_take_no_signals);
 	tcase_add_test(tc, test_two_workers);

@@ -1,0 +1,252 @@
+#include <event2/event.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "client/ftxfer.h"
+
+#define REDRAW_MS   100
+#define PATIENCE_MS 2000 /* for cleaning up after a cancelled transfer */
+
+static const char synopsis[] = "ftxfer [OPTION...]";
+static const char epilog[] =
+    "Exit codes: 0 done, 64 usage, 66 no such local file, 68 unknown host, 69 refused by the\n"
+    "server, 70 internal error, 73 the name exists on the server or the local file cannot be\n"
+    "created, 74 local read or write error, 75 try again, 76 not this protocol. See ftxfer(1).\n";
+
+/* The one list of exit codes (sysexits.h; documented in ftxfer(1)). */
+static const int exit_codes[] = {
+	[FTXFER_OK] = EX_OK,
+	[FTXFER_BAD_USAGE] = EX_USAGE,
+	[FTXFER_NO_INPUT] = EX_NOINPUT,
+	[FTXFER_UNKNOWN_HOST] = EX_NOHOST,
+	[FTXFER_REFUSED] = EX_UNAVAILABLE,
+	[FTXFER_CANNOT_CREATE] = EX_CANTCREAT,
+	[FTXFER_LOCAL_ERROR] = EX_IOERR,
+	[FTXFER_TRY_AGAIN] = EX_TEMPFAIL,
+	[FTXFER_BAD_PEER] = EX_PROTOCOL,
+	[FTXFER_INTERNAL] = EX_SOFTWARE,
+	[FTXFER_CANCELLED] = EX_TEMPFAIL,
+};
+
+struct cli {
+	const struct cli_options *options; /* borrowed */
+	struct event_base *base;           /* owned */
+	struct ftxfer_job *job;            /* owned */
+	struct event *redraw;              /* owned; only where there is a bar */
+	struct event *signals[3];          /* owned */
+	struct progress progress;
+	int signo; /* that ended it, or 0 */
+	enum ftxfer_status status;
+	bool done;
+};
+
+/* A line for a person, above the bar. */
+static void
+say(struct cli *cli, const char *format, const char *name)
+{
+	char quoted[LOG_QUOTE_SIZE];
+
+	if (cli->options->quiet)
+		return;
+	progress_hide(&cli->progress);
+	fprintf(stderr, format, log_quote(quoted, sizeof(quoted), name, strlen(name)));
+}
+
+static void
+on_notice(void *arg, enum ftxfer_notice notice)
+{
+	struct cli *cli = arg;
+
+	if (notice == FTXFER_NOTICE_REPLACES)
+		say(cli, "ftxfer: client file %s exists, will overwrite\n",
+		    cli->options->client_file_name);
+}
+
+static void
+say_complete(struct cli *cli)
+{
+	struct ftxfer_progress p = ftxfer_progress(cli->job);
+	uint64_t ms = clock_now_ms() - cli->progress.started;
+	char bytes[16], rate[16];
+
+	if (cli->options->quiet)
+		return;
+	progress_bytes(bytes, sizeof(bytes), p.total);
+	progress_bytes(rate, sizeof(rate), p.total * 1000 / (ms > 0 ? ms : 1));
+	fprintf(stderr, "ftxfer: file transfer complete: %s in %" PRIu64 ".%03u s, %s/s%s\n", bytes,
+	    ms / 1000, (unsigned)(ms % 1000), rate,
+	    strcmp(cli->options->mode, "upload") == 0 ? "; the server has it" : "");
+}
+
+static void
+on_done(void *arg, enum ftxfer_status status, const char *text)
+{
+	struct cli *cli = arg;
+
+	cli->status = status;
+	cli->done = true;
+	progress_hide(&cli->progress);
+	if (status == FTXFER_OK)
+		say_complete(cli);
+	else
+		log_error("%s", text);
+	event_base_loopbreak(cli->base);
+}
+
+static void
+on_redraw(evutil_socket_t fd, short what, void *arg)
+{
+	struct cli *cli = arg;
+	struct ftxfer_progress p = ftxfer_progress(cli->job);
+
+	(void)fd;
+	(void)what;
+	if (!cli->done)
+		progress_show(&cli->progress, p.moved, p.total);
+}
+
+static void
+on_signal(evutil_socket_t signo, short what, void *arg)
+{
+	struct cli *cli = arg;
+
+	(void)what;
+	cli->signo = (int)signo;
+	if (!cli->done)
+		ftxfer_cancel(cli->job);
+}
+
+/*
+ * The program dies of the signal it was sent, as who sent it expects; what could not be tidied up
+ * by then is left.
+ */
+static void
+die_of_signal(struct cli *cli)
+{
+	uint64_t until = clock_now_ms() + PATIENCE_MS;
+	struct timeval slice = { .tv_usec = 20 * 1000 };
+
+	while (ftxfer_busy(cli->job) && clock_now_ms() < until) {
+		event_base_loopexit(cli->base, &slice);
+		event_base_loop(cli->base, EVLOOP_ONCE);
+	}
+	signal(cli->signo, SIG_DFL);
+	raise(cli->signo);
+}
+
+static bool
+watch(struct cli *cli)
+{
+	static const int signos[] = { SIGINT, SIGTERM, SIGHUP };
+	struct timeval every = { .tv_usec = REDRAW_MS * 1000 };
+
+	for (size_t i = 0; i < sizeof(signos) / sizeof(signos[0]); i++) {
+		cli->signals[i] = evsignal_new(cli->base, signos[i], on_signal, cli);
+		if (cli->signals[i] == NULL || event_add(cli->signals[i], NULL) != 0)
+			return false;
+	}
+	if (!cli->progress.enabled)
+		return true;
+	cli->redraw = event_new(cli->base, -1, EV_PERSIST, on_redraw, cli);
+	return cli->redraw != NULL && event_add(cli->redraw, &every) == 0;
+}
+
+static int
+transfer(const struct cli_options *options, enum ftxfer_mode mode)
+{
+	static const struct ftxfer_callbacks callbacks = { on_notice, on_done };
+	const struct ftxfer_spec spec = {
+		.mode = mode,
+		.server = options->server,
+		.remote_name = options->server_file_name,
+		.local_name = options->client_file_name,
+		.connect_timeout = options->connect_timeout,
+		.idle_timeout = options->timeout,
+		.close_timeout = options->close_timeout,
+	};
+	struct cli cli = { .options = options, .status = FTXFER_INTERNAL };
+
+	progress_init(&cli.progress, options->client_file_name, options->quiet);
+	cli.base = event_base_new();
+	if (cli.base != NULL && watch(&cli))
+		cli.job = ftxfer_start(cli.base, &spec, &callbacks, &cli);
+	if (cli.job == NULL)
+		log_error("out of memory or file descriptors");
+	while (cli.job != NULL && !cli.done) {
+		if (event_base_loop(cli.base, EVLOOP_ONCE) < 0)
+			break;
+	}
+	if (cli.signo != 0)
+		die_of_signal(&cli);
+	ftxfer_free(cli.job);
+	if (cli.redraw != NULL)
+		event_free(cli.redraw);
+	for (size_t i = 0; i < sizeof(cli.signals) / sizeof(cli.signals[0]); i++) {
+		if (cli.signals[i] != NULL)
+			event_free(cli.signals[i]);
+	}
+	if (cli.base != NULL)
+		event_base_free(cli.base);
+	return exit_codes[cli.status];
+}
+
+static int
+run(const struct option_set *set, const struct cli_options *options)
+{
+	if (options->help) {
+		option_help(set, stdout, synopsis, epilog);
+		return EX_OK;
+	}
+	if (options->version) {
+		printf("ftxfer %s (libevent %s, libconfig %d.%d.%d)\n", PACKAGE_VERSION,
+		    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR,
+		    LIBCONFIG_VER_REVISION);
+		return EX_OK;
+	}
+	if (options->print_options) {
+		option_print_names(set, stdout);
+		return EX_OK;
+	}
+	if (options->debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	if (strcmp(options->mode, "upload") == 0)
+		return transfer(options, FTXFER_UPLOAD);
+	if (strcmp(options->mode, "download") == 0)
+		return transfer(options, FTXFER_DOWNLOAD);
+	log_error("mode is upload or download, not %s (try ftxfer --help)", options->mode);
+	return EX_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli_options options;
+	struct option_set set;
+	struct option_error err;
+	int first, code;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
+	if (!option_set_init(&set, cli_option_defs, cli_option_count, &options, &err))
+		log_fatal(EX_SOFTWARE, "%s", err.text);
+	if (!cmdline_parse(&set, argc, argv, &first, &err)) {
+		log_error("%s (try ftxfer --help)", err.text);
+		code = EX_USAGE;
+	} else if (first < argc) {
+		log_error("unexpected argument %s (try ftxfer --help)", argv[first]);
+		code = EX_USAGE;
+	} else
+		code = run(&set, &options);
+	option_set_clear(&set);
+	return code;
+}

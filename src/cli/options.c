@@ -1,0 +1,44 @@
+#include "cli/options.h"
+
+#define AT(member) offsetof(struct cli_options, member)
+#define DAY_MS     ((uint64_t)24 * 3600 * 1000)
+
+/* clang-format off */
+const struct option_def cli_option_defs[] = {
+	{ .name = "mode", .letter = 'm', .type = OPTION_STRING, .offset = AT(mode),
+	  .initial = "download", .min = 1, .max = 16, .arg = "MODE",
+	  .help = "upload or download" },
+	{ .name = "server", .letter = 's', .type = OPTION_STRING, .offset = AT(server),
+	  .initial = "127.0.0.1:50000", .min = 1, .max = 300, .arg = "HOST:PORT",
+	  .help = "the server; an IPv6 address as [ADDRESS]:PORT" },
+	{ .name = "server_file_name", .letter = 'v', .type = OPTION_STRING,
+	  .offset = AT(server_file_name), .initial = "server.txt", .arg = "NAME",
+	  .help = "name of the file on the server" },
+	{ .name = "client_file_name", .letter = 'l', .type = OPTION_STRING,
+	  .offset = AT(client_file_name), .initial = "client.txt", .min = 1, .max = 4095,
+	  .arg = "NAME", .help = "name of the file here" },
+	{ .name = "connect_timeout", .type = OPTION_TIME, .offset = AT(connect_timeout),
+	  .initial = "10s", .min = 1, .max = DAY_MS, .arg = "TIME",
+	  .help = "how long to wait for a connection, for each address" },
+	{ .name = "timeout", .type = OPTION_TIME, .offset = AT(timeout),
+	  .initial = "60s", .min = 1, .max = DAY_MS, .arg = "TIME",
+	  .help = "how long to wait while nothing moves" },
+	{ .name = "close_timeout", .type = OPTION_TIME, .offset = AT(close_timeout),
+	  .initial = "600s", .min = 1, .max = DAY_MS, .arg = "TIME",
+	  .help = "upload: how long to wait for the server to have stored the file" },
+	{ .name = "quiet", .letter = 'q', .type = OPTION_BOOL, .offset = AT(quiet),
+	  .initial = "false", .help = "say nothing but errors" },
+	{ .name = "debug", .letter = 'd', .type = OPTION_BOOL, .offset = AT(debug),
+	  .initial = "false", .help = "print debug messages, each change of state among them" },
+	{ .name = "print_options", .type = OPTION_ACTION, .offset = AT(print_options),
+	  .flags = OPTION_CLI_ONLY | OPTION_HIDDEN, .help = "print the options' names, and exit" },
+	{ .name = "version", .letter = 'V', .type = OPTION_ACTION, .offset = AT(version),
+	  .flags = OPTION_CLI_ONLY, .help = "print the program's and libraries' versions, and exit" },
+	{ .name = "help", .letter = 'h', .type = OPTION_ACTION, .offset = AT(help),
+	  .flags = OPTION_CLI_ONLY, .help = "print this text, and exit" },
+	{ .name = "usage", .letter = '?', .type = OPTION_ACTION, .offset = AT(help),
+	  .flags = OPTION_CLI_ONLY, .help = "likewise" },
+};
+/* clang-format on */
+
+const size_t cli_option_count = sizeof(cli_option_defs) / sizeof(cli_option_defs[0]);

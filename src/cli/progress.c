@@ -1,0 +1,129 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define COLUMNS_DEFAULT 80
+#define LINE_MAX_BYTES  1024
+
+void
+progress_init(struct progress *p, const char *label, bool quiet)
+{
+	const char *term = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR");
+
+	memset(p, 0, sizeof(*p));
+	p->label = label;
+	p->enabled = !quiet && isatty(STDERR_FILENO);
+	p->colour = p->enabled && (no_color == NULL || no_color[0] == '\0') && term != NULL &&
+		    strcmp(term, "dumb") != 0;
+	p->started = clock_now_ms();
+}
+
+const char *
+progress_bytes(char *buf, size_t size, uint64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double v = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(buf, size, "%u B", (unsigned)bytes);
+		return buf;
+	}
+	for (v /= 1024; v >= 1023.95 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		v /= 1024;
+	snprintf(buf, size, "%.1f %s", v, units[unit]);
+	return buf;
+}
+
+static void
+time_left(char *buf, size_t size, uint64_t moved, uint64_t total, uint64_t elapsed)
+{
+	double seconds;
+
+	if (moved == 0 || moved >= total) {
+		snprintf(buf, size, "--:--");
+		return;
+	}
+	seconds = (double)(total - moved) * ((double)elapsed / 1000) / (double)moved;
+	if (seconds > 359999)
+		snprintf(buf, size, "--:--");
+	else if (seconds >= 3600)
+		snprintf(buf, size, "%u:%02u:%02u", (unsigned)seconds / 3600,
+		    (unsigned)seconds / 60 % 60, (unsigned)seconds % 60);
+	else
+		snprintf(buf, size, "%02u:%02u", (unsigned)seconds / 60, (unsigned)seconds % 60);
+}
+
+void
+progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_t total,
+    uint64_t elapsed, unsigned columns)
+{
+	char bytes[16], rate[16], left[16], figures[80], bar[64] = "";
+	unsigned percent = total > 0 ? (unsigned)((double)moved * 100 / (double)total) : 0;
+	unsigned room, width;
+
+	progress_bytes(bytes, sizeof(bytes), moved);
+	progress_bytes(rate, sizeof(rate),
+	    elapsed > 0 ? (uint64_t)((double)moved * 1000 / (double)elapsed) : 0);
+	time_left(left, sizeof(left), moved, total, elapsed);
+	snprintf(figures, sizeof(figures), "%3u%%  %10s  %10s/s  %s", percent, bytes, rate, left);
+	/* The figures always; then the name, cut; a bar in what is left between them. */
+	room = columns > strlen(figures) + 3 ? columns - (unsigned)strlen(figures) - 3 : 0;
+	width = room > 40 ? room - 24 : 0;
+	if (width > sizeof(bar) - 3)
+		width = sizeof(bar) - 3;
+	if (width >= 8) {
+		unsigned full = (width * percent + 50) / 100;
+
+		bar[0] = '[';
+		memset(bar + 1, '#', full);
+		memset(bar + 1 + full, '-', width - full);
+		bar[width + 1] = ']';
+		bar[width + 2] = '\0';
+		room -= width + 3;
+	}
+	snprintf(buf, size, "%-*.*s %s%s%s", (int)room, (int)room, label, bar,
+	    bar[0] != '\0' ? " " : "", figures);
+}
+
+static unsigned
+terminal_columns(void)
+{
+	struct winsize ws;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0)
+		return ws.ws_col;
+	return COLUMNS_DEFAULT;
+}
+
+void
+progress_show(struct progress *p, uint64_t moved, uint64_t total)
+{
+	char line[LINE_MAX_BYTES];
+
+	if (!p->enabled)
+		return;
+	progress_line(line, sizeof(line), p->label, moved, total, clock_now_ms() - p->started,
+	    terminal_columns());
+	fprintf(stderr, "\r%s%s%s\033[K", p->colour ? "\033[36m" : "", line,
+	    p->colour ? "\033[0m" : "");
+	fflush(stderr);
+	p->shown = true;
+}
+
+void
+progress_hide(struct progress *p)
+{
+	if (!p->shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+	p->shown = false;
+}

@@ -1,0 +1,82 @@
+/*
+ * ftxfer.h - the client engine: one transfer, from a server to a local file or the other way.
+ * Layer: client; the whole interface of the engine: cli/ includes nothing else of it.
+ * Threads: all calls and callbacks on the thread that runs the caller's event_base.
+ * Tests: tests/system/
+ *
+ * The engine prints nothing. It works on the caller's event_base, blocks nowhere, and tells by
+ * callbacks what a program may want to show.
+ */
+#ifndef CLIENT_FTXFER_H
+#define CLIENT_FTXFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct ftxfer_job;
+
+enum ftxfer_mode { FTXFER_DOWNLOAD, FTXFER_UPLOAD };
+
+/* How a job ended; each tells the user something else to do. */
+enum ftxfer_status {
+	FTXFER_OK,
+	FTXFER_BAD_USAGE, /* the server's address, or a name that no request can hold */
+	FTXFER_NO_INPUT,  /* there is no such local file, or it cannot be read */
+	FTXFER_UNKNOWN_HOST,
+	FTXFER_REFUSED,       /* by the server: not found, an error, a size it will not take */
+	FTXFER_CANNOT_CREATE, /* upload: the name exists; download: the local file cannot be made */
+	FTXFER_LOCAL_ERROR,   /* reading, writing, no space here */
+	FTXFER_TRY_AGAIN,     /* not connected, reset, timed out: the same may work later */
+	FTXFER_BAD_PEER,      /* what answers is no such server */
+	FTXFER_INTERNAL,      /* out of memory, say */
+	FTXFER_CANCELLED
+};
+
+/* All strings are borrowed until the job is freed; times in ms. */
+struct ftxfer_spec {
+	enum ftxfer_mode mode;
+	const char *server; /* HOST:PORT, [IPv6]:PORT; 50000 where no port is written */
+	const char *remote_name;
+	const char *local_name;
+	uint64_t connect_timeout; /* for each of the server's addresses */
+	uint64_t idle_timeout;    /* nothing moves */
+	uint64_t close_timeout;   /* upload: for the close that confirms it, after the last byte */
+};
+
+enum ftxfer_notice {
+	FTXFER_NOTICE_FOUND,    /* the server has the file; its size is known */
+	FTXFER_NOTICE_REPLACES, /* a local file of that name will be replaced */
+	FTXFER_NOTICE_ACCEPTED  /* the server takes the upload; content flows */
+};
+
+struct ftxfer_callbacks {
+	void (*on_notice)(void *arg, enum ftxfer_notice notice);
+	/*
+	 * Once, never within ftxfer_start(). text: a sentence without a full stop, borrowed for the
+	 * call.
+	 */
+	void (*on_done)(void *arg, enum ftxfer_status status, const char *text);
+};
+
+/* Bytes; total is 0 while it is unknown. */
+struct ftxfer_progress {
+	uint64_t moved;
+	uint64_t total;
+};
+
+/* callbacks and spec's strings outlive the job. NULL: out of memory. */
+struct ftxfer_job *ftxfer_start(struct event_base *base, const struct ftxfer_spec *spec,
+    const struct ftxfer_callbacks *callbacks, void *arg);
+struct ftxfer_progress ftxfer_progress(const struct ftxfer_job *job);
+/* Ends it with FTXFER_CANCELLED, unless it has ended. on_done is called within. */
+void ftxfer_cancel(struct ftxfer_job *job);
+/*
+ * Something is being cleaned up still (a temporary file removed, say): ftxfer_free() would wait for
+ * it.
+ */
+bool ftxfer_busy(const struct ftxfer_job *job);
+/* After on_done, not within it. NULL is allowed. */
+void ftxfer_free(struct ftxfer_job *job);
+
+#endif

@@ -1,0 +1,107 @@
+#include "client/local_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINKS_MAX 40 /* as the kernel follows (path_resolution(7)) */
+
+void
+local_file_clear(struct local_file *f)
+{
+	free(f->dir);
+	free(f->leaf);
+	f->dir = f->leaf = NULL;
+}
+
+/* Takes the path apart at its last slash. */
+static enum ftx_rc
+split(struct local_file *f, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *leaf = slash != NULL ? slash + 1 : path;
+
+	if (*leaf == '\0' || strcmp(leaf, ".") == 0 || strcmp(leaf, "..") == 0)
+		return FTX_NOT_REGULAR;
+	f->leaf = strdup(leaf);
+	if (slash == NULL)
+		f->dir = strdup(".");
+	else
+		f->dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (f->leaf == NULL || f->dir == NULL) {
+		local_file_clear(f);
+		return FTX_NOMEM;
+	}
+	return FTX_OK;
+}
+
+enum ftx_rc
+local_file_source(struct local_file *f, const char *path)
+{
+	enum ftx_rc rc;
+	struct stat st;
+	char *real;
+
+	if (stat(path, &st) != 0)
+		return ftx_rc_from_errno(errno);
+	if (!S_ISREG(st.st_mode))
+		return FTX_NOT_REGULAR;
+	real = realpath(path, NULL);
+	if (real == NULL)
+		return ftx_rc_from_errno(errno);
+	rc = split(f, real);
+	free(real);
+	return rc;
+}
+
+/* One link further: *path is replaced by what it leads to. False: it is no link. */
+static bool
+follow(char **path, enum ftx_rc *rc)
+{
+	char target[PATH_MAX], *next;
+	const char *slash = strrchr(*path, '/');
+	ssize_t n = readlink(*path, target, sizeof(target) - 1);
+	int len;
+
+	*rc = FTX_OK;
+	if (n < 0)
+		return false; /* not there, or no link */
+	target[n] = '\0';
+	if (target[0] == '/' || slash == NULL)
+		len = asprintf(&next, "%s", target);
+	else
+		len = asprintf(&next, "%.*s/%s", (int)(slash - *path), *path, target);
+	if (len < 0) {
+		*rc = FTX_NOMEM;
+		return false;
+	}
+	free(*path);
+	*path = next;
+	return true;
+}
+
+enum ftx_rc
+local_file_target(struct local_file *f, const char *path)
+{
+	enum ftx_rc rc = FTX_OK;
+	struct stat st;
+	char *at;
+	int links = 0;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? FTX_NOT_REGULAR : split(f, path);
+	at = strdup(path);
+	if (at == NULL)
+		return FTX_NOMEM;
+	while (links < LINKS_MAX && follow(&at, &rc))
+		links++;
+	if (rc == FTX_OK)
+		rc = links < LINKS_MAX ? split(f, at) : FTX_BAD_NAME;
+	free(at);
+	return rc;
+}

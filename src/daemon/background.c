@@ -1,0 +1,103 @@
+#include "daemon/background.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/*
+ * The first process: waits for the code, or for the end of the pipe when the daemon died without a
+ * word.
+ */
+static void
+wait_until_ready(int fd)
+{
+	ssize_t n;
+	char byte;
+
+	do {
+		n = read(fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	_exit(n == 1 ? byte : EX_SOFTWARE);
+}
+
+int
+background_enter(void)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -1;
+	fflush(NULL);
+	pid = fork();
+	if (pid > 0) {
+		close(fds[1]);
+		wait_until_ready(fds[0]);
+	}
+	if (pid == 0) {
+		close(fds[0]);
+		if (setsid() < 0)
+			_exit(EX_OSERR);
+		pid = fork();
+		if (pid == 0)
+			return fds[1];
+		_exit(pid > 0 ? 0 : EX_OSERR);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return -1;
+}
+
+void
+background_tell(int handle, int code)
+{
+	char byte = (char)code;
+
+	while (write(handle, &byte, 1) < 0 && errno == EINTR)
+		continue;
+	close(handle);
+}
+
+void
+background_detach(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	if (chdir("/") != 0)
+		errno = 0; /* then it keeps a directory busy: no harm */
+}
+
+int
+pid_file_write(const char *path, char **absolute)
+{
+	FILE *f = fopen(path, "we");
+
+	if (f == NULL)
+		return -1;
+	if (fprintf(f, "%ld\n", (long)getpid()) < 0) {
+		fclose(f);
+		return -1;
+	}
+	if (fclose(f) != 0)
+		return -1;
+	*absolute = realpath(path, NULL); /* the working directory will be another one */
+	return *absolute != NULL ? 0 : -1;
+}
+
+void
+pid_file_remove(char *absolute)
+{
+	if (absolute == NULL)
+		return;
+	(void)unlink(absolute);
+	free(absolute);
+}

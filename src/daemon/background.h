@@ -1,0 +1,29 @@
+/*
+ * background.h - leaving the terminal (the parent exits once the daemon listens); the pid file.
+ * Layer: daemon. Threads: before any is started.
+ * Tests: tests/system/test_daemon.py
+ */
+#ifndef DAEMON_BACKGROUND_H
+#define DAEMON_BACKGROUND_H
+
+/*
+ * Forks twice, into a session of its own (daemon(7), "SysV Daemons"). The first process stays until
+ * background_tell() and exits with that code. Returns, in the daemon, a handle; or -1 with errno.
+ */
+int background_enter(void);
+/* The exit code of the first process: 0 once the daemon is listening, or why it could not start. */
+void background_tell(int handle, int code);
+/*
+ * Lets the standard streams and the working directory go: nothing is said to a terminal from here
+ * on.
+ */
+void background_detach(void);
+
+/*
+ * Writes the process number. Zero, with *absolute (owned) for pid_file_remove(); or -1 with errno.
+ */
+int pid_file_write(const char *path, char **absolute);
+/* Removes and frees it; NULL is allowed. */
+void pid_file_remove(char *absolute);
+
+#endif

@@ -1,0 +1,168 @@
+#include "daemon/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "loop/worker.h"
+
+#define BACKLOG     1024 /* connections; the kernel caps it at net.core.somaxconn (listen(2)) */
+#define ACCEPT_TURN 16   /* connections taken in one turn of the loop */
+#define RETRY_MS    250  /* after accept(2) failed for want of something */
+
+struct listener {
+	struct worker *worker; /* borrowed */
+	int fd;                /* owned */
+	struct event *event;   /* owned; not pending while paused */
+	struct timer retry;
+	bool paused;
+	bool starved; /* said once, until an accept succeeds */
+	listener_accept_cb *on_accept;
+	void *arg; /* borrowed */
+};
+
+static void
+pause_accepting(struct listener *l)
+{
+	event_del(l->event);
+	l->paused = true;
+}
+
+void
+listener_resume(struct listener *l)
+{
+	if (!l->paused)
+		return;
+	worker_timer_stop(l->worker, &l->retry);
+	if (event_add(l->event, NULL) != 0) {
+		worker_timer_start(l->worker, &l->retry, worker_now(l->worker) + RETRY_MS);
+		return;
+	}
+	l->paused = false;
+}
+
+static void
+on_retry(void *arg)
+{
+	listener_resume(arg);
+}
+
+static int
+accept_one(int fd, struct addr *peer)
+{
+	int conn;
+
+	memset(peer, 0, sizeof(*peer));
+	peer->len = sizeof(peer->ss);
+	do {
+		conn = accept4(
+		    fd, (struct sockaddr *)&peer->ss, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		/*
+		 * ECONNABORTED: that one left while it waited; the next may be there (accept(2)).
+		 */
+	} while (conn < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
+	return conn;
+}
+
+/*
+ * No descriptor, no memory: the connection stays in the kernel's queue, which would wake us at once
+ * and for ever. So we do not listen to it until something has become free, or for a while.
+ */
+static void
+starve(struct listener *l, int err)
+{
+	if (!l->starved)
+		log_warn("cannot accept connections for now: %s", strerror(err));
+	l->starved = true;
+	pause_accepting(l);
+	worker_timer_start(l->worker, &l->retry, worker_now(l->worker) + RETRY_MS);
+}
+
+static void
+on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct listener *l = arg;
+	struct addr peer;
+
+	(void)what;
+	for (int i = 0; i < ACCEPT_TURN; i++) {
+		int fd = accept_one((int)listen_fd, &peer);
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				starve(l, errno);
+			return;
+		}
+		l->starved = false;
+		if (!l->on_accept(l->arg, fd, &peer)) {
+			pause_accepting(l);
+			return;
+		}
+	}
+}
+
+static int
+bind_and_listen(struct addr *addr)
+{
+	int one = 1, saved;
+	int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	/* An IPv6 socket takes no IPv4 connections: each address of the list stands for itself. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    (addr->ss.ss_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0) ||
+	    bind(fd, (struct sockaddr *)&addr->ss, addr->len) != 0 || listen(fd, BACKLOG) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&addr->ss, &addr->len) != 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+enum ftx_rc
+listener_new(struct listener **out, struct worker *w, struct addr *addr,
+    listener_accept_cb *on_accept, void *arg, int *err)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	*err = ENOMEM;
+	if (l == NULL)
+		return FTX_NOMEM;
+	l->worker = w;
+	l->on_accept = on_accept;
+	l->arg = arg;
+	l->fd = bind_and_listen(addr);
+	if (l->fd < 0) {
+		*err = errno;
+		free(l);
+		return FTX_CONNECT;
+	}
+	l->event = event_new(worker_base(w), l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
+	if (l->event == NULL || worker_timer_init(w, &l->retry, on_retry, l) != FTX_OK ||
+	    event_add(l->event, NULL) != 0) {
+		listener_free(l);
+		return FTX_NOMEM;
+	}
+	*out = l;
+	return FTX_OK;
+}
+
+void
+listener_free(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	if (l->event != NULL)
+		event_free(l->event);
+	worker_timer_clear(l->worker, &l->retry);
+	close(l->fd);
+	free(l);
+}

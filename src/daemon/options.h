@@ -1,0 +1,41 @@
+/*
+ * options.h - ftxferd's options: the table, and the values it fills.
+ * Layer: daemon. Threads: start-up only.
+ * Tests: tests/unit/test_daemon_options.c, tests/lint/options
+ */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/option.h"
+
+struct daemon_options {
+	/* command line only */
+	char *config;
+	bool foreground;
+	int test, print_config, print_options, help, version;
+	/* also in the file; sizes in bytes, times in ms */
+	char *storage_root;
+	struct option_list listen_address;
+	uint64_t listen_port;
+	uint64_t max_connections;
+	uint64_t max_connections_per_address;
+	uint64_t request_timeout;
+	uint64_t idle_timeout;
+	uint64_t grace_time;
+	uint64_t max_file_size;
+	mode_t file_mode;
+	uint64_t pool_threads;
+	bool daemonize;
+	char *pid_file;
+	bool debug;
+};
+
+extern const struct option_def daemon_option_defs[];
+extern const size_t daemon_option_count;
+
+#endif

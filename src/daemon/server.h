@@ -1,0 +1,32 @@
+/*
+ * server.h - the daemon as a whole: what it is made of, how it starts, drains and stops.
+ * Layer: daemon. Threads: the main one.
+ * Tests: tests/system/
+ */
+#ifndef DAEMON_SERVER_H
+#define DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "daemon/options.h"
+
+struct server;
+
+/*
+ * Opens the storage root and the listening sockets. On failure it has said why in the log, nothing
+ * is left open, and the result is the exit code for it (sysexits.h); 0 is success. options is
+ * borrowed and outlives the server; addresses_set: the operator chose the addresses, so that each
+ * must work.
+ */
+int server_open(struct server **out, const struct daemon_options *options, bool addresses_set);
+/* Starts threads and takes signals: after the last fork. The same results. */
+int server_start(struct server *s);
+/* One line `listening on ADDR:PORT` per address. */
+void server_print_addresses(const struct server *s, FILE *out);
+/* Serves until SIGTERM or SIGINT has been obeyed. The exit code. */
+int server_run(struct server *s);
+/* Closes everything; sessions must have ended. NULL is allowed. */
+void server_close(struct server *s);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * conn_private.h - what conn.c (bytes) and conn_end.c (the way out) share; nobody else includes it.
+ * Layer: net. Threads: the connection's worker.
+ * Tests: see conn.h
+ */
+#ifndef NET_CONN_PRIVATE_H
+#define NET_CONN_PRIVATE_H
+
+#include <event2/bufferevent.h>
+
+#include "loop/worker.h"
+#include "net/conn.h"
+
+/* One read a turn, so that no peer keeps the loop to itself. */
+#define CONN_READ_MAX ((size_t)64 * 1024)
+
+struct conn {
+	struct grave grave;
+	struct worker *worker;   /* borrowed; outlives every conn */
+	int fd;                  /* owned; closed by the reaper */
+	struct bufferevent *bev; /* owned: output, errors, and the input's memory */
+	struct event *reading;   /* owned: reads into the bufferevent's input */
+	struct timer timer;      /* of conn_finish() */
+	struct conn_limits limits;
+
+	const struct conn_io *io; /* static */
+	void *io_arg;             /* borrowed */
+	void (*on_close)(void *arg, enum ftx_rc why);
+	void *on_close_arg; /* borrowed: the conversation */
+	void (*on_owner_close)(void *arg, enum ftx_rc why);
+	void *owner; /* borrowed */
+
+	size_t input_max;
+	enum ftx_rc peer_end;
+	bool busy, closing, finishing, shut;
+	enum ftx_rc why; /* of the finish under way */
+	uint64_t drained;
+	uint64_t started, last_active; /* ms */
+
+	uint64_t id;
+	char peer[ADDR_TEXT_SIZE];
+	const char *op; /* static; NULL: no request was understood */
+	char *name;     /* owned; may be NULL */
+	uint64_t content;
+};
+
+static inline struct evbuffer *
+conn_in(const struct conn *c)
+{
+	return bufferevent_get_input(c->bev);
+}
+
+static inline struct evbuffer *
+conn_out(const struct conn *c)
+{
+	return bufferevent_get_output(c->bev);
+}
+
+/* Starts or stops reading, after anything that it depends on has changed. */
+void conn_update_reading(struct conn *c);
+/* Of conn_finish(): the peer had its time. */
+void conn_on_finish_deadline(void *arg);
+/* Frees all that there is; every member may be missing. */
+void conn_reap(struct grave *g);
+
+#endif

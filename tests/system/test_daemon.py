@@ -1,0 +1,366 @@
+"""ftxferd as a process: start, signals, timeouts, descriptors, restart, states, rest."""
+
+import os
+import re
+import signal
+import time
+import unittest
+
+from harness import (SystemTest, conf_text, cpu_seconds, ftxferd, has_ipv6, limit_descriptors,
+                     listening_ports, run, sanitizers, switches)
+from wire import Peer, content, read_file, request, wait_for, write_file
+
+AGAIN = 75
+
+
+class TestStart(SystemTest):
+    def test_one_port_for_all_addresses(self):
+        if not has_ipv6():
+            self.skipTest("no IPv6 loopback here")
+        daemon = self.daemon(listen_address=["127.0.0.1", "::1", "127.0.0.2"])
+        wait_for(lambda: len(daemon.addresses()) == 3, "three addresses")
+        hosts, ports = zip(*daemon.addresses())
+        self.assertEqual([host.strip("[]") for host in hosts], ["127.0.0.1", "::1", "127.0.0.2"])
+        self.assertEqual(len(set(ports)), 1)
+        self.assertEqual(listening_ports(daemon.pid), set(ports))
+        for host in ("127.0.0.1", "::1", "127.0.0.2"):
+            self.upload((host, daemon.port), "n-" + host, b"x")
+
+    def test_second_daemon_on_the_same_root(self):
+        first = self.daemon()
+        ran = run(ftxferd() + ["-f", first.conf, "-l", "0"])
+        self.assertEqual(ran.status, AGAIN, ran)
+        self.assertRegex(ran.err, r"(?i)another|in use|already|lock")
+        self.upload(first, "n", b"x")
+
+    def test_daemonize(self):
+        root, pid_file = self.root(), self.scratch("pid")
+        conf = write_file(self.scratch("conf"), conf_text({
+            "storage_root": root, "listen_address": ["127.0.0.1"], "pid_file": pid_file}))
+        ran = run(ftxferd() + ["-f", conf, "-l", "0", "--daemonize"], deadline=20)
+        pid = int(read_file(pid_file))
+        self.addCleanup(self.kill, pid)
+        self.assertEqual(ran.status, 0, ran)
+        ports = listening_ports(pid)  # at once: the parent returns when it listens
+        self.assertEqual(len(ports), 1)
+        self.assertIn("listening on 127.0.0.1:%d" % list(ports)[0], ran.out)
+        self.assertNotEqual(os.getsid(pid), os.getsid(0))
+        self.assertEqual(os.readlink("/proc/%d/cwd" % pid), "/")
+        self.upload(("127.0.0.1", list(ports)[0]), "n", b"x")
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not self.alive(pid), "the daemon's end")
+        self.assertFalse(os.path.exists(pid_file))
+
+    def test_daemonize_that_fails_says_so(self):
+        conf = write_file(self.scratch("conf"), conf_text({
+            "storage_root": self.scratch("missing"), "pid_file": self.scratch("pid")}))
+        ran = run(ftxferd() + ["-f", conf, "-l", "0", "--daemonize"], deadline=20)
+        self.assertNotEqual(ran.status, 0, ran)
+        self.assertIn(self.scratch("missing"), ran.err)
+
+    def test_foreground_beats_daemonize(self):
+        daemon = self.daemon(args=["-F"], daemonize=True)
+        self.assertEqual(listening_ports(daemon.pid), {daemon.port})
+
+    @staticmethod
+    def alive(pid):
+        """A zombie that nobody waits for is at its end."""
+        try:
+            with open("/proc/%d/stat" % pid) as file:
+                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    @staticmethod
+    def kill(pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+class TestStop(SystemTest):
+    def test_at_rest(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            daemon = self.daemon(grace_time=30, root=self.root("root%d" % number))
+            self.upload(daemon, "n", b"x")
+            started = time.monotonic()
+            self.assertEqual(daemon.stop(number), 0)
+            self.assertLess(time.monotonic() - started, 5)
+
+    def test_who_has_asked_for_nothing_is_not_waited_for(self):
+        daemon = self.daemon(grace_time=30)
+        peer = self.peer(daemon)
+        started = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        self.assertNotEqual(peer.rest()[1], "open")
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertLess(time.monotonic() - started, 5)
+
+    def test_transfers_get_their_time(self):
+        daemon = self.daemon(grace_time=30)
+        data = content(20000000)
+        write_file(daemon.path("there"), data)
+        up = self.started_upload(daemon, "n", 10, b"12345")
+        down = self.started_download(daemon, "there", len(data))
+        down.send(b"T")
+        got = down.receive(1000)
+        daemon.send_signal(signal.SIGTERM)
+        wait_for(lambda: not self.accepts(daemon), "the listener's close")
+        self.assertTrue(daemon.running())
+        rest, end = down.rest()
+        self.assertEqual((got + rest, end), (data, "fin"))
+        down.close()
+        up.send(b"67890")
+        self.assertEqual(up.rest(), (b"", "fin"))
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertEqual(read_file(daemon.path("n")), b"1234567890")
+
+    def test_time_is_up(self):
+        daemon = self.daemon(grace_time=1)
+        up = self.started_upload(daemon, "n", 10, b"12345")
+        started = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(up.rest(), (b"", "reset"))
+        self.assertGreater(time.monotonic() - started, 0.8)
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertEqual(daemon.strays(), [])
+        self.assertEqual(daemon.reasons(), ["shutdown"])
+
+    def test_without_grace(self):
+        daemon = self.daemon(grace_time=0)
+        up = self.started_upload(daemon, "n", 10, b"12345")
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(up.rest(), (b"", "reset"))
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertEqual(daemon.strays(), [])
+
+    def test_second_signal_ends_them_at_once(self):
+        daemon = self.daemon(grace_time=60)
+        up = self.started_upload(daemon, "n", 10, b"12345")
+        daemon.send_signal(signal.SIGTERM)
+        wait_for(lambda: not self.accepts(daemon), "the listener's close")
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(up.rest(), (b"", "reset"))
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertEqual(daemon.strays(), [])
+
+    @staticmethod
+    def accepts(daemon):
+        try:
+            Peer(daemon.address).close()
+            return True
+        except OSError:
+            return False
+
+
+class TestTimeouts(SystemTest):
+    weight = 8
+
+    def ends_after(self, daemon, peer, seconds, reason):
+        started = time.monotonic()
+        self.assertNotEqual(peer.rest()[1], "open")
+        took = time.monotonic() - started
+        self.assertEqual(daemon.reason(peer), reason)
+        self.assertGreater(took, seconds - 0.3)
+        self.assertLess(took, seconds + 4)
+
+    def test_request_timeout(self):
+        daemon = self.daemon(request_timeout=1, idle_timeout=30)
+        for sent in (b"", b"D", request(b"U", "n")[:255]):
+            peer = self.peer(daemon)
+            peer.send(sent)
+            self.ends_after(daemon, peer, 1, "request-timeout")
+        peer = self.peer(daemon)
+        peer.send(request(b"U", "n"))
+        self.assertEqual(peer.receive(1), b"T")
+        self.ends_after(daemon, peer, 1, "request-timeout")
+        self.upload(daemon, "n", b"x")
+        self.ends_after(daemon, self.started_download(daemon, "n", 1), 1, "request-timeout")
+
+    def test_request_timeout_is_for_the_whole_handshake(self):
+        """One byte now and then does not prolong it."""
+        daemon = self.daemon(request_timeout=1, idle_timeout=30)
+        peer = self.peer(daemon)
+        started = time.monotonic()
+        for byte in request(b"U", "n"):
+            try:
+                peer.send(bytes([byte]))
+            except ConnectionError:
+                break
+            if not peer.is_quiet(0.2):
+                break
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual(daemon.ended(1), ["request-timeout"])
+
+    def test_idle_upload(self):
+        daemon = self.daemon(idle_timeout=1)
+        peer = self.started_upload(daemon, "n", 10, b"12345")
+        self.ends_after(daemon, peer, 1, "idle-timeout")
+        wait_for(lambda: not daemon.strays(), "the stage to go")
+        self.upload(daemon, "n", b"free")
+
+    def test_idle_download(self):
+        daemon = self.daemon(idle_timeout=1)
+        write_file(daemon.path("n"), bytes(64 << 20))
+        peer = self.started_download(daemon, "n", 64 << 20)
+        peer.send(b"T")
+        self.assertEqual(daemon.ended(1, 10), ["idle-timeout"])
+        self.assertLess(len(peer.rest()[0]), 64 << 20)
+
+    def test_slow_is_not_idle(self):
+        """The pace of the original proxy, about 5 KB/s, for three times the time limits."""
+        daemon = self.daemon(idle_timeout=1, request_timeout=1)
+        data = content(16000)
+        peer = self.started_upload(daemon, "n", len(data))
+        for at in range(0, len(data), 2000):
+            peer.send(data[at:at + 2000])
+            time.sleep(0.4)
+        self.assertEqual(peer.rest(), (b"", "fin"))
+        self.assertEqual(read_file(daemon.path("n")), data)
+
+
+class TestDescriptors(SystemTest):
+    weight = 5
+
+    def test_more_clients_than_descriptors(self):
+        """64 descriptors, 100 clients: no spinning, and it recovers."""
+        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(64)})
+        peers = [self.peer(daemon) for _ in range(100)]
+        for peer in peers:
+            try:
+                peer.send(b"D")
+            except ConnectionError:
+                pass
+        time.sleep(0.5)
+        before = cpu_seconds(daemon.pid)
+        lines = daemon.err().count("\n")
+        time.sleep(2)
+        self.assertLess(cpu_seconds(daemon.pid) - before, 0.3)
+        self.assertLess(daemon.err().count("\n") - lines, 20, "it floods its log")
+        for peer in peers:
+            peer.close()
+
+        def works():
+            try:
+                with Peer(daemon.address, deadline=2) as peer:
+                    peer.send(request(b"D", "no"))
+                    return peer.rest()[0][:1] == b"F"
+            except OSError:
+                return False
+        wait_for(works, "an answer after all have gone", 10)
+        self.upload(daemon, "n", b"x")
+
+
+class TestKilled(SystemTest):
+    def test_in_the_middle_of_an_upload(self):
+        """The name is absent, what was staged is swept, and the name can be used."""
+        daemon = self.daemon(expect=-signal.SIGKILL)
+        os.mkdir(daemon.path("sub"))
+        for name in ("n", "sub/n"):
+            self.started_upload(daemon, name, 3000000, content(2000000)).wait_sent()
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
+        self.assertFalse(os.path.exists(daemon.path("n")))
+        after = self.daemon(root=daemon.root)
+        wait_for(lambda: not set(after.files()) - daemon.own - {"sub"},
+                 lambda: "the sweep: %s" % after.files(), 5)
+        for name in ("n", "sub/n"):
+            self.upload(after, name, b"x")
+
+
+class TestDebug(SystemTest):
+    """-d says each state by the protocol's own names, in order."""
+
+    UPLOAD = ("client_connect check_upload send_check_upload check_file_upload_size "
+              "prepare_file_upload_size_response send_file_upload_size_response uploading "
+              "upload_complete").split()
+    DOWNLOAD = ("client_connect check_download send_check_download check_download_confirmation "
+                "downloading download_complete").split()
+    CLIENT_UPLOAD = ("init_upload send_check_file_upload check_upload prepare_upload_file_size "
+                     "send_file_upload_size_response process_upload_file_size_response uploading "
+                     "upload_complete").split()
+    CLIENT_DOWNLOAD = ("init_download send_check_file_download check_download "
+                       "prepare_download_confirmation confirm_download downloading "
+                       "download_complete").split()
+
+    def assert_states(self, program, expected):
+        found = re.findall(r"changed status to: (\w+)", program)
+        self.assertIn(found, (expected, expected[1:]))  # the first is no change, strictly
+
+    def test_whole_transfers(self):
+        daemon = self.daemon(args=["-d"])
+        local = self.scratch("local", b"data")
+        for mode, server, client in (("upload", self.UPLOAD, self.CLIENT_UPLOAD),
+                                     ("download", self.DOWNLOAD, self.CLIENT_DOWNLOAD)):
+            before = len(daemon.err())
+            ran = self.transferred(mode, daemon, "n", local, "-d")
+            daemon.ended(1 if mode == "upload" else 2)
+            self.assert_states(ran.err + ran.out, client)
+            self.assert_states(daemon.err()[before:], server)
+
+    def test_refusals(self):
+        daemon = self.daemon(args=["-d"])
+        write_file(daemon.path("n"), b"x")
+        for mode, name, server, client in (
+                ("upload", "n", ["client_connect", "check_upload", "upload_complete"],
+                 self.CLIENT_UPLOAD[:3] + ["upload_complete"]),
+                ("download", "no", ["client_connect", "check_download", "download_complete"],
+                 self.CLIENT_DOWNLOAD[:4] + ["download_complete"])):
+            before, ends = len(daemon.err()), len(daemon.reasons())
+            ran = self.transfer(mode, daemon, name, self.scratch("local", b"x"), "-d")
+            daemon.ended(ends + 1)
+            self.assert_states(ran.err + ran.out, client)
+            self.assert_states(daemon.err()[before:], server)
+
+    def test_silent_without_it(self):
+        daemon = self.daemon()
+        ran = self.transferred("upload", daemon, "n", self.scratch("local", b"data"))
+        daemon.ended(1)
+        self.assertNotIn("changed status", daemon.err() + ran.err + ran.out)
+
+    def test_names_cannot_forge_a_line(self):
+        daemon = self.daemon(args=["-d"])
+        peer = self.peer(daemon)
+        peer.send(request(b"U", "n\nreason=forged \x1b[31m\u202e"))
+        self.assertEqual(peer.rest(), (b"E", "fin"))
+        peer.close()
+        self.assertEqual(daemon.ended(1), ["bad-name"])
+        for raw in ("\x1b", "\u202e", "\nreason"):
+            self.assertNotIn(raw, daemon.err())
+
+
+class TestRest(SystemTest):
+    weight = 15
+
+    def test_no_context_switch(self):
+        """Neither fresh, nor after transfers: in 10 s the daemon is not once awake."""
+        if "t" in sanitizers():
+            self.skipTest("the thread sanitizer never rests")
+        fresh, used = self.daemon(root=self.root("fresh")), self.daemon(root=self.root("used"))
+        self.upload(used, "n", content(100000))
+        self.download(used, "n")
+        self.peer(used).close()
+        self.transfer("upload", used, "..", self.scratch("local", b"x"))
+        used.ended(4)
+        for daemon in (fresh, used):
+            self.settle(daemon)
+        before = [switches(fresh.pid), switches(used.pid)]
+        time.sleep(10)
+        self.assertEqual([switches(fresh.pid), switches(used.pid)], before)
+
+    @staticmethod
+    def settle(daemon):
+        """What a transfer leaves to do afterwards may take some seconds, but must end."""
+        last = [switches(daemon.pid), time.monotonic()]
+
+        def quiet():
+            now = switches(daemon.pid)
+            if now != last[0]:
+                last[:] = [now, time.monotonic()]
+            return time.monotonic() - last[1] > 1
+        wait_for(quiet, "a second without a context switch", 10, step=0.1)
+
+
+if __name__ == "__main__":
+    unittest.main()
