@@ -13,6 +13,12 @@ state_of(const struct machine *m)
 	return &m->def->states[m->state];
 }
 
+const char *
+machine_state_name(const struct machine *m)
+{
+	return state_of(m)->name;
+}
+
 static void
 fail(struct machine *m, enum ftx_rc why)
 {

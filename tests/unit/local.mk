@@ -8,9 +8,11 @@ room_tests = \
 	tests/unit/test_base \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
+	tests/unit/test_dial \
 	tests/unit/test_limits \
 	tests/unit/test_log \
 	tests/unit/test_loop \
+	tests/unit/test_machine \
 	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pool \
@@ -117,3 +119,14 @@ tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
 tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
 	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_machine_SOURCES = \
+	tests/unit/test_machine.c tests/unit/test_machine.h \
+	tests/unit/test_machine_time.c \
+	$(pair_sources) $(unit_sources)
+tests_unit_test_machine_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_dial_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_dial_SOURCES = tests/unit/test_dial.c $(unit_sources)
+tests_unit_test_dial_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)

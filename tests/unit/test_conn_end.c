@@ -367,8 +367,8 @@ START_TEST(test_finish_drains_a_bounded_amount_before_it_has_sent)
 END_TEST
 
 /*
- * The peer sends all the while, as the original client does: it reads the refusal, then the end, and
- * no reset is in its way.
+ * The peer sends all the while, as the original client does: it reads the refusal, then the end,
+ * and no reset is in its way.
  */
 START_TEST(test_refusal_is_not_lost)
 {

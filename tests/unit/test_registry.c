@@ -25,12 +25,29 @@ tear_down(void)
 	registry_free(r);
 }
 
+/* A claim that is in use: an upload's name has been found free. */
+static enum ftx_rc
+take(const char *name, enum registry_use use, struct registry_claim **out)
+{
+	struct registry_claim *c;
+	enum ftx_rc rc = registry_claim(r, name, use, &c);
+
+	if (rc != FTX_OK)
+		return rc;
+	if (use == REGISTRY_UPLOAD && (rc = registry_begin_upload(c)) != FTX_OK) {
+		registry_release(c);
+		return rc;
+	}
+	*out = c;
+	return FTX_OK;
+}
+
 static struct registry_claim *
 claim(const char *name, enum registry_use use)
 {
 	struct registry_claim *c = NULL;
 
-	ck_assert_int_eq(registry_claim(r, name, use, &c), FTX_OK);
+	ck_assert_int_eq(take(name, use, &c), FTX_OK);
 	ck_assert_ptr_nonnull(c);
 	return c;
 }
@@ -40,7 +57,7 @@ busy(const char *name, enum registry_use use)
 {
 	struct registry_claim *c = NULL;
 
-	ck_assert_int_eq(registry_claim(r, name, use, &c), FTX_BUSY);
+	ck_assert_int_eq(take(name, use, &c), FTX_BUSY);
 	ck_assert_ptr_null(c);
 }
 
@@ -53,6 +70,23 @@ START_TEST(test_an_upload_is_alone)
 	registry_release(c);
 	/* What was refused has left nothing behind. */
 	registry_release(claim("a", REGISTRY_UPLOAD));
+	registry_release(claim("a", REGISTRY_DOWNLOAD));
+}
+END_TEST
+
+/* Who only asks whether a name is free keeps readers out of nothing, but other uploads. */
+START_TEST(test_asking_disturbs_no_reader)
+{
+	struct registry_claim *asking, *reader, *other;
+
+	ck_assert_int_eq(registry_claim(r, "a", REGISTRY_UPLOAD, &asking), FTX_OK);
+	ck_assert_int_eq(registry_claim(r, "a", REGISTRY_UPLOAD, &other), FTX_BUSY);
+	reader = claim("a", REGISTRY_DOWNLOAD);
+	ck_assert_int_eq(registry_begin_upload(asking), FTX_BUSY);
+	registry_release(reader);
+	ck_assert_int_eq(registry_begin_upload(asking), FTX_OK);
+	busy("a", REGISTRY_DOWNLOAD);
+	registry_release(asking);
 	registry_release(claim("a", REGISTRY_DOWNLOAD));
 }
 END_TEST
@@ -114,13 +148,13 @@ START_TEST(test_many_names)
 
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "%0*d", 1 + i % 50 * 70, i);
-		UNIT_CHECK(registry_claim(r, name, REGISTRY_UPLOAD, &c[i]) == FTX_OK);
+		UNIT_CHECK(take(name, REGISTRY_UPLOAD, &c[i]) == FTX_OK);
 	}
 	for (int i = 0; i < MANY; i++) {
 		struct registry_claim *again;
 
 		snprintf(name, sizeof(name), "%0*d", 1 + i % 50 * 70, i);
-		UNIT_CHECK(registry_claim(r, name, REGISTRY_DOWNLOAD, &again) == FTX_BUSY);
+		UNIT_CHECK(take(name, REGISTRY_DOWNLOAD, &again) == FTX_BUSY);
 	}
 	for (int i = 0; i < MANY; i++)
 		registry_release(c[(i * 7919) % MANY]);
@@ -145,8 +179,7 @@ claim_at_random(void *arg)
 		char name[] = { 'n', (char)('0' + n), '\0' };
 		struct registry_claim *c;
 
-		if (registry_claim(r, name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD, &c) !=
-		    FTX_OK)
+		if (take(name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD, &c) != FTX_OK)
 			continue;
 		atomic_fetch_add(&claims[upload], 1);
 		atomic_fetch_add(upload ? &uploads[n] : &downloads[n], 1);
@@ -181,6 +214,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_an_upload_is_alone);
+	tcase_add_test(tc, test_asking_disturbs_no_reader);
 	tcase_add_test(tc, test_downloads_share);
 	tcase_add_test(tc, test_names_are_apart);
 	tcase_add_test(tc, test_the_name_is_copied);
