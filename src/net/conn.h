@@ -1,7 +1,7 @@
 /*
  * conn.h - a connection: its socket, buffers, who talks on it, and the one way it ends.
  * Layer: net. Threads: its worker's.
- * Tests: tests/pair/, tests/unit/test_conn.c
+ * Tests: tests/pair/, tests/unit/test_conn.c, tests/unit/test_conn_end.c
  *
  * The bufferevent is the transport of what is sent. What arrives is read by the connection's own
  * event into the same bufferevent's input (libevent 2.1 reads 4 KiB a call by itself), and stops

@@ -149,6 +149,25 @@ class Process(Case):
                 self.assertEqual(read_all(server), (b"data", "eof"))
                 server.close()
                 self.assertEqual(read_all(client), (b"", "eof"))
+            for fd in (0, 2):
+                self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_nobody_reads_the_log(self):
+        """A closed pipe behind standard error is no reason to die."""
+        argv = [BINARY, "-d", "-l", "0", "-s", "%s:%d" % self.server.getsockname()]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(argv, **pipes) as process:
+            port = int(process.stdout.readline().decode().rpartition(":")[2])
+            process.stderr.close()
+            for _ in range(2):
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+                    server, _ = self.server.accept()
+                    client.sendall(b"x")
+                    self.assertEqual(server.recv(9), b"x")
+                    reset(server)
+                    self.assertEqual(read_all(client), (b"", "reset"))
             process.terminate()
             self.assertEqual(process.wait(PATIENCE), 0)
 

@@ -74,13 +74,12 @@ fails(int err)
 	return err;
 }
 
+/* Seen, but not done: it would take most of a test's time, and no file of one is to last. */
 int
 fsync(int fd)
 {
-	int (*real)(int);
 	struct stat st;
 
-	REAL(fsync);
 	if (fstat(fd, &st) != 0)
 		return -1;
 	if (fake_orders.before_fsync != NULL)
@@ -91,7 +90,7 @@ fsync(int fd)
 	seen.synced[seen.syncs % SYNCS_MAX] = st.st_ino;
 	seen.synced_at[seen.syncs++ % SYNCS_MAX] = ++seen.steps;
 	pthread_mutex_unlock(&seen_lock);
-	return real(fd);
+	return 0;
 }
 
 static int

@@ -4,16 +4,22 @@
 if HAVE_CHECK
 room_tests = \
 	tests/unit/test_base \
+	tests/unit/test_conn \
+	tests/unit/test_conn_end \
+	tests/unit/test_limits \
 	tests/unit/test_log \
 	tests/unit/test_loop \
+	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pool \
+	tests/unit/test_registry \
 	tests/unit/test_root \
 	tests/unit/test_space \
 	tests/unit/test_stage \
 	tests/unit/test_stage_io \
 	tests/unit/test_store \
-	tests/unit/test_timer
+	tests/unit/test_timer \
+	tests/unit/test_v1_message
 
 check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
@@ -22,6 +28,7 @@ endif
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
 fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
+pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c $(unit_sources)
@@ -70,3 +77,27 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_get.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
+tests_unit_test_registry_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(unit_sources)
+tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
+tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_net_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_net_SOURCES = tests/unit/test_net.c
+tests_unit_test_net_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_conn_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
