@@ -48,6 +48,8 @@ drain_input(void *arg)
 		conn_close(c, c->shut || c->why != FTX_OK ? c->why : c->peer_end);
 	else if (c->shut && (c->peer_end == FTX_TRUNCATED || c->drained > CONN_DRAIN_BYTES))
 		conn_close(c, c->why);
+	else if (c->drained > CONN_DRAIN_BYTES)
+		conn_set_input_max(c, 0); /* not read from any more, until what we say is sent */
 }
 
 static void

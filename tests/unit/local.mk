@@ -3,6 +3,8 @@
 
 if HAVE_CHECK
 room_tests = \
+	tests/unit/test_conf \
+	tests/unit/test_stammer \
 	tests/unit/test_base \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
@@ -101,3 +103,17 @@ tests_unit_test_conn_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT
 tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
 tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_LDADD = src/libconf.a src/libbase.a $(LIBCONFIG_LIBS) $(CHECK_LIBS)
+tests_unit_test_conf_SOURCES = \
+	tests/unit/conf_sample.h \
+	tests/unit/test_conf.c tests/unit/test_conf.h \
+	tests/unit/test_conf_cmdline.c \
+	tests/unit/test_conf_file.c \
+	tests/unit/test_conf_include.c
+
+tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
+tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(CHECK_LIBS)
