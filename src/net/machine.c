@@ -96,10 +96,9 @@ enter(struct machine *m, uint8_t next)
 		m->own_ms += now - m->entered;
 	m->state = next;
 	m->entered = now;
-	if (state_of(m)->name != NULL) {
-		log_debug(
-		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_of(m)->name);
-	}
+	if (machine_state_name(m) != NULL)
+		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
+		    machine_state_name(m));
 	/* An action that ended the conversation has given the timer back; nothing may run on it. */
 	if (!m->stopped)
 		arm_deadline(m);
