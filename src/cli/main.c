@@ -1,14 +1,11 @@
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <libconfig.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"

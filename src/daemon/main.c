@@ -1,13 +1,11 @@
+#include <errno.h>
 #include <event2/event.h>
 #include <libconfig.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/background.h"

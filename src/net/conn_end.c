@@ -44,9 +44,12 @@ drain_input(void *arg)
 	evbuffer_drain(conn_in(c), len);
 	conn_update_reading(c);
 	if (c->peer_end != FTX_OK && c->peer_end != FTX_TRUNCATED)
-		conn_close(c, c->why); /* reset by a peer that had heard enough */
+		/* Reset by a peer that had heard enough, or not even that. */
+		conn_close(c, c->shut || c->why != FTX_OK ? c->why : c->peer_end);
 	else if (c->shut && (c->peer_end == FTX_TRUNCATED || c->drained > CONN_DRAIN_BYTES))
 		conn_close(c, c->why);
+	else if (c->drained > CONN_DRAIN_BYTES)
+		conn_set_input_max(c, 0); /* not read from any more, until what we say is sent */
 }
 
 static void

@@ -13,12 +13,6 @@ state_of(const struct machine *m)
 	return &m->def->states[m->state];
 }
 
-const char *
-machine_state_name(const struct machine *m)
-{
-	return state_of(m)->name;
-}
-
 static void
 fail(struct machine *m, enum ftx_rc why)
 {
@@ -100,7 +94,9 @@ enter(struct machine *m, uint8_t next)
 		log_debug(
 		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_of(m)->name);
 	}
-	arm_deadline(m);
+	/* An action that ended the conversation has given the timer back; nothing may run on it. */
+	if (!m->stopped)
+		arm_deadline(m);
 }
 
 static const struct machine_rule *
@@ -122,10 +118,7 @@ handle(struct machine *m, uint8_t event)
 	enum ftx_rc rc;
 
 	if (r == NULL) {
-		/*
-		 * The peer's end has a reason of its own; a notice that nothing is left to send
-		 * asks for nothing.
-		 */
+		/* The peer's end has a reason of its own. A notice that all is sent may be idle. */
 		if (event == ON_END)
 			fail(m, conn_peer_end(m->conn));
 		else if (event != ON_SENT)
@@ -157,10 +150,7 @@ handle_queue(struct machine *m)
 static bool
 has_io(const struct machine *m)
 {
-	void *arg;
-
-	conn_io(m->conn, &arg);
-	return arg == m;
+	return conn_has_io(m->conn, m);
 }
 
 /* One event that the input gives rise to, if any. */

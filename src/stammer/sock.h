@@ -9,7 +9,6 @@
 #define STAMMER_SOCK_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "net/addr.h"
 

@@ -6,7 +6,6 @@
 #ifndef V1_CLIENT_H
 #define V1_CLIENT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rc.h"

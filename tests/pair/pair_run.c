@@ -170,6 +170,18 @@ do_send(struct pair_stage *st, size_t step)
 	stage_settle(st);
 }
 
+/* The peer's end is there before anybody has looked at what it said last. */
+static void
+do_last(struct pair_stage *st)
+{
+	ssize_t put = send(st->peer, bytes, bytes_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (put != (ssize_t)bytes_len)
+		fail("cannot send all at once: %zd of %zu bytes", put, bytes_len);
+	shutdown(st->peer, SHUT_WR);
+	stage_settle(st);
+}
+
 static void
 do_expect_bytes(struct pair_stage *st)
 {
@@ -375,6 +387,9 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 	} else if (strcmp(cmd, "SEND") == 0 || strcmp(cmd, "DRIP") == 0) {
 		parse_bytes(p);
 		do_send(st, cmd[0] == 'D' ? 1 : SIZE_MAX);
+	} else if (strcmp(cmd, "LAST") == 0) {
+		parse_bytes(p);
+		do_last(st);
 	} else if (strcmp(cmd, "EXPECT") == 0)
 		do_expect(st, p);
 	else if (strcmp(cmd, "ELAPSE") == 0)

@@ -42,13 +42,14 @@ def stammerproxy():
     return program("STAMMERPROXY", "stammerproxy")
 
 
-def is_sanitized():
-    """A sanitizer's build keeps freed memory and is slow: no figures are taken from it."""
+def sanitizers():
+    """Those ftxferd was built with, by their first letters: such a program takes memory and time of
+    its own, and the thread sanitizer never rests."""
     try:
         with open(ftxferd()[-1], "rb") as file:
-            return re.search(rb"__[atu]b?san_", file.read()) is not None
+            return {letter.decode() for letter in re.findall(rb"__([atu])b?san_", file.read())}
     except OSError:
-        return False
+        return set()
 
 
 # Processes
@@ -131,6 +132,12 @@ class Listener(Program):
     def reasons(self):
         """How each connection that has ended did, in order of their ends."""
         return re.findall(r" reason=([\w-]+)$", self.err(), re.M)
+
+    def reason(self, peer):
+        """How that peer's connection ended, once it has."""
+        pattern = r" peer=\S+:%d .* reason=([\w-]+)$" % peer.port
+        return wait_for(lambda: re.findall(pattern, self.err(), re.M),
+                        lambda: "the end of port %d: %s" % (peer.port, self.err()[-2000:]))[-1]
 
     def ended(self, count, deadline=DEADLINE):
         """Waits until count connections have ended, and returns their reasons."""
@@ -321,11 +328,25 @@ class SystemTest(unittest.TestCase):
         peer = self.peer(server, **kwargs)
         peer.send(request(b"U", name))
         self.assertEqual(peer.receive(1), b"T")
+        self._finish_upload(peer, data)
+
+    def _finish_upload(self, peer, data):
         peer.send(size_message(len(data)))
         self.assertEqual(peer.receive(1), b"T")
         peer.send(data)
         self.assertEqual(peer.rest(), (b"", "fin"))
         peer.close()
+
+    def upload_when_free(self, server, name, data):
+        """The same when the last holder of the name has just gone: its disk job may still run."""
+        def begun():
+            peer = self.peer(server)
+            peer.send(request(b"U", name))
+            if peer.receive(1) == b"T":
+                return peer
+            peer.close()
+            return None
+        self._finish_upload(wait_for(begun, "the name %r to be free" % name, 5), data)
 
     def started_upload(self, server, name, size, data=b"", **kwargs):
         """An upload under way: both answers are in, and data is sent."""

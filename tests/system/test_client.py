@@ -220,7 +220,7 @@ class TestScriptedServer(ClientTest):
                 self.assert_says(self.play(mode, answers), PROTOCOL, r".")
 
     def test_impossible_sizes(self):
-        """Nonsense, or more than there can be room for: either is true, and the server hears an F."""
+        """Nonsense, or more than there can be room for: either is true."""
         for size in (1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
             with self.subTest(size=size):
                 ran = self.play("download", [(256, b"T" + size_message(size))])

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import SLOW, SystemTest, descriptors, is_sanitized, rss_anon
+from harness import SLOW, SystemTest, descriptors, rss_anon, sanitizers
 from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
 
 CHURN_THREADS = 6
@@ -240,7 +240,7 @@ class TestChurn(SystemTest):
         self.assertEqual(daemon.strays("sub", "there", "taken"), [])
         self.upload(daemon, "n", b"x")
         self.assertEqual(self.download(daemon, "there"), content(20000))
-        if not is_sanitized():
+        if not sanitizers():
             self.assertLess(grown, RSS_LIMIT, "KiB of RssAnon more")
 
     def churn(self, daemon, churn, count, total, fresh):

@@ -92,6 +92,7 @@ class Peer:
                 sock.close()
                 raise
         self.sock = sock
+        self.port = sock.getsockname()[1]
         sock.settimeout(deadline)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
