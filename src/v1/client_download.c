@@ -121,7 +121,8 @@ on_prepared(struct client_download *d, enum transfer_op op, enum ftx_rc rc)
 	}
 	if (d->transfer->replaces)
 		d->client->on_notice(d->client->arg, V1_NOTICE_REPLACES);
-	store_reserve(d->transfer, d->client->size);
+	if (!d->machine.stopped) /* who hears a notice may end it all */
+		store_reserve(d->transfer, d->client->size);
 }
 
 static void
@@ -184,6 +185,8 @@ prepare(void *ctx)
 	struct client_download *d = ctx;
 
 	d->client->on_notice(d->client->arg, V1_NOTICE_FOUND);
+	if (d->machine.stopped)
+		return FTX_OK;
 	return store_put(d->client->store, d->client->local_name, on_store_done, d, &d->transfer);
 }
 
