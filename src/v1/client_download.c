@@ -278,6 +278,9 @@ on_close(void *arg, enum ftx_rc why)
 
 	machine_stop(&d->machine);
 	pump_stop(&d->pump);
+	/* A commit that has not published yet shall not: the user hears that nothing is written. */
+	if (why != FTX_OK && d->transfer != NULL)
+		store_cancel(d->transfer);
 	store_close(d->transfer);
 	d->transfer = NULL;
 	d->client->on_done(d->client->arg, why, d->side);
