@@ -64,12 +64,15 @@ send_step(struct pump *p)
 {
 	enum ftx_rc end = conn_peer_end(p->conn);
 
+	conn_set_busy(p->conn, conn_output_length(p->conn) == 0 && p->left > 0);
+	/* First of all: a peer that leaves does not leave its read behind, which nobody counts. */
+	if (p->waiting)
+		return;
 	if (end != FTX_OK && (end != FTX_TRUNCATED || p->needs_peer)) {
 		pump_fail(p, end);
 		return;
 	}
-	conn_set_busy(p->conn, conn_output_length(p->conn) == 0 && p->left > 0);
-	if (p->waiting || conn_output_length(p->conn) > OUTPUT_LOW)
+	if (conn_output_length(p->conn) > OUTPUT_LOW)
 		return;
 	if (p->left > 0) {
 		p->waiting = true;
