@@ -173,9 +173,10 @@ next_input_event(struct machine *m, uint8_t *event)
 		return false;
 	/*
 	 * A peer that has only finished sending may still be told something; one that is gone may
-	 * not.
+	 * not. But while we are at work (no clock runs) not even that is looked at: the work would
+	 * go on without its connection, and nothing would count how much of it there is.
 	 */
-	if (wants == 0 && end == FTX_TRUNCATED)
+	if (wants == 0 && (end == FTX_TRUNCATED || state_of(m)->deadline == DEADLINE_NONE))
 		return false;
 	m->end_told = true;
 	*event = ON_END;
