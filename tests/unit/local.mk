@@ -29,7 +29,7 @@ check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
 endif
 
-unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
 fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
 pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
@@ -106,6 +106,17 @@ tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
 tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
+tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_machine_SOURCES = \
+	tests/unit/test_machine.c tests/unit/test_machine.h \
+	tests/unit/test_machine_time.c \
+	$(pair_sources) $(unit_sources)
+tests_unit_test_machine_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_dial_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_dial_SOURCES = tests/unit/test_dial.c $(unit_sources)
+tests_unit_test_dial_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = src/libconf.a src/libbase.a $(LIBCONFIG_LIBS) $(CHECK_LIBS)
 tests_unit_test_conf_SOURCES = \
@@ -119,14 +130,3 @@ tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
 tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
 	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(CHECK_LIBS)
-
-tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_machine_SOURCES = \
-	tests/unit/test_machine.c tests/unit/test_machine.h \
-	tests/unit/test_machine_time.c \
-	$(pair_sources) $(unit_sources)
-tests_unit_test_machine_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
-
-tests_unit_test_dial_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_dial_SOURCES = tests/unit/test_dial.c $(unit_sources)
-tests_unit_test_dial_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)

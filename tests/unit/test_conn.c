@@ -10,25 +10,7 @@
 
 #define MIB ((size_t)1024 * 1024)
 
-static char *bytes; /* 8 MiB, no two places alike */
-
-static void
-set_up(void)
-{
-	uint64_t seed = 11;
-
-	net_setup();
-	bytes = malloc(8 * MIB);
-	for (size_t i = 0; i < 8 * MIB; i++)
-		bytes[i] = (char)unit_random(&seed);
-}
-
-static void
-tear_down(void)
-{
-	net_teardown();
-	free(bytes);
-}
+static char *bytes; /* 8 MiB, no two places alike; made once for all tests */
 
 /* Each test over both kinds of socket: _i is 0 or 1. */
 static void
@@ -345,8 +327,13 @@ static void
 add_cases(Suite *s)
 {
 	TCase *tc = unit_case(s, "input");
+	uint64_t seed = 11;
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	bytes = malloc(8 * MIB);
+	for (size_t i = 0; i < 8 * MIB; i++)
+		bytes[i] = (char)unit_random(&seed);
+
+	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_loop_test(tc, test_take_and_peek, 0, 2);
 	tcase_add_loop_test(tc, test_input_is_bounded, 0, 2 * COUNT(maxima));
 	tcase_add_loop_test(tc, test_one_turn_is_bounded, 0, 2);
@@ -356,12 +343,12 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_end_of_the_peer, 0, 4);
 	tcase_add_loop_test(tc, test_reset_by_the_peer, 0, 2);
 	tc = unit_case(s, "output");
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_loop_test(tc, test_output, 0, 2);
 	tcase_add_loop_test(tc, test_output_low_mark, 0, 4);
 	tcase_add_loop_test(tc, test_refusal_behind_a_write_error, 0, 2);
 	tc = unit_case(s, "time");
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_loop_test(tc, test_idle_since, 0, 2);
 	tcase_add_loop_test(tc, test_identity, 0, 2);
 }
@@ -369,5 +356,8 @@ add_cases(Suite *s)
 int
 main(void)
 {
-	return unit_run("conn", add_cases);
+	int rc = unit_run("conn", add_cases);
+
+	free(bytes);
+	return rc;
 }

@@ -243,10 +243,10 @@ END_TEST
 START_TEST(test_states_are_logged)
 {
 	machine_start_in(OWN);
-	ck_assert_str_eq(machine_state_name(&machine), "own");
+	ck_assert_int_eq(machine.state, OWN);
 	ck_assert_int_eq(unit_log_count(" changed status to: own"), 1);
 	machine_event(&machine, ON_TWO);
-	ck_assert_ptr_null(machine_state_name(&machine));
+	ck_assert_int_eq(machine.state, QUIET);
 	ck_assert_int_eq(unit_log_count("changed status to"), 1);
 	machine_event(&machine, ON_ONE);
 	ck_assert_int_eq(unit_log_count("changed status to: own"), 2);
@@ -278,12 +278,12 @@ START_TEST(test_sent)
 	ck_assert_int_eq(fails, 0);
 	machine_event(&machine, ON_GO);
 	machine_event(&machine, ON_GO);
-	ck_assert_str_eq(machine_state_name(&machine), "sending");
+	ck_assert_int_eq(machine.state, SENDING);
 	ck_assert_int_eq(conn_write(conn, "y", 1), FTX_OK);
 	UNIT_UNTIL(strlen(trace) == 2, worker_turn(worker, false));
 	turns(5);
 	traced("1s");
-	ck_assert_str_eq(machine_state_name(&machine), "wait_two");
+	ck_assert_int_eq(machine.state, WAIT_TWO);
 }
 END_TEST
 
@@ -342,7 +342,8 @@ START_TEST(test_close_in_an_action)
 	}
 	traced(_i == 0 ? "1" : "m");
 	ck_assert_int_eq(fails, 0);
-	ck_assert_int_eq(unit_log_count("changed status to: own"), 0);
+	/* It has a last state; the events that were posted are dropped. */
+	ck_assert_int_eq(machine.state, _i == 0 ? OWN : WAIT_TWO);
 	/* Nothing of it is left to happen. */
 	turns(5);
 	elapse(1000 * 1000);

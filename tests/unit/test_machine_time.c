@@ -49,7 +49,7 @@ to_bulk(void)
 	machine_start_in(OWN);
 	elapse(100 * 1000);
 	machine_event(&machine, ON_THREE);
-	ck_assert_str_eq(machine_state_name(&machine), "bulk");
+	ck_assert_int_eq(machine.state, BULK);
 }
 
 START_TEST(test_idle_deadline)

@@ -25,29 +25,12 @@ tear_down(void)
 	registry_free(r);
 }
 
-/* A claim that is in use: an upload's name has been found free. */
-static enum ftx_rc
-take(const char *name, enum registry_use use, struct registry_claim **out)
-{
-	struct registry_claim *c;
-	enum ftx_rc rc = registry_claim(r, name, use, &c);
-
-	if (rc != FTX_OK)
-		return rc;
-	if (use == REGISTRY_UPLOAD && (rc = registry_begin_upload(c)) != FTX_OK) {
-		registry_release(c);
-		return rc;
-	}
-	*out = c;
-	return FTX_OK;
-}
-
 static struct registry_claim *
 claim(const char *name, enum registry_use use)
 {
 	struct registry_claim *c = NULL;
 
-	ck_assert_int_eq(take(name, use, &c), FTX_OK);
+	ck_assert_int_eq(registry_claim(r, name, use, &c), FTX_OK);
 	ck_assert_ptr_nonnull(c);
 	return c;
 }
@@ -57,16 +40,23 @@ busy(const char *name, enum registry_use use)
 {
 	struct registry_claim *c = NULL;
 
-	ck_assert_int_eq(take(name, use, &c), FTX_BUSY);
+	ck_assert_int_eq(registry_claim(r, name, use, &c), FTX_BUSY);
 	ck_assert_ptr_null(c);
 }
 
-START_TEST(test_an_upload_is_alone)
+static void
+begin(struct registry_claim *c, enum ftx_rc want)
+{
+	ck_assert_int_eq(registry_begin_upload(c), want);
+}
+
+START_TEST(test_uploads_exclude_each_other)
 {
 	struct registry_claim *c = claim("a", REGISTRY_UPLOAD);
 
 	busy("a", REGISTRY_UPLOAD);
-	busy("a", REGISTRY_DOWNLOAD);
+	begin(c, FTX_OK);
+	busy("a", REGISTRY_UPLOAD);
 	registry_release(c);
 	/* What was refused has left nothing behind. */
 	registry_release(claim("a", REGISTRY_UPLOAD));
@@ -74,39 +64,61 @@ START_TEST(test_an_upload_is_alone)
 }
 END_TEST
 
-/* Who only asks whether a name is free keeps readers out of nothing, but other uploads. */
-START_TEST(test_asking_disturbs_no_reader)
+/* Who only asks for a name disturbs nobody; from its beginning on an upload is alone. */
+START_TEST(test_an_upload_begins)
 {
-	struct registry_claim *asking, *reader, *other;
+	struct registry_claim *up = claim("a", REGISTRY_UPLOAD);
+	struct registry_claim *down = claim("a", REGISTRY_DOWNLOAD);
 
-	ck_assert_int_eq(registry_claim(r, "a", REGISTRY_UPLOAD, &asking), FTX_OK);
-	ck_assert_int_eq(registry_claim(r, "a", REGISTRY_UPLOAD, &other), FTX_BUSY);
-	reader = claim("a", REGISTRY_DOWNLOAD);
-	ck_assert_int_eq(registry_begin_upload(asking), FTX_BUSY);
-	registry_release(reader);
-	ck_assert_int_eq(registry_begin_upload(asking), FTX_OK);
-	busy("a", REGISTRY_DOWNLOAD);
-	registry_release(asking);
+	begin(up, FTX_BUSY);
+	/* It has not begun, then. */
 	registry_release(claim("a", REGISTRY_DOWNLOAD));
+	begin(up, FTX_BUSY);
+	registry_release(down);
+	begin(up, FTX_OK);
+	busy("a", REGISTRY_DOWNLOAD);
+	begin(up, FTX_OK);
+	busy("a", REGISTRY_DOWNLOAD);
+	registry_release(up);
+	/* The next upload of that name has not begun by that. */
+	up = claim("a", REGISTRY_UPLOAD);
+	registry_release(claim("a", REGISTRY_DOWNLOAD));
+	registry_release(up);
+}
+END_TEST
+
+/* The one goes while the other stays, either way. */
+START_TEST(test_releases_in_any_order)
+{
+	struct registry_claim *up = claim("a", REGISTRY_UPLOAD);
+	struct registry_claim *down = claim("a", REGISTRY_DOWNLOAD);
+
+	registry_release(up);
+	up = claim("a", REGISTRY_UPLOAD);
+	busy("a", REGISTRY_UPLOAD);
+	begin(up, FTX_BUSY);
+	registry_release(down);
+	busy("a", REGISTRY_UPLOAD);
+	begin(up, FTX_OK);
+	registry_release(up);
+	registry_release(claim("a", REGISTRY_UPLOAD));
 }
 END_TEST
 
 START_TEST(test_downloads_share)
 {
-	struct registry_claim *c[5];
+	struct registry_claim *c[5], *up;
 
 	for (int i = 0; i < COUNT(c); i++)
 		c[i] = claim("a", REGISTRY_DOWNLOAD);
-	busy("a", REGISTRY_UPLOAD);
+	up = claim("a", REGISTRY_UPLOAD);
 	/* In any order; until the last one has gone. */
 	for (int i = 0; i < COUNT(c); i++) {
+		begin(up, FTX_BUSY);
 		registry_release(c[(i * 2 + 1) % COUNT(c)]);
-		if (i < COUNT(c) - 1) {
-			busy("a", REGISTRY_UPLOAD);
-			registry_release(claim("a", REGISTRY_DOWNLOAD));
-		}
 	}
-	registry_release(claim("a", REGISTRY_UPLOAD));
+	begin(up, FTX_OK);
+	registry_release(up);
 }
 END_TEST
 
@@ -118,8 +130,10 @@ START_TEST(test_names_are_apart)
 
 	for (int i = 0; i < COUNT(names); i++)
 		c[i] = claim(names[i], REGISTRY_UPLOAD);
-	for (int i = 0; i < COUNT(names); i++)
+	for (int i = 0; i < COUNT(names); i++) {
+		begin(c[i], FTX_OK);
 		busy(names[i], REGISTRY_DOWNLOAD);
+	}
 	for (int i = 0; i < COUNT(names); i++)
 		registry_release(c[i]);
 	registry_release(NULL);
@@ -148,13 +162,13 @@ START_TEST(test_many_names)
 
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "%0*d", 1 + i % 50 * 70, i);
-		UNIT_CHECK(take(name, REGISTRY_UPLOAD, &c[i]) == FTX_OK);
+		UNIT_CHECK(registry_claim(r, name, REGISTRY_UPLOAD, &c[i]) == FTX_OK);
 	}
 	for (int i = 0; i < MANY; i++) {
 		struct registry_claim *again;
 
 		snprintf(name, sizeof(name), "%0*d", 1 + i % 50 * 70, i);
-		UNIT_CHECK(take(name, REGISTRY_DOWNLOAD, &again) == FTX_BUSY);
+		UNIT_CHECK(registry_claim(r, name, REGISTRY_UPLOAD, &again) == FTX_BUSY);
 	}
 	for (int i = 0; i < MANY; i++)
 		registry_release(c[(i * 7919) % MANY]);
@@ -179,8 +193,13 @@ claim_at_random(void *arg)
 		char name[] = { 'n', (char)('0' + n), '\0' };
 		struct registry_claim *c;
 
-		if (take(name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD, &c) != FTX_OK)
+		if (registry_claim(r, name, upload ? REGISTRY_UPLOAD : REGISTRY_DOWNLOAD, &c) !=
+		    FTX_OK)
 			continue;
+		if (upload && registry_begin_upload(c) != FTX_OK) {
+			registry_release(c);
+			continue;
+		}
 		atomic_fetch_add(&claims[upload], 1);
 		atomic_fetch_add(upload ? &uploads[n] : &downloads[n], 1);
 		if (atomic_load(&uploads[n]) > (upload ? 1 : 0) ||
@@ -213,8 +232,9 @@ add_cases(Suite *s)
 	TCase *tc = unit_case(s, "registry");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, test_an_upload_is_alone);
-	tcase_add_test(tc, test_asking_disturbs_no_reader);
+	tcase_add_test(tc, test_uploads_exclude_each_other);
+	tcase_add_test(tc, test_an_upload_begins);
+	tcase_add_test(tc, test_releases_in_any_order);
 	tcase_add_test(tc, test_downloads_share);
 	tcase_add_test(tc, test_names_are_apart);
 	tcase_add_test(tc, test_the_name_is_copied);

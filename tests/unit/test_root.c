@@ -16,7 +16,8 @@
 #include "store/stage.h"
 #include "unit/fake_sys.h"
 
-#define MARK  "root/" PATH_STATE_DIR "/" ROOT_STATE_MARK
+#define STATE "root/" PATH_STATE_DIR
+#define MARK  STATE "/" ROOT_STATE_MARK
 #define STALE PATH_STAGE_PREFIX "0123456789abcdef-0" /* as of a run that is over */
 
 static atomic_bool go_on; /* false: "do not stop", and "not cancelled" */
@@ -159,21 +160,21 @@ START_TEST(test_mark)
 
 	open_root("root", ROOT_NAMED_STAGE);
 	ck_assert(!root_needs_sweep(root));
-	ck_assert(!exists("root/" PATH_STATE_DIR));
+	ck_assert(!exists(STATE));
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
 	ck_assert(exists(MARK));
 	stage_discard(&s);
 	root_close(root);
 	ck_assert_int_eq(unit_names_in("root"), 0);
 	/* What else is in the state directory stays. */
-	ck_assert_int_eq(mkdir("root/" PATH_STATE_DIR, 0700), 0);
-	unit_write("root/" PATH_STATE_DIR "/keep", "x", 1);
+	ck_assert_int_eq(mkdir(STATE, 0700), 0);
+	unit_write(STATE "/keep", "x", 1);
 	open_root("root", ROOT_NAMED_STAGE);
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
 	stage_discard(&s);
 	root_close(root);
 	ck_assert(!exists(MARK));
-	ck_assert_int_eq(unit_names_in("root/" PATH_STATE_DIR), 1);
+	ck_assert_int_eq(unit_names_in(STATE), 1);
 }
 END_TEST
 
@@ -191,7 +192,7 @@ START_TEST(test_no_mark_without_named_stages)
 	/* A client's root has no state at all. */
 	ck_assert_int_eq(root_open(&root, "root", ROOT_NAMED_STAGE, 0640), FTX_OK);
 	ck_assert_int_eq(stage_open(&s, root, "more"), FTX_OK);
-	ck_assert(!exists("root/" PATH_STATE_DIR));
+	ck_assert(!exists(STATE));
 	ck_assert(!path_is_reserved(s.temp, strlen(s.temp)));
 	stage_discard(&s);
 	root_close(root);
@@ -215,7 +216,7 @@ START_TEST(test_mark_is_durable_first)
 	fake_watch("new");
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
 	ck_assert_int_eq(stat(MARK, &mark), 0);
-	ck_assert_int_eq(stat("root/" PATH_STATE_DIR, &state), 0);
+	ck_assert_int_eq(stat(STATE, &state), 0);
 	ck_assert_int_eq(stat("root", &top), 0);
 	ck_assert_int_gt(fake_synced(mark.st_ino), 0);
 	ck_assert_int_gt(fake_synced(state.st_ino), 0);
@@ -270,12 +271,10 @@ static const char *const stage_dirs[] = { "", "d/", "d/e/", "d/e/", "f/" };
 static void
 make_dirs(void)
 {
-	static const char *const dirs[] = { "root/d", "root/d/e", "root/f", "root/" PATH_STATE_DIR,
-		"outside" };
+	static const char *const dirs[] = { "root/d", "root/d/e", "root/f", "outside" };
 
 	for (int i = 0; i < COUNT(dirs); i++)
 		ck_assert_int_eq(mkdir(dirs[i], 0755), 0);
-	ck_assert_int_eq(rmdir("root/" PATH_STATE_DIR), 0);
 }
 
 START_TEST(test_sweep)
@@ -312,7 +311,7 @@ START_TEST(test_sweep)
 	ck_assert_int_eq(stage_publish(&own, root, &go_on), FTX_OK);
 	unit_holds("root/d/new", "", 0);
 	root_close(root);
-	ck_assert(!exists("root/" PATH_STATE_DIR));
+	ck_assert(!exists(STATE));
 }
 END_TEST
 
@@ -326,7 +325,7 @@ START_TEST(test_sweep_removes_the_mark)
 	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
 	ck_assert_uint_eq(removed, 1);
 	ck_assert(!root_needs_sweep(root));
-	ck_assert(!exists("root/" PATH_STATE_DIR));
+	ck_assert(!exists(STATE));
 	/* Nothing to do does no harm. */
 	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
 	ck_assert_uint_eq(removed, 0);
