@@ -4,6 +4,7 @@ Some of it needs a disk that hangs and a memory that is full: broken.c, compiled
 """
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -158,6 +159,23 @@ class TestMemory(TestBroken):
         self.upload(daemon, "after", b"x")
         for name in daemon.strays("n", "after"):
             self.assertEqual(read_file(daemon.path(name)), b"12345")
+
+
+class TestLimits(SystemTest):
+    def test_a_log_file_at_its_limit(self):
+        """RLIMIT_FSIZE: whoever writes to it can make the kernel send SIGXFSZ."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        daemon = self.daemon(popen={"preexec_fn": limit})
+        for i in range(60):
+            peer = self.peer(daemon)
+            peer.send(request(b"U", "n%d" % i) + size_message(100000))
+            self.assertEqual(peer.rest(), (b"TF", "fin"))
+            peer.close()
+        self.upload(daemon, "small", b"x")
+        self.assertTrue(daemon.running())
+        self.assertEqual(daemon.strays("small"), [])
 
 
 class TestPeers(SystemTest):
