@@ -236,6 +236,7 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
 	if (!option_set_init(&set, cli_option_defs, cli_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);

@@ -126,6 +126,7 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */
 	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
 	if (!option_set_init(&set, daemon_option_defs, daemon_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);

@@ -126,7 +126,10 @@ void conn_finish(struct conn *c, enum ftx_rc why);
  * owner, logs one line with reason=, and frees the rest at the end of the loop turn.
  */
 void conn_close(struct conn *c, enum ftx_rc why);
-/* The same with a reset: the peer must not take what it got for whole. */
+/*
+ * The same with a reset: the peer must not take what it got for whole. One that has been sent all
+ * and the end (conn_finish()) keeps it.
+ */
 void conn_reset(struct conn *c, enum ftx_rc why);
 
 #endif

@@ -123,6 +123,11 @@ conn_reset(struct conn *c, enum ftx_rc why)
 {
 	if (c->closing)
 		return;
+	if (c->shut) {
+		/* All was said, the end too: a reset now could only take it back. */
+		conn_close(c, c->why);
+		return;
+	}
 	conn_set_abortive(c, true);
 	conn_close(c, why);
 }

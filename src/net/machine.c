@@ -13,6 +13,12 @@ state_of(const struct machine *m)
 	return &m->def->states[m->state];
 }
 
+const char *
+machine_state_name(const struct machine *m)
+{
+	return state_of(m)->name;
+}
+
 static void
 fail(struct machine *m, enum ftx_rc why)
 {
@@ -90,10 +96,9 @@ enter(struct machine *m, uint8_t next)
 		m->own_ms += now - m->entered;
 	m->state = next;
 	m->entered = now;
-	if (state_of(m)->name != NULL) {
-		log_debug(
-		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_of(m)->name);
-	}
+	if (machine_state_name(m) != NULL)
+		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
+		    machine_state_name(m));
 	/* An action that ended the conversation has given the timer back; nothing may run on it. */
 	if (!m->stopped)
 		arm_deadline(m);
@@ -168,9 +173,10 @@ next_input_event(struct machine *m, uint8_t *event)
 		return false;
 	/*
 	 * A peer that has only finished sending may still be told something; one that is gone may
-	 * not.
+	 * not. But while we are at work (no clock runs) not even that is looked at: the work would
+	 * go on without its connection, and nothing would count how much of it there is.
 	 */
-	if (wants == 0 && end == FTX_TRUNCATED)
+	if (wants == 0 && (end == FTX_TRUNCATED || state_of(m)->deadline == DEADLINE_NONE))
 		return false;
 	m->end_told = true;
 	*event = ON_END;

@@ -97,5 +97,7 @@ void machine_resume(struct machine *m);
 void machine_take_io(struct machine *m);
 /* No event is handled any more; gives the timer back. Idempotent. */
 void machine_stop(struct machine *m);
+/* Of the state it is in; NULL for one whose entering is not logged. */
+const char *machine_state_name(const struct machine *m);
 
 #endif

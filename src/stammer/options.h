@@ -1,7 +1,7 @@
 /*
  * options.h - the command line of stammerproxy.
  * Layer: stammer. Threads: start-up only.
- * Tests: tests/system/test_stammer.py
+ * Tests: tests/unit/test_stammer.c, tests/system/test_stammer_process.py
  */
 #ifndef STAMMER_OPTIONS_H
 #define STAMMER_OPTIONS_H

@@ -102,10 +102,9 @@ open_unnamed(struct stage *s, struct root *r)
 
 	errno = EOPNOTSUPP;
 #ifdef O_TMPFILE
-	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0)
-		return false;
-	if (fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
-		errno = EOPNOTSUPP;
+	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
+	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
+		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
 		return false;
 	}
 	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -196,6 +195,8 @@ stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 				continue;
 			return ftx_rc_from_errno(errno);
 		}
+		if (n == 0 && iov->iov_len > 0)
+			return FTX_IO; /* it would be asked for ever */
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}
@@ -260,6 +261,8 @@ copy_content(int from, int to)
 		while (done < n) {
 			ssize_t m = pwrite(to, buf + done, (size_t)(n - done), offset + done);
 
+			if (m == 0)
+				return FTX_IO;
 			if (m < 0 && errno != EINTR)
 				return ftx_rc_from_errno(errno);
 			done += m > 0 ? m : 0;

@@ -182,6 +182,24 @@ do_last(struct pair_stage *st)
 	stage_settle(st);
 }
 
+/* CANCEL found|accepted */
+static void
+do_cancel(struct pair_stage *st, char *p)
+{
+	static const char *const notices[] = {
+		[V1_NOTICE_FOUND] = "found",
+		[V1_NOTICE_ACCEPTED] = "accepted",
+	};
+	const char *name = name_of(&p);
+
+	for (int i = 0; i < (int)(sizeof(notices) / sizeof(notices[0])); i++) {
+		if (notices[i] != NULL && strcmp(name, notices[i]) == 0)
+			st->cancel_at = i;
+	}
+	if (st->cancel_at < 0)
+		fail("no such notice: %s", name);
+}
+
 static void
 do_expect_bytes(struct pair_stage *st)
 {
@@ -410,6 +428,8 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 		st->held = NULL;
 	} else if (strcmp(cmd, "LIMIT") == 0)
 		do_limit(st, p);
+	else if (strcmp(cmd, "CANCEL") == 0)
+		do_cancel(st, p);
 	else
 		do_path(st, p, cmd);
 }
