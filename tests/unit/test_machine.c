@@ -327,31 +327,37 @@ START_TEST(test_posted_events_find_the_next_state)
 }
 END_TEST
 
+/* The event, or the message, whose action closes; and where that leads. */
 START_TEST(test_close_in_an_action)
 {
-	machine_start_in(WAIT_TWO);
+	static const enum state last[] = { OWN, WAIT_TWO, WAIT_TWO };
+	const char *want = _i == 1 ? "m" : "1";
+
+	machine_start_in(_i == 2 ? OWN : WAIT_TWO);
 	closes = true;
 	posts[0] = ON_ONE;
 	posts[1] = ON_TWO;
 	post_count = 2;
 	if (_i == 0)
 		machine_event(&machine, ON_GO);
-	else {
+	else if (_i == 1) {
 		peer_send("abcd", 4);
 		UNIT_UNTIL(conn == NULL, worker_turn(worker, false));
-	}
-	traced(_i == 0 ? "1" : "m");
+	} else
+		machine_event(&machine, ON_ONE); /* to a state that has a deadline */
+	traced(want);
 	ck_assert_int_eq(fails, 0);
 	/* It has a last state; the events that were posted are dropped. */
-	ck_assert_int_eq(machine.state, _i == 0 ? OWN : WAIT_TWO);
+	ck_assert_int_eq(machine.state, last[_i]);
 	/* Nothing of it is left to happen. */
+	ck_assert(!timer_running(&machine.timer));
 	turns(5);
 	elapse(1000 * 1000);
 	ck_assert_int_eq(fails, 0);
 	machine_event(&machine, ON_ONE);
 	machine_resume(&machine);
 	machine_stop(&machine);
-	traced(_i == 0 ? "1" : "m");
+	traced(want);
 }
 END_TEST
 
@@ -466,7 +472,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_action_fails);
 	tcase_add_test(tc, test_posted_events);
 	tcase_add_test(tc, test_posted_events_find_the_next_state);
-	tcase_add_loop_test(tc, test_close_in_an_action, 0, 2);
+	tcase_add_loop_test(tc, test_close_in_an_action, 0, 3);
 	tcase_add_test(tc, test_stop_of_nothing);
 	tcase_add_loop_test(tc, test_end_without_a_row, 0, 2);
 	tcase_add_test(tc, test_end_with_a_row);
