@@ -3,24 +3,27 @@
 
 if HAVE_CHECK
 room_tests = \
-	tests/unit/test_conf \
-	tests/unit/test_stammer \
 	tests/unit/test_base \
+	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
 	tests/unit/test_dial \
+	tests/unit/test_explain \
 	tests/unit/test_limits \
+	tests/unit/test_local_file \
 	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_machine \
 	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pool \
+	tests/unit/test_progress \
 	tests/unit/test_registry \
 	tests/unit/test_root \
 	tests/unit/test_space \
 	tests/unit/test_stage \
 	tests/unit/test_stage_io \
+	tests/unit/test_stammer \
 	tests/unit/test_store \
 	tests/unit/test_timer \
 	tests/unit/test_v1_message
@@ -130,3 +133,15 @@ tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
 tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
 	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_local_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_local_file_SOURCES = tests/unit/test_local_file.c $(unit_sources)
+tests_unit_test_local_file_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_explain_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(unit_sources)
+tests_unit_test_explain_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_progress_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_progress_SOURCES = tests/unit/test_progress.c $(unit_sources)
+tests_unit_test_progress_LDADD = src/libcli.a src/libbase.a $(CHECK_LIBS)
