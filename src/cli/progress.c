@@ -67,13 +67,13 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
 {
 	char bytes[16], rate[16], left[16], figures[80], bar[64] = "";
 	double share = total > 0 ? (double)moved / (double)total : 0;
+	double speed = elapsed > 0 ? (double)moved * 1000 / (double)elapsed : 0;
 	unsigned percent = share < 1 ? (unsigned)(share * 100) : 100;
 	unsigned room, width;
 	int cut;
 
 	progress_bytes(bytes, sizeof(bytes), moved);
-	progress_bytes(rate, sizeof(rate),
-	    elapsed > 0 ? (uint64_t)((double)moved * 1000 / (double)elapsed) : 0);
+	progress_bytes(rate, sizeof(rate), speed < 0x1p63 ? (uint64_t)speed : INT64_MAX);
 	time_left(left, sizeof(left), moved, total, elapsed);
 	snprintf(figures, sizeof(figures), "%3u%%  %10s  %10s/s  %s", percent, bytes, rate, left);
 	/* The figures always; then the name, cut; a bar in what is left between them. */
