@@ -29,6 +29,7 @@ src_libloop_a_SOURCES = \
 noinst_LIBRARIES += src/libstore.a
 src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libstore_a_SOURCES = \
+	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
 	src/store/path.c src/store/path.h \
 	src/store/reader.c src/store/reader.h \

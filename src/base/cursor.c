@@ -17,7 +17,7 @@ cursor_get_bytes(struct cursor *c, size_t n)
 		c->failed = true;
 		return NULL;
 	}
-	c->p += n;
+	c->p = n > 0 ? p + n : p; /* of nothing, p may be NULL */
 	c->left -= n;
 	return p;
 }
@@ -81,7 +81,7 @@ cursor_out_take(struct cursor_out *c, size_t n)
 		c->failed = true;
 		return NULL;
 	}
-	c->p += n;
+	c->p = n > 0 ? p + n : p;
 	c->left -= n;
 	c->used += n;
 	return p;

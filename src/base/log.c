@@ -97,13 +97,64 @@ log_prefix(char *buf, size_t size, enum log_level level)
 	return n < 0 ? 0 : (size_t)n;
 }
 
-/* No control character survives in a finished line. */
+/*
+ * The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as
+ * malformed.
+ */
+static size_t
+utf8_length(const uint8_t *s, size_t len)
+{
+	uint32_t cp;
+	size_t n;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > len)
+		return 0;
+	cp = s[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		cp = cp << 6 | (s[i] & 0x3fu);
+	}
+	if (cp < 0xa0 || (n == 3 && cp < 0x800) || (n == 4 && (cp < 0x10000 || cp > 0x10ffff)))
+		return 0;
+	if (cp >= 0xd800 && cp <= 0xdfff)
+		return 0;
+	/* Marks that reorder or hide text on a terminal (Unicode Bidi_Control, line separators). */
+	if (cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
+	    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
+		return 0;
+	return n;
+}
+
+/*
+ * Nothing survives in a finished line that could end it or drive a terminal: control characters,
+ * those of two bytes (C1) and marks that reorder text among them, and whatever is no UTF-8 (half of
+ * a character, say, where a long line was cut).
+ */
 static void
 log_clean(char *s)
 {
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+	size_t left = strlen(s);
+
+	while (left > 0) {
+		size_t n = utf8_length((const uint8_t *)s, left);
+
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
 			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
 	}
 }
 
@@ -176,45 +227,6 @@ log_fatal(int exit_code, const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_ERROR);
 	exit(exit_code);
-}
-
-/*
- * The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as
- * malformed.
- */
-static size_t
-utf8_length(const uint8_t *s, size_t len)
-{
-	uint32_t cp;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (n > len)
-		return 0;
-	cp = s[0] & (0xffu >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		cp = cp << 6 | (s[i] & 0x3fu);
-	}
-	if (cp < 0xa0 || (n == 3 && cp < 0x800) || (n == 4 && (cp < 0x10000 || cp > 0x10ffff)))
-		return 0;
-	if (cp >= 0xd800 && cp <= 0xdfff)
-		return 0;
-	/* Marks that reorder or hide text on a terminal (Unicode Bidi_Control, line separators). */
-	if ((cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
-	    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
-		return 0;
-	return n;
 }
 
 const char *

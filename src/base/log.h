@@ -1,11 +1,10 @@
 /*
  * log.h - one line per event, to standard error or to syslog.
  * Layer: base. Threads: any (a line is one write). The sink is the one global of the program.
- * Tests: tests/unit/test_base.c
+ * Tests: tests/unit/test_log.c
  *
- * What a peer sent never reaches a log raw: names go through log_quote(), and the finished line has
- * each control character and each malformed or dangerous byte replaced, so that no name can forge a
- * line or drive a terminal.
+ * What a peer sent never reaches a log raw, so that no name can forge a line or drive a terminal:
+ * names go through log_quote(), and every control character in the finished line becomes `?`.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

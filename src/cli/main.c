@@ -1,14 +1,12 @@
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <libconfig.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -163,6 +161,16 @@ watch(struct cli *cli)
 	return cli->redraw != NULL && event_add(cli->redraw, &every) == 0;
 }
 
+/* The permissions of a file that a program makes: umask(2) can be read only by setting it. */
+static unsigned
+new_file_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 static int
 transfer(const struct cli_options *options, enum ftxfer_mode mode)
 {
@@ -172,6 +180,7 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 		.server = options->server,
 		.remote_name = options->server_file_name,
 		.local_name = options->client_file_name,
+		.file_mode = new_file_mode(),
 		.connect_timeout = options->connect_timeout,
 		.idle_timeout = options->timeout,
 		.close_timeout = options->close_timeout,
@@ -239,6 +248,7 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
 	if (!option_set_init(&set, cli_option_defs, cli_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);

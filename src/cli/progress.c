@@ -1,6 +1,5 @@
 #include "cli/progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +66,10 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
     uint64_t elapsed, unsigned columns)
 {
 	char bytes[16], rate[16], left[16], figures[80], bar[64] = "";
-	unsigned percent = total > 0 ? (unsigned)((double)moved * 100 / (double)total) : 0;
+	double share = total > 0 ? (double)moved / (double)total : 0;
+	unsigned percent = share < 1 ? (unsigned)(share * 100) : 100;
 	unsigned room, width;
+	int cut;
 
 	progress_bytes(bytes, sizeof(bytes), moved);
 	progress_bytes(rate, sizeof(rate),
@@ -90,8 +91,14 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
 		bar[width + 2] = '\0';
 		room -= width + 3;
 	}
-	snprintf(buf, size, "%-*.*s %s%s%s", (int)room, (int)room, label, bar,
-	    bar[0] != '\0' ? " " : "", figures);
+	/* Not in the middle of a letter (UTF-8). */
+	for (cut = (int)strnlen(label, room);
+	     cut > 0 && ((unsigned char)label[cut] & 0xc0) == 0x80;)
+		cut--;
+	snprintf(buf, size, "%-*.*s %s%s%s", (int)room, cut, label, bar, bar[0] != '\0' ? " " : "",
+	    figures);
+	if (room == 0 && columns < size)
+		buf[columns] = '\0'; /* the figures alone are wider than that */
 }
 
 static unsigned

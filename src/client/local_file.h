@@ -17,7 +17,8 @@ struct local_file {
 enum ftx_rc local_file_source(struct local_file *f, const char *path) FTX_MUST_CHECK;
 /*
  * A file to be made or replaced: a link's target is what is meant, there or not yet. What is
- * neither file nor directory is meant itself. FTX_NOT_REGULAR: a directory; FTX_NO_PARENT.
+ * neither file nor directory is meant itself. FTX_NOT_REGULAR: a directory. Whether dir is there is
+ * not looked at: root_open() says so.
  */
 enum ftx_rc local_file_target(struct local_file *f, const char *path) FTX_MUST_CHECK;
 void local_file_clear(struct local_file *f);

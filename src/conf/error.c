@@ -90,7 +90,7 @@ option_nearest(const struct option_set *set, const char *written, bool in_file)
 {
 	const struct option_def *nearest = NULL;
 	size_t len = strlen(written);
-	unsigned best = len > 8 ? 4 : len > 3 ? 3 : 2; /* one more than is still near */
+	unsigned best = len > 8 ? 4 : len > 3 ? 3 : 2; /* near is less: longer names, more typos */
 
 	if (len > NEAREST_MAX)
 		return NULL;

@@ -1,10 +1,12 @@
 /*
- * error.h - how this room puts its errors into words. Inner part of conf.
+ * error.h - how this room puts its errors into words, and finds rows. Inner part of conf.
  * Layer: conf. Threads: start-up only.
  * Tests: tests/unit/test_conf.c
  */
 #ifndef CONF_ERROR_H
 #define CONF_ERROR_H
+
+#include <stdbool.h>
 
 #include "conf/option.h"
 
@@ -19,8 +21,11 @@ void option_error_prefix(struct option_error *err, const char *fmt, ...)
 /* Says where; of a path that is too long the end is kept. */
 void option_error_locate(struct option_error *err, const char *file, unsigned line);
 
-/* A file may hold it. */
+/* Whether a file may set this option. */
 bool option_is_file_key(const struct option_def *def);
+
+/* Whether it is the first row of its value: the one that is printed and whose default counts. */
+bool option_is_first_spelling(const struct option_set *set, const struct option_def *def);
 
 /*
  * The option whose name (as in a file) is nearest to what somebody wrote, or NULL when none is

@@ -28,8 +28,8 @@ value_slot(const struct option_set *set, const struct option_def *def)
 	return i;
 }
 
-static bool
-is_first_spelling(const struct option_set *set, const struct option_def *def)
+bool
+option_is_first_spelling(const struct option_set *set, const struct option_def *def)
 {
 	return &set->defs[value_slot(set, def)] == def;
 }
@@ -122,7 +122,7 @@ option_set_init(struct option_set *set, const struct option_def *defs, size_t co
 	if (!table_check(set, err))
 		goto fail;
 	for (size_t i = 0; i < count; i++) {
-		if (defs[i].initial == NULL || !is_first_spelling(set, &defs[i]))
+		if (defs[i].initial == NULL || !option_is_first_spelling(set, &defs[i]))
 			continue;
 		if (!option_assign(set, &defs[i], defs[i].initial, OPTION_FROM_DEFAULT, err)) {
 			option_error_prefix(err, "the default of %s: ", defs[i].name);
@@ -259,7 +259,7 @@ assign_number(struct option_set *set, const struct option_def *def, const char *
 	return true;
 }
 
-/* "WHAT must have 1 to 3 UNITS", or true. */
+/* Whether a length or a number of items is in range; if not: "4 items, but 1 to 3 allowed". */
 static bool
 check_count(const struct option_def *def, size_t count, const char *unit, struct option_error *err)
 {

@@ -146,7 +146,8 @@ void option_help(const struct option_set *set, FILE *out, const char *synopsis, 
 void option_print_names(const struct option_set *set, FILE *out);
 
 /*
- * cmdline: parses argv with getopt_long(3) from the same table; argv is permuted, options first.
+ * conf/cmdline.c. Parses argv with getopt_long(3) from the same table; argv is permuted, options
+ * first.
  * `-?` works as an option when a row has that letter. False: unknown or ambiguous option, missing
  * or bad value (err->text says which option and why; options before it are set). *first is the
  * index of the first argument that is no option.
@@ -155,12 +156,13 @@ bool cmdline_parse(
     struct option_set *set, int argc, char **argv, int *first, struct option_error *err);
 
 /*
- * loader: reads a libconfig file. A relative @include is looked up in the directory of `path`. What
- * the command line has set stands, but the file's value is checked all the same. False: cannot be
- * read, larger than 1 MiB with all it includes, syntax, unknown key (the nearest name is
- * suggested), wrong type, out of range, a number that libconfig would cut silently; err says file,
- * line and why. Values that were read before the error are set: who must not see them loads into a
- * set of its own. *missing (may be NULL) says whether it was that there is no such file.
+ * conf/loader.c. Reads a libconfig file. A relative @include is looked up in the directory of
+ * `path`. What the command line has set stands, but the file's value is checked all the same.
+ * False: cannot be read, larger than 1 MiB with all it includes, syntax, unknown key (the nearest
+ * name is suggested), wrong type, out of range, a number that libconfig would cut silently; err
+ * says file, line and why. Values that were read before the error are set already: a reload, which
+ * must not change anything then, loads into a set of its own. *missing (may be NULL) says whether
+ * it failed because there is no such file.
  */
 bool conf_load(struct option_set *set, const char *path, bool *missing, struct option_error *err);
 

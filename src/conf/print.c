@@ -1,6 +1,5 @@
 #include "conf/option.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -108,11 +107,11 @@ print_number(FILE *out, const struct option_def *def, uint64_t value)
 }
 
 /*
- * Whether a file may say what the value is; not so for one that nobody set and that has no valid
- * default.
+ * Whether the value would be accepted when the file is read back. One that nobody set, of an option
+ * without a default, may lie outside the option's own range.
  */
 static bool
-is_sayable(const struct option_set *set, const struct option_def *def)
+is_readable_back(const struct option_set *set, const struct option_def *def)
 {
 	const struct option_list *list = value_of(set, def);
 
@@ -147,16 +146,12 @@ option_print(const struct option_set *set, FILE *out)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct option_def *def = &set->defs[i];
-		bool second = false;
 
-		for (size_t j = 0; j < i; j++)
-			second = second || (set->defs[j].offset == def->offset &&
-					       set->defs[j].type == def->type);
-		if (!option_is_file_key(def) || second)
+		if (!option_is_file_key(def) || !option_is_first_spelling(set, def))
 			continue;
 		fputs("# ", out);
 		print_wrapped(out, def->help, "#", 2);
-		fprintf(out, "%s%s = ", is_sayable(set, def) ? "" : "# ", def->name);
+		fprintf(out, "%s%s = ", is_readable_back(set, def) ? "" : "# ", def->name);
 		print_value(set, def, out);
 		fprintf(out, ";%s\n\n",
 		    option_source(set, def->name) == OPTION_FROM_DEFAULT ? " # default" : "");

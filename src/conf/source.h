@@ -1,11 +1,10 @@
 /*
- * source.h - a configuration file and all that it includes, as one text for libconfig. Inner part
- * of conf. Layer: conf. Threads: start-up only. Blocks (reads files).
+ * source.h - a configuration file and all that it includes, as one text. Inner part of conf.
+ * Layer: conf. Threads: start-up only. Blocks (reads files).
  * Tests: tests/unit/test_conf_include.c, tests/fuzz/fuzz_conf.c
  *
- * libconfig gets a text in which no @include is left and all integers are plain: so nothing it does
- * with files, and nothing in which its versions differ, matters here; and what was checked is what
- * is parsed.
+ * libconfig gets a text in which no @include is left and no integer has zeros in front. So it opens
+ * no files, its versions do not differ in what they read, and it parses exactly what was checked.
  */
 #ifndef CONF_SOURCE_H
 #define CONF_SOURCE_H
@@ -36,7 +35,10 @@ struct source {
 	size_t file_count;
 };
 
-/* Reads all of it; on false nothing is owned. *missing: there is no file of that name. */
+/*
+ * Reads all of it. On false err says why and nothing is owned; *missing: there is no file of that
+ * name.
+ */
 bool source_read(struct source *src, const char *path, bool *missing, struct option_error *err);
 void source_clear(struct source *src);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
 #define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->unlisted = true)
 #include <uthash.h>
@@ -17,12 +18,13 @@ struct limits_key {
 	uint8_t bytes[8];
 };
 
+/* An address in use; all its connections share it. */
 struct limits_place {
 	UT_hash_handle hh;
 	struct limits_key key;
 	struct limits *limits; /* borrowed */
-	uint64_t connections;  /* that share this place */
-	bool unlisted;
+	uint64_t connections;  /* that share it; the last one to leave frees it */
+	bool unlisted;         /* the hash had no memory to add it */
 };
 
 struct limits {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A failed malloc inside the hash leaves the element out, and says so. */
+/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
 #define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->unlisted = true)
 #include <uthash.h>
@@ -15,9 +15,9 @@
 struct registry_name {
 	UT_hash_handle hh;
 	unsigned downloads;
-	bool upload;    /* somebody's */
-	bool uploading; /* and it is under way */
-	bool unlisted;  /* could not be added */
+	bool upload;    /* an upload has claimed it */
+	bool uploading; /* and is under way: registry_begin_upload() */
+	bool unlisted;  /* the hash had no memory to add it */
 	char name[];
 };
 
@@ -28,7 +28,7 @@ struct registry {
 
 struct registry_claim {
 	struct registry *registry;  /* borrowed; outlives its claims */
-	struct registry_name *name; /* a use of it */
+	struct registry_name *name; /* borrowed: there as long as anybody claims it */
 	enum registry_use use;
 };
 

@@ -1,6 +1,6 @@
 /*
  * registry.h - who is transferring which name: one upload of it, or any number of downloads.
- * Layer: core. Threads: any; the one lock that workers share.
+ * Layer: core. Threads: any (one lock, held for a look-up and never across a system call).
  * Tests: tests/unit/test_registry.c
  */
 #ifndef CORE_REGISTRY_H
@@ -19,18 +19,21 @@ void registry_free(struct registry *r);
 
 /*
  * Claims a normalised name. FTX_BUSY: a second upload; a download while an upload of the name is
- * under way. The claim is the caller's, as a rule its transfer's (transfer_set_claim()).
+ * under way. FTX_NOMEM. The claim is the caller's, as a rule its transfer's (transfer_set_claim()).
  *
- * An upload claims before it looks whether the name exists, so that of two in the same instant one
- * wins; it is under way only from registry_begin_upload() on, so that who merely asks for a name
- * that exists disturbs no reader. A download claims when it has found the file, so that who merely
- * asks for a name that does not exist disturbs no writer.
+ * An upload claims before it looks whether the name exists: of two in the same instant one wins. It
+ * counts as under way only from registry_begin_upload() on, when the name is known to be free: an
+ * upload that will be refused because the file exists keeps nobody from downloading that file. A
+ * download claims when it has found the file: one that will be refused keeps nobody from uploading.
  */
 enum ftx_rc registry_claim(struct registry *r, const char *name, enum registry_use use,
     struct registry_claim **out) FTX_MUST_CHECK;
-/* The upload's name is free. FTX_BUSY: it is being downloaded (and has been removed since). */
+/*
+ * For an upload whose name was found to be free: it is under way from here on. FTX_BUSY: the name
+ * is still being downloaded (its file was removed meanwhile).
+ */
 enum ftx_rc registry_begin_upload(struct registry_claim *claim) FTX_MUST_CHECK;
-/* Of the type that transfer_set_claim() wants. NULL is allowed. */
+/* Takes a struct registry_claim; of the type that transfer_set_claim() wants. NULL is allowed. */
 void registry_release(void *claim);
 
 #endif

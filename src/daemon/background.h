@@ -1,5 +1,5 @@
 /*
- * background.h - leaving the terminal behind, and saying that all is well only when it is.
+ * background.h - leaving the terminal (the parent exits once the daemon listens); the pid file.
  * Layer: daemon. Threads: before any is started.
  * Tests: tests/system/test_daemon.py
  */

@@ -16,14 +16,14 @@ struct listener;
 struct worker;
 
 /*
- * fd is the callee's: non-blocking, close-on-exec. False: no more for now, the listener pauses
- * until listener_resume().
+ * A connection was accepted; fd is the callee's from here on: non-blocking, close-on-exec. False:
+ * no more for now, the listener pauses until listener_resume().
  */
 typedef bool listener_accept_cb(void *arg, int fd, const struct addr *peer);
 
 /*
- * Binds and listens. addr gets the port that was chosen for port 0. On failure err is the errno and
- * nothing is open.
+ * Binds and listens. addr gets the port that was chosen for port 0. FTX_CONNECT: the address cannot
+ * be had; FTX_NOMEM. On failure *err is the errno, and nothing is open.
  */
 enum ftx_rc listener_new(struct listener **out, struct worker *w, struct addr *addr,
     listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;

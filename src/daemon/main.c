@@ -1,13 +1,11 @@
+#include <errno.h>
 #include <event2/event.h>
 #include <libconfig.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/background.h"
@@ -128,6 +126,7 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */
 	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
 	if (!option_set_init(&set, daemon_option_defs, daemon_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);

@@ -43,7 +43,7 @@ const struct option_def daemon_option_defs[] = {
 	  .initial = "0640", .min = 0, .max = 0777, .arg = "MODE",
 	  .help = "permissions of uploaded files, whatever the umask" },
 	{ .name = "pool_threads", .type = OPTION_UINT, .offset = AT(pool_threads),
-	  .initial = "4", .min = POOL_THREADS_MIN, .max = POOL_THREADS_MAX, .arg = "N",
+	  .initial = "4", .min = 3, .max = POOL_THREADS_MAX, .arg = "N",
 	  .help = "threads that wait for the disk, at the most" },
 	{ .name = "daemonize", .type = OPTION_BOOL, .offset = AT(daemonize),
 	  .initial = "false",

@@ -1,8 +1,6 @@
 #include "daemon/server.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,11 +28,12 @@
 /* And what the rest needs: standard streams, loops, listeners, the pool's moments. */
 #define DESCRIPTORS_BASE (16 + ADDRESSES_MAX / 8)
 
+/* The search for stage files that an earlier run left behind; one job, at the start. */
 struct sweep {
-	struct pool_job job;
-	struct root *root; /* borrowed; outlives the pool */
-	char *path;        /* owned */
-	atomic_bool stop;  /* set when the daemon stops; the next start goes on */
+	struct pool_job job; /* the first member */
+	struct root *root;   /* borrowed; outlives the pool */
+	char *path;          /* owned */
+	atomic_bool stop;    /* set when the daemon stops; the next start goes on */
 	unsigned removed;
 	enum ftx_rc rc;
 };
@@ -55,8 +54,8 @@ struct server {
 	struct sweep sweep;
 
 	struct session_group group;
-	size_t session_max; /* that the descriptors suffice for */
-	bool full_said;
+	size_t session_max; /* as many as there are descriptors for */
+	bool full_said;     /* that session_max is reached: said once */
 	bool stopping;
 };
 
@@ -88,10 +87,7 @@ on_accept(void *arg, int fd, const struct addr *peer)
 	session_start(&s->group, fd, peer);
 	if (s->group.count < s->session_max)
 		return true;
-	/*
-	 * The rest waits in the kernel's queue: better late than without the descriptors for its
-	 * file.
-	 */
+	/* Who comes now waits in the kernel's queue until the descriptors for a file are free. */
 	if (!s->full_said)
 		log_warn("%zu connections: the limit of open files allows no more at a time",
 		    s->group.count);
@@ -99,7 +95,7 @@ on_accept(void *arg, int fd, const struct addr *peer)
 	return false;
 }
 
-/* As many descriptors as we may have; fewer connections where those do not suffice for all. */
+/* Takes as many descriptors as we may have, and works out how many connections they suffice for. */
 static void
 size_by_descriptors(struct server *s)
 {
@@ -173,13 +169,16 @@ resolve_addresses(struct server *s)
 
 	for (size_t i = 0; i < list->count; i++) {
 		size_t n = 1, room = ADDRESSES_MAX - s->address_count;
-		enum ftx_rc rc = FTX_LIMIT;
+		struct addr *next = &s->addresses[s->address_count];
+		enum ftx_rc rc;
 
-		if (room > 0)
-			rc = addr_parse(&s->addresses[s->address_count], list->items[i], port);
+		if (room == 0) {
+			log_error("listen_address: more than %d addresses", ADDRESSES_MAX);
+			return EX_CONFIG;
+		}
+		rc = addr_parse(next, list->items[i], port);
 		if (rc == FTX_USAGE)
-			rc = addr_resolve(
-			    list->items[i], port, &s->addresses[s->address_count], room, &n);
+			rc = addr_resolve(list->items[i], port, next, room, &n);
 		if (rc != FTX_OK) {
 			log_error("listen_address %s: %s", list->items[i], ftx_rc_text(rc));
 			return rc == FTX_HOST_UNKNOWN ? EX_NOHOST : EX_CONFIG;
@@ -202,16 +201,7 @@ close_listeners(struct server *s)
 	}
 }
 
-static void
-set_port(struct addr *a, uint16_t port)
-{
-	if (a->ss.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
-	else
-		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
-}
-
-/* This host has no such kind of address at all, and it is there by default only. */
+/* A default address of a kind that this host does not have (IPv6 may be off) is no error. */
 static bool
 may_skip(int err, bool addresses_set)
 {
@@ -229,7 +219,7 @@ listen_on_all(struct server *s, bool addresses_set, const struct addr **failed)
 	for (size_t i = 0; i < s->address_count; i++) {
 		struct addr a = s->addresses[i];
 
-		set_port(&a, port);
+		addr_set_port(&a, port);
 		if (listener_new(&s->listeners[i], s->worker, &a, on_accept, s, &err) != FTX_OK) {
 			*failed = &s->addresses[i];
 			if (may_skip(err, addresses_set))
@@ -255,9 +245,7 @@ open_listeners(struct server *s, bool addresses_set)
 		if (err == 0)
 			return 0;
 		close_listeners(s);
-		/*
-		 * A port that was free on the first address only: another one will do, if any will.
-		 */
+		/* Port 0 became one that is taken on another address: the next try gets another. */
 		if (err != EADDRINUSE || s->options->listen_port != 0)
 			break;
 	}

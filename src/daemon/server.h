@@ -6,7 +6,9 @@
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
-#include "base/rc.h"
+#include <stdbool.h>
+#include <stdio.h>
+
 #include "daemon/options.h"
 
 struct server;

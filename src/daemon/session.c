@@ -14,7 +14,7 @@ struct session {
 	TAILQ_ENTRY(session) link;
 	struct session_group *group; /* borrowed; outlives its sessions */
 	struct conn *conn;           /* borrowed: it ends us */
-	struct limits_place *place;  /* owned */
+	struct limits_place *place;  /* ref: given back by limits_leave() */
 	struct machine opening;      /* until the first byte has told the protocol */
 };
 
@@ -51,6 +51,7 @@ static enum ftx_rc
 choose_protocol(void *ctx)
 {
 	struct session *s = ctx;
+	enum ftx_rc rc;
 	uint8_t first;
 
 	if (!conn_peek(s->conn, &first, 1))
@@ -58,8 +59,11 @@ choose_protocol(void *ctx)
 	if (first != V1_UPLOAD && first != V1_DOWNLOAD)
 		return FTX_PROTOCOL;
 	machine_stop(&s->opening);
-	return first == V1_UPLOAD ? v1_server_upload_attach(s->conn, &s->group->v1)
-				  : v1_server_download_attach(s->conn, &s->group->v1);
+	rc = first == V1_UPLOAD ? v1_server_upload_attach(s->conn, &s->group->v1)
+				: v1_server_download_attach(s->conn, &s->group->v1);
+	if (rc != FTX_OK)
+		conn_close(s->conn, rc); /* a machine that has stopped reports no failure */
+	return rc;
 }
 
 static void
@@ -84,7 +88,7 @@ on_conn_close(void *arg, enum ftx_rc why)
 	g->on_end(g->arg);
 }
 
-/* Before there is a connection to speak of. */
+/* No conn was made, so the line that one logs at its end is ours to log. */
 static void
 turn_away(int fd, const struct addr *peer, enum ftx_rc why)
 {

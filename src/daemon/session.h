@@ -6,10 +6,9 @@
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
-#include "base/rc.h"
 #include "net/addr.h"
 #include "net/conn.h"
 #include "v1/server.h"
@@ -32,14 +31,17 @@ struct session_group {
 	void *arg;                 /* borrowed */
 };
 
-/* Takes over fd. A connection that exceeds a limit is reset at once; it is no session then. */
+/*
+ * Takes over fd, whatever happens. A connection that exceeds a limit is reset at once, and logged;
+ * it is no session then.
+ */
 void session_start(struct session_group *g, int fd, const struct addr *peer);
 /* The daemon stops: a session that has made no request yet ends now. */
 void session_end_idle(struct session *s);
 /* The daemon has waited long enough: ends it with a reset. */
 void session_abort(struct session *s);
 
-/* The next one may be gone after either call: walk the list with this. */
+/* The next one of the group's list. Ask before the two calls above: they may take s off it. */
 struct session *session_next(const struct session *s);
 
 #endif

@@ -14,22 +14,35 @@ struct pool {
 	pthread_cond_t work;
 	struct pool_queue lanes[POOL_LANE_COUNT];
 	unsigned running[POOL_LANE_COUNT]; /* threads at work for each lane */
-	unsigned limit[POOL_LANE_COUNT];   /* how many may be */
-	unsigned threads, idle, max;
+	unsigned queued;                   /* jobs in all lanes */
+	unsigned threads, idle, max;       /* that there are, that sleep, that there may be */
+	unsigned max_long;                 /* threads for LONG */
 	bool stopping;
 	pthread_t tids[POOL_THREADS_MAX];
 };
+
+/* One thread is kept from BULK and LONG together, so that an OPEN job never waits for them. */
+static bool
+lane_may_run(const struct pool *p, enum pool_lane lane)
+{
+	if (lane == POOL_OPEN)
+		return true;
+	if (lane == POOL_LONG && p->running[POOL_LONG] >= p->max_long)
+		return false;
+	return p->running[POOL_BULK] + p->running[POOL_LONG] < p->max - 1;
+}
 
 /* The next job that its lane's limit allows; the lock is held. */
 static struct pool_job *
 pool_take(struct pool *p)
 {
-	for (int lane = 0; lane < POOL_LANE_COUNT; lane++) {
+	for (enum pool_lane lane = 0; lane < POOL_LANE_COUNT; lane++) {
 		struct pool_job *job = STAILQ_FIRST(&p->lanes[lane]);
 
-		if (job == NULL || p->running[lane] >= p->limit[lane])
+		if (job == NULL || !lane_may_run(p, lane))
 			continue;
 		STAILQ_REMOVE_HEAD(&p->lanes[lane], link);
+		p->queued--;
 		p->running[lane]++;
 		return job;
 	}
@@ -46,16 +59,6 @@ on_mail(struct mail *m)
 	worker_release(w);
 }
 
-static bool
-pool_empty(const struct pool *p)
-{
-	for (int lane = 0; lane < POOL_LANE_COUNT; lane++) {
-		if (!STAILQ_EMPTY(&p->lanes[lane]))
-			return false;
-	}
-	return true;
-}
-
 static void *
 pool_thread(void *arg)
 {
@@ -67,7 +70,7 @@ pool_thread(void *arg)
 		enum pool_lane lane;
 
 		if (job == NULL) {
-			if (p->stopping && pool_empty(p))
+			if (p->stopping && p->queued == 0)
 				break;
 			p->idle++;
 			pthread_cond_wait(&p->work, &p->lock);
@@ -81,12 +84,14 @@ pool_thread(void *arg)
 		pthread_mutex_lock(&p->lock);
 		p->running[lane]--;
 		/*
-		 * A lane that was at its limit may go on, and the last one out tells who waits for
-		 * the end.
+		 * This thread takes one of the jobs that wait; another may have become free to run,
+		 * too.
 		 */
-		if (p->idle > 0 && (p->stopping || !STAILQ_EMPTY(&p->lanes[lane])))
-			pthread_cond_broadcast(&p->work);
+		if (p->idle > 0 && p->queued > 1)
+			pthread_cond_signal(&p->work);
 	}
+	/* At the end others may sleep because the last jobs were not for them: they end, too. */
+	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
@@ -120,9 +125,7 @@ pool_new(struct pool **out, unsigned threads)
 	if (threads > POOL_THREADS_MAX)
 		threads = POOL_THREADS_MAX;
 	p->max = threads;
-	p->limit[POOL_OPEN] = threads;
-	p->limit[POOL_BULK] = threads - 1;
-	p->limit[POOL_LONG] = threads > 2 ? threads / 2 : 1;
+	p->max_long = threads > 2 ? threads / 2 : 1;
 	for (int lane = 0; lane < POOL_LANE_COUNT; lane++)
 		STAILQ_INIT(&p->lanes[lane]);
 	pthread_mutex_init(&p->lock, NULL);
@@ -164,9 +167,13 @@ pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_j
 	worker_hold(w);
 	pthread_mutex_lock(&p->lock);
 	STAILQ_INSERT_TAIL(&p->lanes[lane], job, link);
+	p->queued++;
 	if (p->idle > 0)
 		pthread_cond_signal(&p->work);
-	else if (p->threads < p->max && !pool_grow(p))
+	/*
+	 * A thread that was woken for an earlier job still counts as idle: its job is still queued.
+	 */
+	if (p->queued > p->idle && p->threads < p->max && !pool_grow(p))
 		log_warn("cannot start another thread; %u do the work", p->threads);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -2,10 +2,10 @@
  * pool.h - threads for what may block (disks, resolvers), so that no event loop ever waits.
  * Layer: loop. Threads: pool_submit() on any worker; run() on a pool thread; done() on the job's
  * worker.
- * Tests: tests/unit/test_loop.c
+ * Tests: tests/unit/test_pool.c
  *
  * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
- * first; BULK moves content and LONG does what takes seconds; neither may ever take all threads.
+ * first; BULK moves content and LONG does what takes seconds; both together never take all threads.
  * Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H
@@ -31,20 +31,22 @@ struct pool_job {
 	STAILQ_ENTRY(pool_job) link;
 	struct worker *worker; /* borrowed: where done() runs; held until then */
 	enum pool_lane lane;
-	void (*run)(
-	    struct pool_job *job); /* on a pool thread; may block; must not touch the loop */
-	void (*done)(struct pool_job *job); /* on the worker's thread, never within pool_submit() */
+	/* On a pool thread. May block; must use nothing that belongs to the worker's thread. */
+	void (*run)(struct pool_job *job);
+	/* On the worker's thread, never within pool_submit(). May free or submit the job again. */
+	void (*done)(struct pool_job *job);
 };
 
 struct pool;
 
-/* threads: how many at most, POOL_THREADS_MIN to POOL_THREADS_MAX. */
+/* threads: how many at most; raised to POOL_THREADS_MIN or cut to POOL_THREADS_MAX. FTX_NOMEM. */
 enum ftx_rc pool_new(struct pool **out, unsigned threads) FTX_MUST_CHECK;
 /*
- * Finishes all jobs that were submitted (their done() is still delivered by mail), joins the
- * threads.
+ * Runs all jobs that were submitted, joins the threads. Their done() comes by mail afterwards, so
+ * the workers are freed later than the pool. NULL is allowed.
  */
 void pool_free(struct pool *p);
+/* On w's thread. Cannot fail: the job brings its own memory, and one thread is always there. */
 void pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_job *job);
 
 #endif

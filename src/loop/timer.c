@@ -1,5 +1,6 @@
 #include "loop/timer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,7 @@ timer_clear(struct timer *t, struct timer_heap *h)
 void
 timer_start(struct timer *t, struct timer_heap *h, uint64_t deadline)
 {
+	assert(t->fire != NULL); /* between init and clear only: else it would outlive its memory */
 	t->deadline = deadline;
 	if (t->slot == 0) {
 		t->key = deadline;

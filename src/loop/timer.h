@@ -1,7 +1,7 @@
 /*
  * timer.h - deadlines in our own clock (base/clock), so that a test can move time.
  * Layer: loop. Threads: the worker's own.
- * Tests: tests/unit/test_loop.c
+ * Tests: tests/unit/test_timer.c
  *
  * A binary heap of embedded timers. Moving a deadline later costs nothing: the timer keeps its
  * place and is put right when it comes up (connections re-arm theirs at every read).
@@ -15,7 +15,7 @@
 
 #include "base/rc.h"
 
-/* Embedded in what it wakes; timer_init() before use, timer_stop() before its memory goes. */
+/* Embedded in what it wakes; timer_init() before use, timer_clear() before its memory goes. */
 struct timer {
 	void (*fire)(void *arg); /* may start, stop or free any timer, this one included */
 	void *arg;               /* borrowed */
@@ -27,7 +27,7 @@ struct timer {
 struct timer_heap {
 	struct timer **slots; /* owned array of borrowed timers; slots[0] is the first due */
 	size_t used, size;
-	size_t reserved; /* timers that exist: their places are there already */
+	size_t reserved; /* timers between init and clear; size is never less */
 };
 
 void timer_heap_init(struct timer_heap *h);
@@ -40,6 +40,7 @@ enum ftx_rc timer_init(
     struct timer *t, struct timer_heap *h, void (*fire)(void *), void *arg) FTX_MUST_CHECK;
 /* Gives the place back; stops it first. Tolerates a timer that is all zero. */
 void timer_clear(struct timer *t, struct timer_heap *h);
+/* deadline: ms of base/clock. A timer that runs already is moved. */
 void timer_start(struct timer *t, struct timer_heap *h, uint64_t deadline);
 void timer_stop(struct timer *t, struct timer_heap *h);
 bool timer_running(const struct timer *t);

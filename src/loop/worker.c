@@ -56,7 +56,7 @@ arm_timer(struct worker *w, int64_t in_ms)
 void
 worker_run_timers(struct worker *w)
 {
-	/* What fires may start timers: none of them is armed before the heap is done. */
+	/* Zero: timers that are started by what fires here leave the arming to us. */
 	w->timer_due = 0;
 	arm_timer(w, timer_heap_run(&w->timers, clock_now_ms()));
 }
@@ -125,10 +125,7 @@ worker_post(struct worker *w, struct mail *m)
 	STAILQ_INSERT_TAIL(&w->mailbox, m, link);
 	wake = !w->woken;
 	w->woken = true;
-	/*
-	 * Written under the lock: once it is released the worker may take the mail, finish and be
-	 * freed.
-	 */
+	/* Within the lock: as soon as it is released the worker may take the mail and be freed. */
 	if (wake && write(w->mail_fd, &one, sizeof(one)) < 0)
 		log_error("waking a worker: errno %d", errno);
 	pthread_mutex_unlock(&w->mail_lock);
@@ -172,7 +169,8 @@ worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	deliver_mail(w);
+	while (!STAILQ_EMPTY(&w->mailbox)) /* mail may post mail; nobody else does any more */
+		deliver_mail(w);
 	reap(w);
 	if (w->mail_event != NULL)
 		event_free(w->mail_event);
@@ -202,8 +200,8 @@ worker_run(struct worker *w)
 		if (event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
 			return FTX_IO;
 	}
-	w->stopping =
-	    false; /* a stop that came before the run counts; the next run starts afresh */
+	/* Only here: a stop that came before this run has ended it at once. */
+	w->stopping = false;
 	return FTX_OK;
 }
 
@@ -236,6 +234,7 @@ worker_timer_init(struct worker *w, struct timer *t, void (*fire)(void *), void 
 void
 worker_timer_clear(struct worker *w, struct timer *t)
 {
+	worker_timer_stop(w, t); /* the loop's own timer rests with the last one */
 	timer_clear(t, &w->timers);
 }
 

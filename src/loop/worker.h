@@ -31,8 +31,8 @@ struct mail {
 /* base: borrowed, the caller runs it; NULL: the worker makes and owns one. */
 enum ftx_rc worker_new(struct worker **out, struct event_base *base) FTX_MUST_CHECK;
 /*
- * Delivers what is still in the mailbox, reaps the graveyard, frees. No timer may be running any
- * more.
+ * Delivers what is still in the mailbox, reaps the graveyard, frees. All timers must have been
+ * cleared. NULL is allowed.
  */
 void worker_free(struct worker *w);
 
@@ -44,7 +44,7 @@ enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;
 void worker_turn(struct worker *w, bool wait);
 void worker_stop(struct worker *w);
 
-/* The time of this turn, ms of base/clock. */
+/* Now, in ms of base/clock. Asks the clock each time: a callback may have taken long. */
 uint64_t worker_now(struct worker *w);
 
 enum ftx_rc worker_timer_init(
@@ -62,7 +62,10 @@ void worker_bury(struct worker *w, struct grave *g);
 /* From any thread: m->deliver runs on w's thread. m is borrowed until then. */
 void worker_post(struct worker *w, struct mail *m);
 
-/* Work that was begun and is not delivered yet (jobs in the pool): the worker must outlive it. */
+/*
+ * Counts work that was begun elsewhere (jobs in the pool) and has not come back yet: the worker
+ * must outlive it. On the worker's thread only.
+ */
 void worker_hold(struct worker *w);
 void worker_release(struct worker *w);
 /* The number of holds. */

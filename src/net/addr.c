@@ -74,15 +74,6 @@ addr_split(const char *text, char *host, size_t size, uint16_t *port, uint16_t d
 	return *rest == ':' && parse_port(rest + 1, port) ? FTX_OK : FTX_USAGE;
 }
 
-static void
-set_port(struct addr *a, uint16_t port)
-{
-	if (a->ss.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
-	else if (a->ss.ss_family == AF_INET)
-		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
-}
-
 /* One answer of getaddrinfo(3); false: not of a kind we speak. */
 static bool
 copy_answer(struct addr *a, const struct addrinfo *ai, uint16_t port)
@@ -93,7 +84,7 @@ copy_answer(struct addr *a, const struct addrinfo *ai, uint16_t port)
 	memset(a, 0, sizeof(*a));
 	memcpy(&a->ss, ai->ai_addr, ai->ai_addrlen);
 	a->len = ai->ai_addrlen;
-	set_port(a, port);
+	addr_set_port(a, port);
 	return true;
 }
 
@@ -112,7 +103,7 @@ addr_parse(struct addr *a, const char *numeric, uint16_t port)
 		memset(a, 0, sizeof(*a));
 		memcpy(&a->ss, &in, sizeof(in));
 		a->len = sizeof(in);
-		set_port(a, port);
+		addr_set_port(a, port);
 		return FTX_OK;
 	}
 	/* For IPv6, unlike inet_pton(3), it knows scopes: fe80::1%eth0. */
@@ -150,6 +141,15 @@ addr_port(const struct addr *a)
 	if (a->ss.ss_family == AF_INET)
 		return ntohs(((const struct sockaddr_in *)&a->ss)->sin_port);
 	return 0;
+}
+
+void
+addr_set_port(struct addr *a, uint16_t port)
+{
+	if (a->ss.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
+	else if (a->ss.ss_family == AF_INET)
+		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
 }
 
 const char *

@@ -38,7 +38,9 @@ enum ftx_rc addr_parse(struct addr *a, const char *numeric, uint16_t port) FTX_M
 enum ftx_rc addr_resolve(
     const char *host, uint16_t port, struct addr *out, size_t max, size_t *count) FTX_MUST_CHECK;
 
+/* 0 for what is neither IPv4 nor IPv6; such an address is left alone. */
 uint16_t addr_port(const struct addr *a);
+void addr_set_port(struct addr *a, uint16_t port);
 /* "127.0.0.1:50001", "[::1]:50001"; returns buf. An IPv4-mapped IPv6 address is written as IPv4. */
 const char *addr_text(const struct addr *a, char buf[ADDR_TEXT_SIZE]);
 

@@ -209,23 +209,16 @@ conn_set_io(struct conn *c, const struct conn_io *io, void *arg)
 	c->io_arg = arg;
 }
 
-const struct conn_io *
-conn_io(const struct conn *c, void **arg)
+bool
+conn_has_io(const struct conn *c, const void *arg)
 {
-	*arg = c->io_arg;
-	return c->io;
+	return c->io_arg == arg;
 }
 
 uint64_t
 conn_id(const struct conn *c)
 {
 	return c->id;
-}
-
-const char *
-conn_peer(const struct conn *c)
-{
-	return c->peer;
 }
 
 struct worker *
@@ -244,12 +237,6 @@ uint64_t
 conn_started(const struct conn *c)
 {
 	return c->started;
-}
-
-bool
-conn_closing(const struct conn *c)
-{
-	return c->closing || c->finishing;
 }
 
 void

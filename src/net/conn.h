@@ -1,7 +1,7 @@
 /*
  * conn.h - a connection: its socket, buffers, who talks on it, and the one way it ends.
  * Layer: net. Threads: its worker's.
- * Tests: tests/pair/, tests/unit/test_conn.c
+ * Tests: tests/pair/, tests/unit/test_conn.c, tests/unit/test_conn_end.c
  *
  * The bufferevent is the transport of what is sent. What arrives is read by the connection's own
  * event into the same bufferevent's input (libevent 2.1 reads 4 KiB a call by itself), and stops
@@ -56,28 +56,38 @@ enum ftx_rc conn_new(struct conn **out, struct worker *w, int fd, const struct a
 void conn_set_conversation(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
 void conn_set_owner(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
 
-/* Who hears of bytes from now on; what is in the input already is not announced again. */
+/*
+ * Who hears of bytes from now on (io static, arg borrowed); what is in the input already is not
+ * announced again.
+ */
 void conn_set_io(struct conn *c, const struct conn_io *io, void *arg);
-const struct conn_io *conn_io(const struct conn *c, void **arg);
+/* Whether it is the one with this arg. */
+bool conn_has_io(const struct conn *c, const void *arg);
 
-uint64_t conn_id(const struct conn *c);
-const char *conn_peer(const struct conn *c);
+uint64_t conn_id(const struct conn *c); /* from 1, in this process */
 struct worker *conn_worker(struct conn *c);
 const struct conn_limits *conn_limits(const struct conn *c);
 uint64_t conn_started(const struct conn *c); /* ms of base/clock */
-bool conn_closing(const struct conn *c);
 
-/* For the one line that is logged at the end; op is static, name is copied and quoted there. */
+/*
+ * For the one line that is logged at the end: what is done with which file (op static; name copied,
+ * as it came: the line quotes it), and how many bytes of content have moved so far.
+ */
 void conn_describe(struct conn *c, const char *op, const char *name);
 void conn_log_content(struct conn *c, uint64_t bytes);
 
-/* Input. conn_take() copies exactly len bytes out and is false while there are fewer. */
+/* Input. */
 size_t conn_input_length(const struct conn *c);
+/* Moves exactly len bytes out; false, and nothing is moved, while there are fewer. */
 bool conn_take(struct conn *c, void *buf, size_t len);
-bool conn_peek(const struct conn *c, void *buf, size_t len); /* the same, and leaves them there */
-void conn_drop_input(struct conn *c);                        /* all that is there */
-struct evbuffer *conn_input(struct conn *c); /* for the pump; conn_consumed() after it took some */
+/* The same, and leaves them there. */
+bool conn_peek(const struct conn *c, void *buf, size_t len);
+/* Throws away all that is there. */
+void conn_drop_input(struct conn *c);
+/* The buffer itself (the pump moves memory out of it); conn_consumed() after each removal. */
+struct evbuffer *conn_input(struct conn *c);
 void conn_consumed(struct conn *c);
+/* While so many bytes wait in the input the peer is not read from. */
 void conn_set_input_max(struct conn *c, size_t bytes);
 /* Reads what the kernel has now, up to the maximum, without telling anybody. */
 void conn_read_now(struct conn *c);
@@ -87,22 +97,23 @@ void conn_read_now(struct conn *c);
  */
 enum ftx_rc conn_peer_end(const struct conn *c);
 
-/* Output. */
+/* Output: queued without a bound, so writers look at conn_output_length(). FTX_NOMEM. */
 enum ftx_rc conn_write(struct conn *c, const void *p, size_t len) FTX_MUST_CHECK;
-enum ftx_rc conn_write_buffer(
-    struct conn *c, struct evbuffer *from) FTX_MUST_CHECK; /* all of it, moved */
+/* All of `from`, moved, not copied. */
+enum ftx_rc conn_write_buffer(struct conn *c, struct evbuffer *from) FTX_MUST_CHECK;
 size_t conn_output_length(const struct conn *c);
-void conn_set_output_low(
-    struct conn *c, size_t bytes); /* 0: on_output when all is with the kernel */
+/* on_output is called when at most so many bytes are left; 0: all is with the kernel. */
+void conn_set_output_low(struct conn *c, size_t bytes);
 
-/*
- * When a byte moved last, ms; now while we are the ones who keep the peer waiting
- * (conn_set_busy()).
- */
+/* When a byte moved last, ms of base/clock. While conn_set_busy() is on, always now. */
 uint64_t conn_idle_since(const struct conn *c);
+/* On: it is we who keep the peer waiting, so that no idle time passes. */
 void conn_set_busy(struct conn *c, bool busy);
 
-/* On: any close from here on is a reset (SO_LINGER {1, 0}), a kill's or a crash's too. */
+/*
+ * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a
+ * kill or a crash included.
+ */
 void conn_set_abortive(struct conn *c, bool abortive);
 
 /*
@@ -115,7 +126,10 @@ void conn_finish(struct conn *c, enum ftx_rc why);
  * owner, logs one line with reason=, and frees the rest at the end of the loop turn.
  */
 void conn_close(struct conn *c, enum ftx_rc why);
-/* The same with a reset: the peer must not take what it got for whole. */
+/*
+ * The same with a reset: the peer must not take what it got for whole. One that has been sent all
+ * and the end (conn_finish()) keeps it.
+ */
 void conn_reset(struct conn *c, enum ftx_rc why);
 
 #endif

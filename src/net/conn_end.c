@@ -44,9 +44,12 @@ drain_input(void *arg)
 	evbuffer_drain(conn_in(c), len);
 	conn_update_reading(c);
 	if (c->peer_end != FTX_OK && c->peer_end != FTX_TRUNCATED)
-		conn_close(c, c->why); /* reset by a peer that had heard enough */
+		/* Reset by a peer that had heard enough, or not even that. */
+		conn_close(c, c->shut || c->why != FTX_OK ? c->why : c->peer_end);
 	else if (c->shut && (c->peer_end == FTX_TRUNCATED || c->drained > CONN_DRAIN_BYTES))
 		conn_close(c, c->why);
+	else if (c->drained > CONN_DRAIN_BYTES)
+		conn_set_input_max(c, 0); /* not read from any more, until what we say is sent */
 }
 
 static void
@@ -120,6 +123,11 @@ conn_reset(struct conn *c, enum ftx_rc why)
 {
 	if (c->closing)
 		return;
+	if (c->shut) {
+		/* All was said, the end too: a reset now could only take it back. */
+		conn_close(c, c->why);
+		return;
+	}
 	conn_set_abortive(c, true);
 	conn_close(c, why);
 }

@@ -1,7 +1,7 @@
 /*
  * dial.h - connects to the first address that answers.
  * Layer: net. Threads: its worker's.
- * Tests: tests/unit/test_net.c
+ * Tests: tests/unit/test_dial.c
  */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H

@@ -96,11 +96,12 @@ enter(struct machine *m, uint8_t next)
 		m->own_ms += now - m->entered;
 	m->state = next;
 	m->entered = now;
-	if (state_of(m)->name != NULL) {
-		log_debug(
-		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_of(m)->name);
-	}
-	arm_deadline(m);
+	if (machine_state_name(m) != NULL)
+		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
+		    machine_state_name(m));
+	/* An action that ended the conversation has given the timer back; nothing may run on it. */
+	if (!m->stopped)
+		arm_deadline(m);
 }
 
 static const struct machine_rule *
@@ -122,10 +123,7 @@ handle(struct machine *m, uint8_t event)
 	enum ftx_rc rc;
 
 	if (r == NULL) {
-		/*
-		 * The peer's end has a reason of its own; a notice that nothing is left to send
-		 * asks for nothing.
-		 */
+		/* The peer's end has a reason of its own. A notice that all is sent may be idle. */
 		if (event == ON_END)
 			fail(m, conn_peer_end(m->conn));
 		else if (event != ON_SENT)
@@ -157,10 +155,7 @@ handle_queue(struct machine *m)
 static bool
 has_io(const struct machine *m)
 {
-	void *arg;
-
-	conn_io(m->conn, &arg);
-	return arg == m;
+	return conn_has_io(m->conn, m);
 }
 
 /* One event that the input gives rise to, if any. */
@@ -178,9 +173,10 @@ next_input_event(struct machine *m, uint8_t *event)
 		return false;
 	/*
 	 * A peer that has only finished sending may still be told something; one that is gone may
-	 * not.
+	 * not. But while we are at work (no clock runs) not even that is looked at: the work would
+	 * go on without its connection, and nothing would count how much of it there is.
 	 */
-	if (wants == 0 && end == FTX_TRUNCATED)
+	if (wants == 0 && (end == FTX_TRUNCATED || state_of(m)->deadline == DEADLINE_NONE))
 		return false;
 	m->end_told = true;
 	*event = ON_END;

@@ -55,10 +55,7 @@ struct machine_def {
 	size_t state_count;
 	const struct machine_rule *rules;
 	size_t rule_count;
-	/*
-	 * The conversation ends for this reason: an action said so, a deadline passed, or no row
-	 * fits.
-	 */
+	/* Has to end the conversation: an action failed, a deadline passed, or no row fits. */
 	void (*fail)(void *ctx, enum ftx_rc why);
 };
 
@@ -80,10 +77,16 @@ struct machine {
 	uint64_t own_ms;  /* spent in states without a deadline: not the peer's */
 };
 
-/* Takes the connection's input and output notices, enters `first`. FTX_NOMEM. */
+/*
+ * Takes the connection's input and output notices, enters `first`. Input that is there already
+ * waits for machine_resume(). FTX_NOMEM: nothing was done.
+ */
 enum ftx_rc machine_start(struct machine *m, const struct machine_def *def, struct conn *c,
     void *ctx, uint8_t first) FTX_MUST_CHECK;
-/* Something happened; handled at once, or after the action that is running. */
+/*
+ * Something happened; handled at once, or after the action that is running. Ignored by a machine
+ * that has stopped, so that late news of a transfer does no harm.
+ */
 void machine_event(struct machine *m, uint8_t event);
 /*
  * Looks at input that is there already: after the connection's notices were given back to the
@@ -94,6 +97,7 @@ void machine_resume(struct machine *m);
 void machine_take_io(struct machine *m);
 /* No event is handled any more; gives the timer back. Idempotent. */
 void machine_stop(struct machine *m);
+/* Of the state it is in; NULL for one whose entering is not logged. */
 const char *machine_state_name(const struct machine *m);
 
 #endif

@@ -39,24 +39,24 @@ receive_step(struct pump *p)
 {
 	size_t len = conn_input_length(p->conn);
 
-	if (p->waiting) {
-		/* As long as there is room the peer is the one we wait for. */
-		conn_set_busy(p->conn, len >= CONN_INPUT_BULK);
-		return;
-	}
-	conn_set_busy(p->conn, false);
-	if (p->left == 0) {
+	if (!p->waiting && p->left == 0) {
 		pump_end(p);
 		return;
 	}
-	if (len == 0) {
+	if (!p->waiting && len == 0) {
+		conn_set_busy(p->conn, false);
 		if (conn_peer_end(p->conn) != FTX_OK)
 			pump_fail(p, conn_peer_end(p->conn));
 		return;
 	}
-	p->waiting = true;
-	p->left -= store_write(p->transfer, conn_input(p->conn), len);
-	conn_consumed(p->conn);
+	if (!p->waiting) {
+		p->waiting = true;
+		p->left -= store_write(p->transfer, conn_input(p->conn), len);
+		conn_consumed(p->conn);
+		len = conn_input_length(p->conn);
+	}
+	/* As long as there is room, and more to come, the peer is the one we wait for. */
+	conn_set_busy(p->conn, len >= CONN_INPUT_BULK || len >= p->left);
 }
 
 static void
@@ -64,12 +64,15 @@ send_step(struct pump *p)
 {
 	enum ftx_rc end = conn_peer_end(p->conn);
 
+	conn_set_busy(p->conn, conn_output_length(p->conn) == 0 && p->left > 0);
+	/* First of all: a peer that leaves does not leave its read behind, which nobody counts. */
+	if (p->waiting)
+		return;
 	if (end != FTX_OK && (end != FTX_TRUNCATED || p->needs_peer)) {
 		pump_fail(p, end);
 		return;
 	}
-	conn_set_busy(p->conn, conn_output_length(p->conn) == 0 && p->left > 0);
-	if (p->waiting || conn_output_length(p->conn) > OUTPUT_LOW)
+	if (conn_output_length(p->conn) > OUTPUT_LOW)
 		return;
 	if (p->left > 0) {
 		p->waiting = true;

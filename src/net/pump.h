@@ -1,6 +1,6 @@
 /*
  * pump.h - moves a file's content between a connection and a transfer.
- * Layer: net; alone in it to know store/store.h. Threads: the connection's.
+ * Layer: net; the only part of it that knows the store. Threads: the connection's worker.
  * Tests: tests/pair/
  *
  * A state machine starts a pump and is out of the way until it ends. While it runs the pump has the
@@ -26,13 +26,13 @@ struct pump {
 	struct transfer *transfer; /* borrowed */
 	struct machine *machine;   /* borrowed: gets the notices back, and the event */
 	uint8_t event;             /* posted to it when all has been moved */
-	uint64_t left;             /* bytes: not handed over to the other side yet */
-	uint64_t moved;            /* bytes: written to the store, or given to the connection */
+	uint64_t left;             /* bytes that the receiving side has not been given yet */
+	uint64_t moved;            /* bytes that it has taken: written, or queued to be sent */
 	bool sending;
-	bool needs_peer; /* a peer that closes while we send breaks it off */
+	bool needs_peer; /* sending: a peer that closes its side breaks the transfer off */
 	bool waiting;    /* an operation of the transfer is under way */
 	void (*fail)(void *arg, enum ftx_rc why);
-	void *arg;
+	void *arg; /* borrowed */
 };
 
 /*
@@ -48,7 +48,7 @@ void pump_receive(struct pump *p, struct conn *c, struct transfer *t, struct mac
  */
 void pump_send(struct pump *p, struct conn *c, struct transfer *t, struct machine *m, uint8_t event,
     bool needs_peer, void (*fail)(void *arg, enum ftx_rc why), void *arg);
-/* The transfer's READ or WRITE ended. */
+/* To be called when the transfer's READ or WRITE has ended. */
 void pump_on_io(struct pump *p, enum ftx_rc rc);
 /* Bytes moved so far. */
 uint64_t pump_moved(const struct pump *p);

@@ -2,7 +2,7 @@
  * connection.h - one connection through the proxy: a client's socket, a server's, a forward each
  * way, and the fault that ends it.
  * Layer: stammer. Threads: the loop's.
- * Tests: tests/system/test_stammer.py
+ * Tests: tests/system/test_stammer*.py
  *
  * What one side does, the other sees: a FIN goes on behind the bytes that came before it; a
  * reset, or any other error, becomes a reset at once and overtakes what is still in the buffers,

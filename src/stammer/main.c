@@ -119,6 +119,7 @@ main(int argc, char **argv)
 {
 	struct stammer_options o;
 	struct addr servers[SERVERS_MAX];
+	enum ftx_rc rc;
 	size_t count;
 	int status;
 
@@ -130,11 +131,12 @@ main(int argc, char **argv)
 	if (o.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	signal(SIGPIPE, SIG_IGN);
-	if (addr_resolve(o.server_host, o.server_port, servers, SERVERS_MAX, &count) == FTX_OK)
+	rc = addr_resolve(o.server_host, o.server_port, servers, SERVERS_MAX, &count);
+	if (rc == FTX_OK)
 		status = serve(&o, servers, count);
 	else {
-		log_error("%s: %s", o.server_host, ftx_rc_text(FTX_HOST_UNKNOWN));
-		status = EX_NOHOST;
+		log_error("%s: %s", o.server_host, ftx_rc_text(rc));
+		status = rc == FTX_HOST_UNKNOWN ? EX_NOHOST : EX_OSERR;
 	}
 out:
 	stammer_options_clear(&o);

@@ -27,13 +27,13 @@ const struct option_def stammer_option_defs[] = {
 	  .arg = "HOST:PORT", .help = "where connections are forwarded to" },
 	{ .name = "delay", .type = OPTION_TIME,
 	  .offset = AT(delay), .initial = "0.1", .max = 3600 * 1000, .flags = OPTION_CLI_ONLY,
-	  .arg = "SECONDS", .help = "pause between two fragments" },
+	  .arg = "TIME", .help = "pause between two fragments, in seconds" },
 	{ .name = "buffer", .type = OPTION_SIZE,
 	  .offset = AT(buffer), .initial = "1000", .min = 1, .max = UINT64_C(1) << 30,
 	  .flags = OPTION_CLI_ONLY, .arg = "BYTES", .help = "bytes held in each direction" },
 	{ .name = "seed", .type = OPTION_UINT,
 	  .offset = AT(seed), .flags = OPTION_CLI_ONLY,
-	  .arg = "NUMBER", .help = "repeat the fragments of an earlier run; without it runs differ" },
+	  .arg = "NUMBER", .help = "repeat the fragments of an earlier run" },
 	{ .name = "cut_after", .type = OPTION_STRING,
 	  .offset = AT(cut_after), .flags = OPTION_CLI_ONLY,
 	  .arg = "[up:|down:]BYTES", .help = "close both ways (FIN) after so many bytes" },
@@ -49,7 +49,7 @@ const struct option_def stammer_option_defs[] = {
 	{ .name = "help", .letter = 'h', .type = OPTION_ACTION,
 	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "print this help" },
 	{ .name = "usage", .letter = '?', .type = OPTION_ACTION,
-	  .offset = AT(usage), .flags = OPTION_CLI_ONLY, .help = "the same" },
+	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "the same" },
 	{ .name = "version", .letter = 'V', .type = OPTION_ACTION,
 	  .offset = AT(version), .flags = OPTION_CLI_ONLY, .help = "print the version" },
 	{ .name = "print_options", .type = OPTION_ACTION,
@@ -60,8 +60,8 @@ const struct option_def stammer_option_defs[] = {
 const size_t stammer_option_count = sizeof(stammer_option_defs) / sizeof(stammer_option_defs[0]);
 
 static const char epilog[] =
-    "Faults count the bytes that were forwarded on one connection, from client to server (up:),\n"
-    "from server to client (down:), or in whichever direction gets there first.\n";
+    "Faults count the bytes forwarded on one connection: from client to server (up:),\n"
+    "from server to client (down:), or in whichever direction gets there first.";
 
 static int
 usage_error(const char *text)
@@ -78,16 +78,19 @@ output_status(void)
 	return fflush(stdout) == 0 && !ferror(stdout) ? EX_OK : EX_IOERR;
 }
 
+/* 63 bits, so that it can be given as an option again. */
 static uint64_t
 draw_seed(void)
 {
 	struct timespec now;
 	uint64_t seed;
 
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
-		return seed;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 40;
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed)) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		seed =
+		    (uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 40;
+	}
+	return seed & INT64_MAX;
 }
 
 static int
@@ -127,7 +130,7 @@ stammer_options_init(struct stammer_options *o, int argc, char **argv)
 	}
 	if (!cmdline_parse(&o->set, argc, argv, &first, &err))
 		return usage_error(err.text);
-	if (o->help || o->usage) {
+	if (o->help) {
 		option_help(&o->set, stdout, "stammerproxy [options]", epilog);
 		return output_status();
 	}

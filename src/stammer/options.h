@@ -1,7 +1,7 @@
 /*
  * options.h - the command line of stammerproxy.
  * Layer: stammer. Threads: start-up only.
- * Tests: tests/system/test_stammer.py
+ * Tests: tests/unit/test_stammer.c, tests/system/test_stammer_process.py
  */
 #ifndef STAMMER_OPTIONS_H
 #define STAMMER_OPTIONS_H
@@ -23,7 +23,7 @@ struct stammer_options {
 	uint64_t delay; /* ms */
 	uint64_t buffer;
 	char *cut_after, *reset_after, *stall_after;
-	int help, usage, version, print_options;
+	int help, version, print_options;
 	/* What follows from it. */
 	struct option_set set;
 	struct addr listen;

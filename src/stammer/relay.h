@@ -1,7 +1,7 @@
 /*
  * relay.h - the proxy itself: listens, and holds the connections.
  * Layer: stammer. Threads: the loop's.
- * Tests: tests/system/test_stammer.py
+ * Tests: tests/system/test_stammer*.py
  */
 #ifndef STAMMER_RELAY_H
 #define STAMMER_RELAY_H

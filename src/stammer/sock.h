@@ -1,7 +1,7 @@
 /*
  * sock.h - what the proxy asks of a TCP socket beyond reading and writing.
  * Layer: stammer. Threads: the loop's.
- * Tests: tests/system/test_stammer.py
+ * Tests: tests/system/test_stammer*.py
  *
  * What only Linux has is in sock.c, each with a way to do without.
  */
@@ -9,7 +9,6 @@
 #define STAMMER_SOCK_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "net/addr.h"
 

@@ -12,12 +12,12 @@
 #include "store/store.h"
 
 /*
- * Every operation is a job in the pool. The worker prepares it (memory, the vector), the job does
- * the system calls and touches nothing but the fields below the line, and back on the worker
- * transfer_op_done() tells the owner.
+ * Every operation is a job in the pool. The worker prepares it (memory, the vector). The job makes
+ * the system calls; it uses the fields below the line, and of the transfer only what transfer.h
+ * allows it. Back on the worker transfer_op_done() tells the owner.
  */
 
-/* Pieces of memory in one read or write; a chunk that is in more goes in two. */
+/* Pieces of memory in one write; a chunk that is in more is first copied into one piece. */
 #define LOCAL_IOV_MAX 32
 
 struct local_store {
@@ -30,6 +30,7 @@ struct local_transfer {
 	struct transfer t; /* the first member */
 	struct pool_job job;
 	size_t io_len; /* bytes of the read or write under way */
+	void *io_base; /* borrowed from t.buffer: where the read under way puts them */
 	/* ---- what a job may use while it runs */
 	struct root *root; /* borrowed */
 	struct stage stage;
@@ -194,10 +195,6 @@ local_write(struct transfer *t, size_t len)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
 
-	/*
-	 * One piece at the worst, so that the vector always suffices; a chunk is seldom in more
-	 * than a few.
-	 */
 	lt->rc = len > 0 ? FTX_OK : FTX_NOMEM;
 	if (evbuffer_peek(t->buffer, (ev_ssize_t)len, NULL, NULL, 0) > LOCAL_IOV_MAX &&
 	    evbuffer_pullup(t->buffer, -1) == NULL)
@@ -224,10 +221,9 @@ static void
 on_read(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
-	struct evbuffer_iovec v = { lt->iov[1].iov_base, lt->io_len };
+	struct evbuffer_iovec v = { lt->io_base, lt->io_len };
 
 	if (lt->rc == FTX_OK) {
-		/* The second slot kept where the memory began: the job moves the first along. */
 		if (lt->io_len > 0 && evbuffer_commit_space(lt->t.buffer, &v, 1) != 0)
 			lt->rc = FTX_NOMEM;
 		else
@@ -247,8 +243,8 @@ local_read(struct transfer *t, size_t len)
 	if (evbuffer_reserve_space(t->buffer, (ev_ssize_t)len, &v, 1) != 1)
 		lt->rc = FTX_NOMEM;
 	else {
-		lt->iov[0] = (struct iovec){ v.iov_base, len };
-		lt->iov[1] = lt->iov[0];
+		lt->io_base = v.iov_base;
+		lt->iov[0] = (struct iovec){ v.iov_base, len }; /* the job moves it along */
 	}
 	local_submit(lt, POOL_BULK, run_read, on_read);
 }
@@ -268,10 +264,7 @@ local_commit(struct transfer *t)
 	local_submit((struct local_transfer *)t, POOL_OPEN, run_commit, on_job_done);
 }
 
-/*
- * DISCARD: closing an unnamed file of many gigabytes frees them, which takes its time: in the pool,
- * too.
- */
+/* DISCARD */
 static void
 local_transfer_free(struct local_transfer *lt)
 {
@@ -298,6 +291,7 @@ local_discard(struct transfer *t)
 	struct local_transfer *lt = (struct local_transfer *)t;
 
 	reader_close(&lt->reader);
+	/* A job, too: closing an unnamed file of many gigabytes takes its time. */
 	if (lt->stage.kind != STAGE_NONE)
 		local_submit(lt, POOL_OPEN, run_discard, on_discarded);
 	else

@@ -83,8 +83,8 @@ path_normalize(const void *name, size_t len, char *out, size_t size)
 }
 
 /*
- * A directory of the way is missing, is none, or is a link that we do not follow: all the same to a
- * peer.
+ * Why the directory of a name cannot be opened. That one on the way to it is missing, is no
+ * directory, or is a link, which we do not follow, is all the same to a peer.
  */
 static enum ftx_rc
 parent_rc(int err)
@@ -108,7 +108,7 @@ static int
 open_dir_by_components(int root_fd, unsigned flags, const char *dir)
 {
 	char component[PATH_COMPONENT_MAX + 1];
-	int fd = openat(root_fd, ".", dir_flags(flags));
+	int fd = openat(root_fd, ".", dir_flags(PATH_SEARCH_ONLY));
 
 	while (fd >= 0 && *dir != '\0') {
 		size_t n = strcspn(dir, "/");
@@ -121,7 +121,8 @@ open_dir_by_components(int root_fd, unsigned flags, const char *dir)
 		}
 		memcpy(component, dir, n);
 		component[n] = '\0';
-		next = openat(fd, component, dir_flags(flags));
+		/* On the way through, searching is enough, as it is for openat2(2). */
+		next = openat(fd, component, dir_flags(dir[n] == '/' ? PATH_SEARCH_ONLY : flags));
 		saved = errno;
 		close(fd);
 		errno = saved;

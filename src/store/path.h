@@ -22,9 +22,10 @@
 #define PATH_STAGE_PREFIX ".ftxferd-"
 
 enum path_flag {
-	PATH_NO_OPENAT2 = 1 << 0, /* resolve component by component, as on Linux before 5.6 */
-	PATH_SEARCH_ONLY =
-	    1 << 1 /* the directory is only looked into, never fsynced: x permission suffices */
+	/* Resolve component by component, as on Linux before 5.6. */
+	PATH_NO_OPENAT2 = 1 << 0,
+	/* The directory is only looked into, never fsynced: x permission suffices. */
+	PATH_SEARCH_ONLY = 1 << 1
 };
 
 /*

@@ -1,10 +1,12 @@
 #include "store/reader.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "store/iov.h"
 #include "store/path.h"
 
 void
@@ -32,8 +34,7 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	enum ftx_rc rc;
 
 	reader_init(rd);
-	rc = path_open_parent(
-	    r->fd, (r->flags & ROOT_NO_OPENAT2) != 0 ? PATH_NO_OPENAT2 : 0, name, &dir_fd, &leaf);
+	rc = path_open_parent(r->fd, root_path_flags(r) | PATH_SEARCH_ONLY, name, &dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;
 	rc = path_open_file(dir_fd, leaf, &rd->fd);
@@ -72,15 +73,7 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 		if (n == 0)
 			return FTX_CHANGED;
 		offset += (uint64_t)n;
-		while (count > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count > 0) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
+		iov_advance(&iov, &count, (size_t)n);
 	}
 	return offset < rd->size || is_same_version(rd) ? FTX_OK : FTX_CHANGED;
 }

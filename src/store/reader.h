@@ -24,9 +24,9 @@ void reader_init(struct reader *rd);
 /* FTX_NOT_FOUND, FTX_NOT_REGULAR, FTX_NO_PARENT, ... On failure the reader is closed. */
 enum ftx_rc reader_open(struct reader *rd, struct root *r, const char *name) FTX_MUST_CHECK;
 /*
- * Fills the vector from offset. FTX_CHANGED when the file ends before that, or when it was written
- * to since it was opened and this read reaches its end (so that no mixture of two versions is ever
- * handed out whole). Replacing or removing its name changes nothing.
+ * Fills the vector, which it may change, from offset. FTX_CHANGED when the file ends before that,
+ * or when it was written to since it was opened and this read reaches its end (so that no mixture
+ * of two versions is ever handed out whole). Replacing or removing its name changes nothing.
  */
 enum ftx_rc reader_read(
     struct reader *rd, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;

@@ -63,6 +63,7 @@ root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
 	rc = space_new(&r->space);
 	if (rc != FTX_OK)
 		goto fail;
+	r->unswept = root_needs_sweep(r);
 	*out = r;
 	return FTX_OK;
 fail:
@@ -91,7 +92,7 @@ root_close(struct root *r)
 {
 	if (r == NULL)
 		return;
-	if (r->marked)
+	if (r->marked && !r->left && !r->unswept)
 		remove_mark(r); /* all transfers are gone, and so are their stages */
 	space_free(r->space);
 	if (r->fd >= 0)
@@ -176,6 +177,14 @@ root_set_unlinkable(struct root *r, dev_t dev)
 	pthread_mutex_unlock(&r->lock);
 }
 
+void
+root_set_left(struct root *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->left = true;
+	pthread_mutex_unlock(&r->lock);
+}
+
 bool
 root_needs_sweep(const struct root *r)
 {
@@ -213,14 +222,14 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	if (top == NULL)
 		return FTX_NOMEM;
 	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
-	/* FTS_NOCHDIR: the working directory belongs to all threads. */
-	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+	/* NOCHDIR: the working directory is all threads'. COMFOLLOW: the root may be a link. */
+	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL);
 	if (fts == NULL)
 		goto out;
 	rc = FTX_OK;
 	errno = 0;
 	while ((e = fts_read(fts)) != NULL && !atomic_load(stop)) {
-		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
 			rc = FTX_IO;
 		if (e->fts_info == FTS_D || e->fts_info == FTS_DP || e->fts_level < 1 ||
 		    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
@@ -235,7 +244,8 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	if (errno != 0 || e != NULL)
 		rc = FTX_IO;
 	pthread_mutex_lock(&r->lock);
-	if (rc == FTX_OK && !r->marked)
+	r->unswept = rc != FTX_OK;
+	if (!r->unswept && !r->marked)
 		remove_mark(r);
 	pthread_mutex_unlock(&r->lock);
 out:

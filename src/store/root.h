@@ -1,7 +1,7 @@
 /*
  * root.h - a local directory as the root of a store: what all workers' stores on it share.
  * Layer: store. Threads: root_open(), root_close(), root_sweep() at start and end; the rest any.
- * Tests: tests/unit/test_store.c
+ * Tests: tests/unit/test_root.c
  */
 #ifndef STORE_ROOT_H
 #define STORE_ROOT_H
@@ -16,15 +16,17 @@
 #include "store/space.h"
 
 enum root_flag {
-	ROOT_EXCLUSIVE = 1 << 0, /* flock(2): the only daemon on it */
-	ROOT_REPLACE =
-	    1 << 1, /* a commit replaces a regular file that has the name (a client's downloads) */
-	ROOT_WRITE_THROUGH =
-	    1 << 2, /* a name that is a device, FIFO, ... is written to as it stands */
-	ROOT_NAMED_STAGE = 1 << 3,    /* as where there is no O_TMPFILE (for tests) */
-	ROOT_NO_OPENAT2 = 1 << 4,     /* as where there is no openat2(2) (for tests) */
-	ROOT_NO_RENAMEAT2 = 1 << 5,   /* as where there is no RENAME_NOREPLACE (for tests) */
-	ROOT_NO_LINK_UNNAMED = 1 << 6 /* as where an O_TMPFILE file cannot be linked (for tests) */
+	/* A daemon's: flock(2) keeps others out, and its stage files can be swept. */
+	ROOT_EXCLUSIVE = 1 << 0,
+	/* A client's: a commit replaces a regular file of that name. */
+	ROOT_REPLACE = 1 << 1,
+	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
+	ROOT_WRITE_THROUGH = 1 << 2,
+	/* For tests, as if the system could not do it: */
+	ROOT_NAMED_STAGE = 1 << 3,    /* O_TMPFILE */
+	ROOT_NO_OPENAT2 = 1 << 4,     /* openat2(2) */
+	ROOT_NO_RENAMEAT2 = 1 << 5,   /* RENAME_NOREPLACE */
+	ROOT_NO_LINK_UNNAMED = 1 << 6 /* naming an O_TMPFILE file by link(2) */
 };
 
 struct root {
@@ -38,10 +40,12 @@ struct root {
 	uint64_t serial;      /* of the next stage file */
 	dev_t unlinkable[8];  /* file systems that make unnamed files but cannot name them */
 	unsigned unlinkables;
-	bool marked; /* there may be named stage files of ours: the state directory says so, too */
+	bool marked;  /* there may be named stages of this run: the mark says so, too */
+	bool left;    /* one of them could not be removed */
+	bool unswept; /* there may be named stages of an earlier run */
 };
 
-/* Stage files that another run left behind, and how to find them again: see root_sweep(). */
+/* The file in PATH_STATE_DIR that says: a run has made named stages, see root_needs_sweep(). */
 #define ROOT_STATE_MARK "named-stages"
 
 /*
@@ -61,17 +65,23 @@ unsigned root_path_flags(const struct root *r);
  */
 enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CHECK;
 
-/* What stage_publish() has learned of a file system; the ninth is found out anew each time. */
+/*
+ * What stage_publish() has learned: this file system makes unnamed files but cannot name them.
+ * There is room for a few; of one more it is learned anew each time.
+ */
 void root_set_unlinkable(struct root *r, dev_t dev);
 bool root_knows_unlinkable(struct root *r, dev_t dev);
+
+/* A stage file of this run could not be removed: the mark stays, and the next start tries again. */
+void root_set_left(struct root *r);
 
 /* A mark from an earlier run stands: stage files of it may be lying about. */
 bool root_needs_sweep(const struct root *r);
 /*
- * Removes the stage files of earlier runs, in all directories, and then their mark. Blocks (long:
- * it walks the tree); the daemon serves meanwhile, for its own stage files bear its own number.
- * *removed counts them. *stop ends it early. On failure the mark stays, and the next start tries
- * again.
+ * Removes the stage files of earlier runs, in all directories, and then their mark. path: the
+ * root's, absolute. Blocks (long: it walks the tree); the daemon serves meanwhile, for its own
+ * stage files bear its own number. *removed counts them. *stop ends it early. On failure the mark
+ * stays, and the next start tries again.
  */
 enum ftx_rc root_sweep(
     struct root *r, const char *path, const atomic_bool *stop, unsigned *removed) FTX_MUST_CHECK;

@@ -10,15 +10,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/*
- * One per file system that uploads went to; never freed before the space, so that holds may point
- * here.
- */
+/* A file system that uploads went to. Never freed before the space: holds point here. */
 struct space_fs {
 	SLIST_ENTRY(space_fs) link;
 	dev_t dev;
-	pthread_mutex_t
-	    admission; /* one at a time from looking at free space to having allocated it */
+	/* Held from looking at the free space to having allocated it: one upload at a time. */
+	pthread_mutex_t admission;
 	atomic_uint_fast64_t promised; /* bytes; added to under `admission`, given back by anyone */
 };
 

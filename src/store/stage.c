@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/iov.h"
 #include "store/path.h"
 
 void
 stage_init(struct stage *s)
 {
 	s->kind = STAGE_NONE;
+	s->root = NULL;
 	s->dir_fd = -1;
 	s->fd = -1;
 	s->leaf[0] = '\0';
@@ -35,8 +37,10 @@ stage_close(struct stage *s)
 void
 stage_discard(struct stage *s)
 {
-	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0)
+	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0) {
 		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
+		root_set_left(s->root);
+	}
 	stage_close(s);
 }
 
@@ -98,10 +102,9 @@ open_unnamed(struct stage *s, struct root *r)
 
 	errno = EOPNOTSUPP;
 #ifdef O_TMPFILE
-	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0)
-		return false;
-	if (fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
-		errno = EOPNOTSUPP;
+	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
+	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
+		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
 		return false;
 	}
 	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -155,6 +158,7 @@ stage_open(struct stage *s, struct root *r, const char *name)
 	enum ftx_rc rc;
 
 	stage_init(s);
+	s->root = r;
 	rc = path_open_parent(r->fd, root_path_flags(r), name, &s->dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;
@@ -191,16 +195,10 @@ stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 				continue;
 			return ftx_rc_from_errno(errno);
 		}
+		if (n == 0 && iov->iov_len > 0)
+			return FTX_IO; /* it would be asked for ever */
 		offset += (uint64_t)n;
-		while (count > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count > 0) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
+		iov_advance(&iov, &count, (size_t)n);
 	}
 	return FTX_OK;
 }
@@ -221,8 +219,8 @@ rename_if_free(struct stage *s, const struct root *r)
 #else
 	(void)r;
 #endif
-	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf,
-	    0); /* the stage's name goes in stage_discard() */
+	/* stage_discard() removes the stage's own name. */
+	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf, 0);
 }
 
 static enum ftx_rc
@@ -263,6 +261,8 @@ copy_content(int from, int to)
 		while (done < n) {
 			ssize_t m = pwrite(to, buf + done, (size_t)(n - done), offset + done);
 
+			if (m == 0)
+				return FTX_IO;
 			if (m < 0 && errno != EINTR)
 				return ftx_rc_from_errno(errno);
 			done += m > 0 ? m : 0;

@@ -5,8 +5,10 @@
  *
  * A stage lives in the directory that its file will stand in, so that publishing never crosses file
  * systems, quotas or mounts. Where the file system has O_TMPFILE (open(2)) it has no name at all,
- * and a crash leaves nothing; else it has a reserved name. It is published by link(2), which
- * refuses an existing name everywhere, or by RENAME_NOREPLACE where there is no link.
+ * and a crash leaves nothing; else it has a reserved name. An unnamed stage is published by
+ * link(2), a named one by RENAME_NOREPLACE (rename(2)) or, where there is no such thing, by
+ * link(2): each refuses a name that exists. Only a root with ROOT_REPLACE lets rename(2) replace
+ * it.
  */
 #ifndef STORE_STAGE_H
 #define STORE_STAGE_H
@@ -14,7 +16,6 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/rc.h"
@@ -31,6 +32,7 @@ enum stage_kind {
 
 struct stage {
 	enum stage_kind kind;
+	struct root *root;       /* borrowed */
 	int dir_fd;              /* owned: the target's directory; -1: none */
 	int fd;                  /* owned: the file; -1: none */
 	char leaf[NAME_MAX + 1]; /* the name it will have */
@@ -58,8 +60,9 @@ enum ftx_rc stage_write(
 enum ftx_rc stage_publish(
     struct stage *s, struct root *r, const atomic_bool *cancelled) FTX_MUST_CHECK;
 
-/* Drops what was not published, and closes. Tolerates an empty or zeroed-and-initialised stage. */
+/* Drops what was not published, and closes: s is empty afterwards. An empty stage is allowed. */
 void stage_discard(struct stage *s);
+/* Makes s empty, whatever it held. */
 void stage_init(struct stage *s);
 
 #endif

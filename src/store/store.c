@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <event2/buffer.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 enum ftx_rc
 store_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,

@@ -4,12 +4,17 @@
  * Layer: store. Threads: a store belongs to one worker; all calls and callbacks are on its thread.
  * Tests: tests/unit/test_store.c
  *
- * put:  store_put -> OPEN    store_reserve -> RESERVE    store_write -> WRITE ...    store_commit
- * -> COMMIT
- *     get:  store_get -> OPEN    store_read -> READ ...
- *     both: store_close, at any time, exactly once
+ * The calls on a transfer, and with which operation each completes:
  *
- * One operation of a transfer at a time. Each ends with one call of on_done, never within the call
+ *	put	store_put	OPEN
+ *		store_reserve	RESERVE
+ *		store_write	WRITE, as often as it takes
+ *		store_commit	COMMIT
+ *	get	store_get	OPEN
+ *		store_read	READ, as often as it takes
+ *	both	store_close	nothing; at any time, exactly once
+ *
+ * A transfer has one operation at a time. Each ends with one call of on_done, never within the call
  * that started it, and never after store_close(). The local directory (store/local.h) is the first
  * implementation.
  */
@@ -29,17 +34,23 @@ struct worker;
 /* The most that one read or write moves, bytes: what a transfer may hold in memory at a time. */
 #define STORE_CHUNK_MAX ((size_t)256 * 1024)
 
-/* What an implementation provides; each starts the operation and ends it by transfer_op_done(). */
+/*
+ * What an implementation provides; each starts the operation and ends it, later, by
+ * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op; put
+ * and get set it themselves.
+ */
 struct store_ops {
 	enum ftx_rc (*put)(struct store *s, const char *name, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
 	enum ftx_rc (*get)(struct store *s, const char *name, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
 	void (*reserve)(struct transfer *t);
+	/* len bytes wait in t->buffer; it drains them. 0: there was no memory for any. */
 	void (*write)(struct transfer *t, size_t len);
 	void (*read)(struct transfer *t, size_t len);
 	void (*commit)(struct transfer *t);
-	void (*discard)(struct transfer *t); /* what is left of it, perhaps later; then frees t */
+	/* Drops what was not committed and frees t, now or later. Tells nobody. */
+	void (*discard)(struct transfer *t);
 	void (*free)(struct store *s);
 };
 
@@ -77,8 +88,8 @@ size_t store_write(struct transfer *t, struct evbuffer *from, size_t len);
  */
 void store_read(struct transfer *t, size_t len);
 /*
- * All t->size bytes were written: makes them durable and publishes them whole under their name.
- * FTX_EXISTS, FTX_CANCELLED, ...
+ * After all t->size bytes were written: makes them durable and publishes them whole under their
+ * name. FTX_EXISTS: the name has appeared meanwhile. FTX_CANCELLED: store_cancel() came in time.
  */
 void store_commit(struct transfer *t);
 /* A commit that has not published yet will not: it ends with FTX_CANCELLED. May come too late. */

@@ -50,8 +50,9 @@ transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, 
 	return FTX_OK;
 }
 
-void
-transfer_release_claim(struct transfer *t)
+/* Gives the claim back, if it still has it. */
+static void
+release_claim(struct transfer *t)
 {
 	if (t->release_claim != NULL)
 		t->release_claim(t->claim);
@@ -61,7 +62,7 @@ transfer_release_claim(struct transfer *t)
 void
 transfer_clear(struct transfer *t)
 {
-	transfer_release_claim(t);
+	release_claim(t);
 	if (t->buffer != NULL)
 		evbuffer_free(t->buffer);
 	t->buffer = NULL;
@@ -89,8 +90,8 @@ log_orphan(const struct transfer *t, enum ftx_rc rc)
 void
 transfer_discard(struct transfer *t)
 {
-	/* The stage is nobody's business but ours any more: the name is free from here on. */
-	transfer_release_claim(t);
+	/* The name is free from here on: only we know of what is left to drop. */
+	release_claim(t);
 	t->op = TRANSFER_DISCARD;
 	t->store->ops->discard(t);
 }

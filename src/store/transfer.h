@@ -1,7 +1,7 @@
 /*
  * transfer.h - one file on its way into a store or out of it.
- * Layer: store. Threads: its worker's; while an operation runs, the store's job may use what is
- * marked so.
+ * Layer: store. Threads: its worker's. While an operation runs, its job may read name, size and
+ * offset, which nobody changes then, and cancelled, which is atomic.
  * Tests: tests/unit/test_store.c
  *
  * A transfer owns all that its file costs: the claim on its name, the promised space, the stage.
@@ -57,6 +57,7 @@ struct transfer {
 	void (*release_claim)(void *claim);
 };
 
+/* "open", "reserve", ... Never NULL. */
 const char *transfer_op_name(enum transfer_op op);
 
 /* The claim is the transfer's from here on. At most one. */
@@ -68,11 +69,9 @@ void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *c
  */
 enum ftx_rc transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind,
     const char *name, transfer_done_cb *on_done, void *owner) FTX_MUST_CHECK;
-/* Gives the claim back, if it still has it. */
-void transfer_release_claim(struct transfer *t);
-/* No operation is under way and no owner is left: gives everything back, which ends t. */
+/* With no operation under way and no owner left: gives everything back and frees t. */
 void transfer_discard(struct transfer *t);
-/* Gives the claim and the buffer back. */
+/* The last step of an implementation's discard: gives the common part back. */
 void transfer_clear(struct transfer *t);
 /*
  * On the worker: the operation ended. Tells the owner, or goes on to the end where there is none

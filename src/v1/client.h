@@ -6,7 +6,6 @@
 #ifndef V1_CLIENT_H
 #define V1_CLIENT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rc.h"
@@ -14,7 +13,7 @@
 struct conn;
 struct store;
 
-/* What a person may want to hear on the way. */
+/* What a person may want to hear on the way. The connection may be closed within. */
 enum v1_notice {
 	V1_NOTICE_FOUND,    /* the server has the file; `size` is known */
 	V1_NOTICE_REPLACES, /* a download will replace a local file */

@@ -121,7 +121,8 @@ on_prepared(struct client_download *d, enum transfer_op op, enum ftx_rc rc)
 	}
 	if (d->transfer->replaces)
 		d->client->on_notice(d->client->arg, V1_NOTICE_REPLACES);
-	store_reserve(d->transfer, d->client->size);
+	if (!d->machine.stopped) /* who hears a notice may end it all */
+		store_reserve(d->transfer, d->client->size);
 }
 
 static void
@@ -184,6 +185,8 @@ prepare(void *ctx)
 	struct client_download *d = ctx;
 
 	d->client->on_notice(d->client->arg, V1_NOTICE_FOUND);
+	if (d->machine.stopped)
+		return FTX_OK;
 	return store_put(d->client->store, d->client->local_name, on_store_done, d, &d->transfer);
 }
 
@@ -275,6 +278,9 @@ on_close(void *arg, enum ftx_rc why)
 
 	machine_stop(&d->machine);
 	pump_stop(&d->pump);
+	/* A commit that has not published yet shall not: the user hears that nothing is written. */
+	if (why != FTX_OK && d->transfer != NULL)
+		store_cancel(d->transfer);
 	store_close(d->transfer);
 	d->transfer = NULL;
 	d->client->on_done(d->client->arg, why, d->side);

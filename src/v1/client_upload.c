@@ -196,6 +196,8 @@ send_content(void *ctx)
 	struct client_upload *u = ctx;
 
 	u->client->on_notice(u->client->arg, V1_NOTICE_ACCEPTED);
+	if (u->machine.stopped) /* who hears a notice may end it all */
+		return FTX_OK;
 	pump_send(&u->pump, u->conn, u->transfer, &u->machine, ON_CONTENT, true, fail, u);
 	return FTX_OK;
 }

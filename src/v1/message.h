@@ -15,7 +15,6 @@
 #ifndef V1_MESSAGE_H
 #define V1_MESSAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

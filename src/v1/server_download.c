@@ -1,24 +1,11 @@
-#include <stdlib.h>
-
+/* The server's half of a download. */
 #include "core/registry.h"
-#include "loop/worker.h"
 #include "net/conn.h"
 #include "net/machine.h"
 #include "net/pump.h"
 #include "store/store.h"
 #include "v1/server.h"
 #include "v1/server_common.h"
-
-/* The server's half of a download. */
-struct server_download {
-	struct grave grave;
-	struct machine machine;
-	struct pump pump;
-	struct conn *conn;              /* borrowed; outlives this half's running */
-	const struct v1_server *server; /* borrowed */
-	struct transfer *transfer;      /* owned; NULL before the request */
-	enum ftx_rc refusal;            /* why, once ON_REFUSED is posted */
-};
 
 enum download_state {
 	CLIENT_CONNECT,
@@ -80,7 +67,7 @@ static const struct machine_rule rules[] = {
 static void
 fail(void *ctx, enum ftx_rc why)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 
 	if (d->machine.state == DOWNLOADING)
 		conn_reset(d->conn, why);
@@ -97,7 +84,7 @@ static const struct machine_def download = {
 };
 
 static void
-post_refusal(struct server_download *d, enum ftx_rc why)
+post_refusal(struct v1_server_half *d, enum ftx_rc why)
 {
 	d->refusal = why;
 	machine_event(&d->machine, ON_REFUSED);
@@ -105,7 +92,7 @@ post_refusal(struct server_download *d, enum ftx_rc why)
 
 /* The file is open. FTX_BUSY: an upload of the name is under way. */
 static enum ftx_rc
-claim_name(struct server_download *d)
+claim_name(struct v1_server_half *d)
 {
 	struct registry_claim *claim;
 	enum ftx_rc rc =
@@ -119,7 +106,7 @@ claim_name(struct server_download *d)
 static void
 on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
 {
-	struct server_download *d = owner;
+	struct v1_server_half *d = owner;
 
 	(void)t;
 	if (op == TRANSFER_READ) {
@@ -137,7 +124,7 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 static enum ftx_rc
 take_request(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 	char name[V1_NAME_MAX + 1];
 	enum ftx_rc rc = v1_take_request(d->conn, "download", name);
 
@@ -150,16 +137,8 @@ take_request(void *ctx)
 	return FTX_OK;
 }
 
-/* Before the end, so that who sees it finds the name free. */
-static void
-let_go(struct server_download *d)
-{
-	store_close(d->transfer);
-	d->transfer = NULL;
-}
-
 static enum ftx_rc
-answer(struct server_download *d, enum v1_letter letter, uint64_t size)
+answer(struct v1_server_half *d, enum v1_letter letter, uint64_t size)
 {
 	uint8_t buf[V1_DOWNLOAD_ANSWER_SIZE];
 
@@ -170,7 +149,7 @@ answer(struct server_download *d, enum v1_letter letter, uint64_t size)
 static enum ftx_rc
 announce(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 
 	return answer(d, V1_YES, d->transfer->size);
 }
@@ -178,10 +157,10 @@ announce(void *ctx)
 static enum ftx_rc
 refuse(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 	enum ftx_rc rc;
 
-	let_go(d);
+	v1_server_half_let_go(d);
 	rc = answer(d, v1_refusal(d->refusal), 0);
 	if (rc == FTX_OK)
 		conn_finish(d->conn, d->refusal);
@@ -191,7 +170,7 @@ refuse(void *ctx)
 static enum ftx_rc
 take_confirmation(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 	enum v1_letter letter;
 	enum ftx_rc rc;
 	uint8_t byte;
@@ -207,7 +186,7 @@ take_confirmation(void *ctx)
 static enum ftx_rc
 send_content(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 
 	pump_send(&d->pump, d->conn, d->transfer, &d->machine, ON_CONTENT, false, fail, d);
 	return FTX_OK;
@@ -216,9 +195,9 @@ send_content(void *ctx)
 static enum ftx_rc
 decline(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 
-	let_go(d);
+	v1_server_half_let_go(d);
 	conn_finish(d->conn, FTX_DECLINED);
 	return FTX_OK;
 }
@@ -226,48 +205,15 @@ decline(void *ctx)
 static enum ftx_rc
 finish(void *ctx)
 {
-	struct server_download *d = ctx;
+	struct v1_server_half *d = ctx;
 
-	let_go(d);
+	v1_server_half_let_go(d);
 	conn_finish(d->conn, FTX_OK);
 	return FTX_OK;
-}
-
-static void
-reap(struct grave *g)
-{
-	free(g); /* its first member */
-}
-
-static void
-on_close(void *arg, enum ftx_rc why)
-{
-	struct server_download *d = arg;
-
-	(void)why;
-	machine_stop(&d->machine);
-	pump_stop(&d->pump);
-	let_go(d);
-	d->grave.reap = reap;
-	worker_bury(conn_worker(d->conn), &d->grave);
 }
 
 enum ftx_rc
 v1_server_download_attach(struct conn *c, const struct v1_server *server)
 {
-	struct server_download *d = calloc(1, sizeof(*d));
-	enum ftx_rc rc;
-
-	if (d == NULL)
-		return FTX_NOMEM;
-	d->conn = c;
-	d->server = server;
-	rc = machine_start(&d->machine, &download, c, d, CLIENT_CONNECT);
-	if (rc != FTX_OK) {
-		free(d);
-		return rc;
-	}
-	conn_set_conversation(c, on_close, d);
-	machine_resume(&d->machine);
-	return FTX_OK;
+	return v1_server_half_attach(c, server, &download, CLIENT_CONNECT);
 }

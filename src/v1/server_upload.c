@@ -1,24 +1,11 @@
-#include <stdlib.h>
-
+/* The server's half of an upload. */
 #include "core/registry.h"
-#include "loop/worker.h"
 #include "net/conn.h"
 #include "net/machine.h"
 #include "net/pump.h"
 #include "store/store.h"
 #include "v1/server.h"
 #include "v1/server_common.h"
-
-/* The server's half of an upload. */
-struct server_upload {
-	struct grave grave;
-	struct machine machine;
-	struct pump pump;
-	struct conn *conn;              /* borrowed; outlives this half's running */
-	const struct v1_server *server; /* borrowed */
-	struct transfer *transfer;      /* owned; NULL before the request */
-	enum ftx_rc refusal;            /* why, once ON_REFUSED is posted */
-};
 
 enum upload_state {
 	CLIENT_CONNECT,
@@ -90,7 +77,7 @@ static const struct machine_rule rules[] = {
 static void
 fail(void *ctx, enum ftx_rc why)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
 	conn_close(u->conn, why);
 }
@@ -104,7 +91,7 @@ static const struct machine_def upload = {
 };
 
 static void
-post_refusal(struct server_upload *u, enum ftx_rc why)
+post_refusal(struct v1_server_half *u, enum ftx_rc why)
 {
 	u->refusal = why;
 	machine_event(&u->machine, ON_REFUSED);
@@ -114,7 +101,7 @@ post_refusal(struct server_upload *u, enum ftx_rc why)
 static void
 on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
 {
-	struct server_upload *u = owner;
+	struct v1_server_half *u = owner;
 
 	switch (op) {
 	case TRANSFER_OPEN:
@@ -146,7 +133,7 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 
 /* Claims the name and opens the transfer, which owns the claim. On failure nothing is held. */
 static enum ftx_rc
-begin(struct server_upload *u, const char *name)
+begin(struct v1_server_half *u, const char *name)
 {
 	struct registry_claim *claim;
 	enum ftx_rc rc = registry_claim(u->server->registry, name, REGISTRY_UPLOAD, &claim);
@@ -165,7 +152,7 @@ begin(struct server_upload *u, const char *name)
 static enum ftx_rc
 take_request(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 	char name[V1_NAME_MAX + 1];
 	enum ftx_rc rc = v1_take_request(u->conn, "upload", name);
 
@@ -178,16 +165,8 @@ take_request(void *ctx)
 	return FTX_OK;
 }
 
-/* Before the last answer, so that who hears it finds the name free. */
-static void
-let_go(struct server_upload *u)
-{
-	store_close(u->transfer);
-	u->transfer = NULL;
-}
-
 static enum ftx_rc
-answer(struct server_upload *u, enum v1_letter letter)
+answer(struct v1_server_half *u, enum v1_letter letter)
 {
 	uint8_t byte = (uint8_t)letter;
 
@@ -203,11 +182,11 @@ allow_name(void *ctx)
 static enum ftx_rc
 refuse(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 	bool to_size = u->machine.state == PREPARE_FILE_UPLOAD_SIZE_RESPONSE;
 	enum ftx_rc rc;
 
-	let_go(u);
+	v1_server_half_let_go(u);
 	rc = answer(u, to_size ? V1_NO : v1_refusal(u->refusal));
 	if (rc == FTX_OK)
 		conn_finish(u->conn, u->refusal);
@@ -217,7 +196,7 @@ refuse(void *ctx)
 static enum ftx_rc
 take_size(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 	uint8_t buf[V1_UPLOAD_SIZE_SIZE];
 	uint64_t size;
 
@@ -234,7 +213,7 @@ take_size(void *ctx)
 static enum ftx_rc
 allow_size(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
 	/*
 	 * From here until the file is published the connection can end only in a reset: protocol 1
@@ -247,7 +226,7 @@ allow_size(void *ctx)
 static enum ftx_rc
 receive_content(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
 	pump_receive(&u->pump, u->conn, u->transfer, &u->machine, ON_CONTENT, fail, u);
 	return FTX_OK;
@@ -256,7 +235,7 @@ receive_content(void *ctx)
 static enum ftx_rc
 publish(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
 	conn_read_now(u->conn);
 	if (conn_input_length(u->conn) > 0)
@@ -270,7 +249,7 @@ publish(void *ctx)
 static enum ftx_rc
 too_much(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
 	/* What is cancelled in time ends as FTX_CANCELLED, and that in a reset. */
 	store_cancel(u->transfer);
@@ -288,49 +267,16 @@ stay_to_publish(void *ctx)
 static enum ftx_rc
 finish(void *ctx)
 {
-	struct server_upload *u = ctx;
+	struct v1_server_half *u = ctx;
 
-	let_go(u);
+	v1_server_half_let_go(u);
 	conn_set_abortive(u->conn, false);
 	conn_finish(u->conn, FTX_OK);
 	return FTX_OK;
 }
 
-static void
-reap(struct grave *g)
-{
-	free(g); /* its first member */
-}
-
-static void
-on_close(void *arg, enum ftx_rc why)
-{
-	struct server_upload *u = arg;
-
-	(void)why;
-	machine_stop(&u->machine);
-	pump_stop(&u->pump);
-	let_go(u);
-	u->grave.reap = reap;
-	worker_bury(conn_worker(u->conn), &u->grave);
-}
-
 enum ftx_rc
 v1_server_upload_attach(struct conn *c, const struct v1_server *server)
 {
-	struct server_upload *u = calloc(1, sizeof(*u));
-	enum ftx_rc rc;
-
-	if (u == NULL)
-		return FTX_NOMEM;
-	u->conn = c;
-	u->server = server;
-	rc = machine_start(&u->machine, &upload, c, u, CLIENT_CONNECT);
-	if (rc != FTX_OK) {
-		free(u);
-		return rc;
-	}
-	conn_set_conversation(c, on_close, u);
-	machine_resume(&u->machine);
-	return FTX_OK;
+	return v1_server_half_attach(c, server, &upload, CLIENT_CONNECT);
 }

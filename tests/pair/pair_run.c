@@ -170,6 +170,36 @@ do_send(struct pair_stage *st, size_t step)
 	stage_settle(st);
 }
 
+/* The peer's end is there before anybody has looked at what it said last. */
+static void
+do_last(struct pair_stage *st)
+{
+	ssize_t put = send(st->peer, bytes, bytes_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (put != (ssize_t)bytes_len)
+		fail("cannot send all at once: %zd of %zu bytes", put, bytes_len);
+	shutdown(st->peer, SHUT_WR);
+	stage_settle(st);
+}
+
+/* CANCEL found|accepted */
+static void
+do_cancel(struct pair_stage *st, char *p)
+{
+	static const char *const notices[] = {
+		[V1_NOTICE_FOUND] = "found",
+		[V1_NOTICE_ACCEPTED] = "accepted",
+	};
+	const char *name = name_of(&p);
+
+	for (int i = 0; i < (int)(sizeof(notices) / sizeof(notices[0])); i++) {
+		if (notices[i] != NULL && strcmp(name, notices[i]) == 0)
+			st->cancel_at = i;
+	}
+	if (st->cancel_at < 0)
+		fail("no such notice: %s", name);
+}
+
 static void
 do_expect_bytes(struct pair_stage *st)
 {
@@ -375,6 +405,9 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 	} else if (strcmp(cmd, "SEND") == 0 || strcmp(cmd, "DRIP") == 0) {
 		parse_bytes(p);
 		do_send(st, cmd[0] == 'D' ? 1 : SIZE_MAX);
+	} else if (strcmp(cmd, "LAST") == 0) {
+		parse_bytes(p);
+		do_last(st);
 	} else if (strcmp(cmd, "EXPECT") == 0)
 		do_expect(st, p);
 	else if (strcmp(cmd, "ELAPSE") == 0)
@@ -395,6 +428,8 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 		st->held = NULL;
 	} else if (strcmp(cmd, "LIMIT") == 0)
 		do_limit(st, p);
+	else if (strcmp(cmd, "CANCEL") == 0)
+		do_cancel(st, p);
 	else
 		do_path(st, p, cmd);
 }

@@ -61,6 +61,7 @@ stage_up(struct pair_stage *st)
 
 	memset(st, 0, sizeof(*st));
 	st->peer = -1;
+	st->cancel_at = -1;
 	now_ms = 1000 * 1000;
 	last_state[0] = '\0';
 	clock_set_hook(moved_clock);
@@ -156,8 +157,10 @@ stage_serve(struct pair_stage *st, bool upload)
 static void
 on_notice(void *arg, enum v1_notice notice)
 {
-	(void)arg;
-	(void)notice;
+	struct pair_stage *st = arg;
+
+	if (st->cancel_at == (int)notice)
+		conn_reset(st->conn, FTX_CANCELLED);
 }
 
 static void

@@ -40,6 +40,7 @@ struct pair_stage {
 	bool done;       /* the client's half has ended, with: */
 	enum ftx_rc done_rc;
 	enum v1_side done_side;
+	int cancel_at; /* enum v1_notice: the client's owner ends it within that one; -1: none */
 };
 
 /* A fresh root, worker, pool. Aborts when it cannot. */

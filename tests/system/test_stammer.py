@@ -92,6 +92,24 @@ class Forwarding(Case):
                 self.assertEqual(client.recv(10), b"y")
             self.assertLess(time.monotonic() - start, 4)
 
+    def test_a_fragment_is_a_segment(self):
+        """The kernel does not join fragments again: no Nagle, neither way."""
+        if not hasattr(socket, "TCP_INFO"):
+            self.skipTest("no TCP_INFO here")
+        with self.proxy("--delay", "0.002", "--buffer", "4", "-d") as proxy:
+            ends = self.pair(proxy)
+            for sender, receiver in (ends, ends[::-1]):
+                sender.sendall(bytes(500))
+                sender.shutdown(socket.SHUT_WR)
+                # Who reads acknowledges at once, and then Nagle's algorithm would not show.
+                poll = select.poll()
+                poll.register(receiver, select.POLLRDHUP)
+                self.assertTrue(poll.poll(PATIENCE * 1000))
+                info = receiver.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+                if len(info) < 156:
+                    self.skipTest("TCP_INFO does not count segments here")
+                self.assertGreater(struct.unpack_from("I", info, 152)[0], 150)
+
     def test_half_close_up(self):
         with self.proxy("--delay", "0.01") as proxy:
             client, server = self.pair(proxy)
@@ -199,7 +217,8 @@ class Forwarding(Case):
             self.assertEqual(proxy.log().count("reason=closed"), count)
 
     def test_fast_connection_starves_nobody(self):
-        with self.proxy("--delay", "0", "--buffer", "262144") as proxy:
+        # A small buffer: it is the proxy that is the slowest of the three, and never has to wait.
+        with self.proxy("--delay", "0") as proxy:
             fast_client, fast_server = self.pair(proxy)
             stop = threading.Event()
 
@@ -362,12 +381,32 @@ class Seeds(Case):
         self.assertEqual(one, two)
         self.assertNotEqual(one, self.fragments("--seed", "43"))
 
+    def test_each_direction_has_its_own(self):
+        """Connections of one run, and both directions of each, stammer differently."""
+        sizes = []
+
+        def collect(sock):
+            mine = []
+            while sum(mine) < 5000:
+                mine.append(len(sock.recv(65536)))
+            sizes.append(tuple(mine))
+
+        with self.proxy("--delay", "0.02", "--seed", "1") as proxy:
+            ends = [end for _ in range(3) for end in self.pair(proxy)]
+            threads = [in_background(collect, end) for end in ends]
+            for end in ends:
+                end.sendall(bytes(5000))
+            for thread in threads:
+                thread.join(PATIENCE)
+        self.assertEqual(len(sizes), len(ends))
+        self.assertEqual(len(set(sizes)), len(ends), sizes)
+
     def test_runs_differ(self):
         self.assertNotEqual(self.fragments(), self.fragments())
 
     def test_seed_is_told(self):
-        with self.proxy("-d", "--seed", "18446744073709551615") as proxy:
-            proxy.wait_for_log("seed 18446744073709551615\n")
+        with self.proxy("-d", "--seed", "9223372036854775807") as proxy:
+            proxy.wait_for_log("seed 9223372036854775807\n")
         seeds = set()
         for _ in range(2):
             with self.proxy("--debug") as proxy:

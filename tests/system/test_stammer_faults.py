@@ -27,10 +27,10 @@ SIDES = {"up": (0, 1), "down": (1, 0)}  # sender's and receiver's place in a pai
 class Faults(Case):
     weight = 20
 
-    def each(self, option, check, delays=("0", "0.001")):
+    def each(self, option, check, delays=("0", "0.001"), points=POINTS):
         """All points, both directions, with a sender who has more to say than is let through."""
         for way, (sender, receiver) in SIDES.items():
-            for point in POINTS:
+            for point in points:
                 for delay in delays:
                     args = (option, f"{way}:{point}", "--delay", delay)
                     with self.subTest(args), self.proxy(*args) as proxy:
@@ -53,7 +53,21 @@ class Faults(Case):
             # A send that failed has taken the error off the socket already.
             self.assertEqual(read_all(sender), (b"", "reset" if sent else "eof"))
 
-        self.each("--reset-after", check)
+        self.each("--reset-after", check, points=POINTS[1:])
+
+    def test_reset_at_once(self):
+        for point in ("0", "up:0", "down:0"):
+            with self.subTest(point), self.proxy("--reset-after", point) as proxy:
+                try:
+                    client = proxy.connect()
+                except ConnectionResetError:
+                    client = None  # so soon that connect(2) itself saw it
+                server, _ = self.server.accept()
+                with server:
+                    self.assertEqual(read_all(server), (b"", "reset"))
+                if client:
+                    with client:
+                        self.assertEqual(read_all(client), (b"", "reset"))
 
     def test_stall(self):
         def check(sender, receiver, expected, sent):
@@ -197,6 +211,7 @@ class Faults(Case):
     def test_stall_ends_with_both_sides(self):
         with self.proxy("--stall-after", "0", "--delay", "0", "-d") as proxy:
             client, server = self.pair(proxy)
+            proxy.wait_for_log("stall after 0 bytes")
             reset(client)
             time.sleep(0.1)
             self.assertNotIn("closed", proxy.log())

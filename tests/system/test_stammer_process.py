@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """stammerproxy as a program: its options, its exit status, and what it costs."""
 
+import contextlib
 import os
 import select
 import signal
@@ -133,24 +134,44 @@ class Process(Case):
             read_all(server)
         self.assertEqual(proxy.log(), "")
 
+    @contextlib.contextmanager
+    def started(self, argv, **streams):
+        """The proxy with streams of its own; what it says on stdout is read. SIGTERM ends it."""
+        where = "%s:%d" % self.server.getsockname()
+        argv = argv + [BINARY, "-d", "-l", "0", "--delay", "0", "-s", where]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, **streams) as process:
+            try:
+                port = int(process.stdout.readline().decode().rpartition(":")[2])
+                yield process, ("127.0.0.1", port)
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), 0)
+            finally:
+                process.kill()
+
     def test_closed_standard_streams(self):
         """Started without stdin and stderr, no connection takes their numbers."""
-        script = 'exec "$@" <&- 2>&-'
-        with subprocess.Popen(
-            ["sh", "-c", script, "sh", BINARY, "-d", "-l", "0", "--delay", "0", "-s"]
-            + ["%s:%d" % self.server.getsockname()],
-            stdout=subprocess.PIPE,
-        ) as process:
-            port = int(process.stdout.readline().decode().rpartition(":")[2])
-            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        with self.started(["sh", "-c", 'exec "$@" <&- 2>&-', "sh"]) as (process, address):
+            for fd in (0, 2):
+                self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
+            with socket.create_connection(address, timeout=PATIENCE) as client:
                 server, _ = self.server.accept()
                 client.sendall(b"data")
                 client.shutdown(socket.SHUT_WR)
                 self.assertEqual(read_all(server), (b"data", "eof"))
                 server.close()
                 self.assertEqual(read_all(client), (b"", "eof"))
-            process.terminate()
-            self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_nobody_reads_the_log(self):
+        """A closed pipe behind standard error is no reason to die."""
+        with self.started([], stderr=subprocess.PIPE) as (process, address):
+            process.stderr.close()
+            for _ in range(2):
+                with socket.create_connection(address, timeout=PATIENCE) as client:
+                    server, _ = self.server.accept()
+                    client.sendall(b"x")
+                    self.assertEqual(server.recv(9), b"x")
+                    reset(server)
+                    self.assertEqual(read_all(client), (b"", "reset"))
 
     def test_idle(self):
         """Connections that do nothing cost nothing: no context switch."""

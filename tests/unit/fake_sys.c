@@ -1,0 +1,217 @@
+#include "unit/fake_sys.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct fake_orders fake_orders;
+
+#define SYNCS_MAX 64
+
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	int steps, named;
+	char watched[256];
+	ino_t synced[SYNCS_MAX];
+	int synced_at[SYNCS_MAX];
+	unsigned syncs;
+} seen;
+static atomic_uint io_calls;
+
+/* The C library's own (dlsym(3): a function's address comes as a void pointer). */
+#define REAL(name)                                         \
+	do {                                               \
+		*(void **)&real = dlsym(RTLD_NEXT, #name); \
+		if (real == NULL)                          \
+			return errno = ENOSYS, -1;         \
+	} while (0)
+
+void
+fake_watch(const char *leaf)
+{
+	memset(&seen, 0, sizeof(seen));
+	snprintf(seen.watched, sizeof(seen.watched), "%s", leaf);
+}
+
+int
+fake_named(void)
+{
+	int step;
+
+	pthread_mutex_lock(&seen_lock);
+	step = seen.named;
+	pthread_mutex_unlock(&seen_lock);
+	return step;
+}
+
+int
+fake_synced(ino_t ino)
+{
+	int step = 0;
+
+	pthread_mutex_lock(&seen_lock);
+	for (unsigned i = 0; i < seen.syncs && i < SYNCS_MAX; i++) {
+		if (seen.synced[i] == ino && seen.synced_at[i] > step)
+			step = seen.synced_at[i];
+	}
+	pthread_mutex_unlock(&seen_lock);
+	return step;
+}
+
+static int
+fails(int err)
+{
+	if (err != 0)
+		errno = err;
+	return err;
+}
+
+/* Seen, but not done: it would take most of a test's time, and no file of one is to last. */
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (fake_orders.before_fsync != NULL)
+		fake_orders.before_fsync();
+	if (fails(S_ISDIR(st.st_mode) ? fake_orders.fsync_dir : fake_orders.fsync_file))
+		return -1;
+	pthread_mutex_lock(&seen_lock);
+	seen.synced[seen.syncs % SYNCS_MAX] = st.st_ino;
+	seen.synced_at[seen.syncs++ % SYNCS_MAX] = ++seen.steps;
+	pthread_mutex_unlock(&seen_lock);
+	return 0;
+}
+
+static int
+see_name(int result, const char *name)
+{
+	int err = errno;
+
+	pthread_mutex_lock(&seen_lock);
+	if (result == 0 && strcmp(name, seen.watched) == 0)
+		seen.named = ++seen.steps;
+	pthread_mutex_unlock(&seen_lock);
+	errno = err;
+	return result;
+}
+
+static void
+before_link(void)
+{
+	if (fake_orders.before_link != NULL)
+		fake_orders.before_link();
+}
+
+int
+linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	int (*real)(int, const char *, int, const char *, int);
+
+	REAL(linkat);
+	before_link();
+	if (fails(fake_orders.link))
+		return -1;
+	return see_name(real(from_dir, from, to_dir, to, flags), to);
+}
+
+int
+renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	int (*real)(int, const char *, int, const char *);
+
+	REAL(renameat);
+	before_link();
+	if (fails(fake_orders.rename))
+		return -1;
+	return see_name(real(from_dir, from, to_dir, to), to);
+}
+
+int
+renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	int (*real)(int, const char *, int, const char *, unsigned);
+
+	REAL(renameat2);
+	before_link();
+	if (fails(fake_orders.rename))
+		return -1;
+	return see_name(real(from_dir, from, to_dir, to, flags), to);
+}
+
+/* The vector as it may be used now; false: interrupted. */
+static bool
+may_move(const struct iovec *iov, int *count, struct iovec *first)
+{
+	if (fake_orders.io_interrupted && atomic_fetch_add(&io_calls, 1) % 2 == 0) {
+		errno = EINTR;
+		return false;
+	}
+	*first = iov[0];
+	if (fake_orders.io_max > 0) {
+		*count = 1;
+		if (first->iov_len > fake_orders.io_max)
+			first->iov_len = fake_orders.io_max;
+	}
+	return true;
+}
+
+ssize_t
+pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	ssize_t (*real)(int, const struct iovec *, int, off_t);
+	struct iovec first;
+
+	REAL(pwritev);
+	if (fails(fake_orders.write) || !may_move(iov, &count, &first))
+		return -1;
+	return real(fd, count == 1 ? &first : iov, count, offset);
+}
+
+ssize_t
+preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	ssize_t (*real)(int, const struct iovec *, int, off_t);
+	struct iovec first;
+
+	REAL(preadv);
+	if (!may_move(iov, &count, &first))
+		return -1;
+	return real(fd, count == 1 ? &first : iov, count, offset);
+}
+
+int
+fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	int (*real)(int, int, off_t, off_t);
+
+	REAL(fallocate);
+	if (fails(fake_orders.no_fallocate ? EOPNOTSUPP : 0))
+		return -1;
+	return real(fd, mode, offset, len);
+}
+
+int
+fstatvfs(int fd, struct statvfs *v)
+{
+	int (*real)(int, struct statvfs *);
+
+	REAL(fstatvfs);
+	if (real(fd, v) != 0)
+		return -1;
+	if (fake_orders.free_bytes > 0) {
+		v->f_frsize = 1;
+		v->f_bavail = fake_orders.free_bytes;
+	}
+	return 0;
+}

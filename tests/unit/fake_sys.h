@@ -1,0 +1,36 @@
+/*
+ * fake_sys.h - system calls of the store that a test watches and lets fail. Linked into a test they
+ * stand before the C library's; what is not told otherwise goes through.
+ * Threads: any, but the orders are given while no other thread works.
+ */
+#ifndef UNIT_FAKE_SYS_H
+#define UNIT_FAKE_SYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Orders. An errno value is what the call fails with; 0: it does not. */
+struct fake_orders {
+	int fsync_file, fsync_dir; /* fsync(2) of a file, of a directory */
+	int link, rename;          /* linkat(2); renameat(2) and renameat2(2) */
+	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
+	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
+	int write;                 /* pwritev(2) */
+	bool no_fallocate;         /* fallocate(2) is not supported */
+	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
+	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */
+	void (*before_fsync)(void);
+};
+
+extern struct fake_orders fake_orders;
+
+/*
+ * What happened since fake_watch(), in steps counted from 1; 0: it did not happen. `leaf` is the
+ * name that fake_named() is about.
+ */
+void fake_watch(const char *leaf);
+int fake_named(void);       /* a file got that name */
+int fake_synced(ino_t ino); /* this file or directory was made durable for the last time */
+
+#endif

@@ -1,0 +1,147 @@
+# Unit tests of the rooms base, loop, store, core, net and of v1/message, and what they share (unit.h).
+# A test links its room and the rooms below, so that an upward call fails at link time.
+
+if HAVE_CHECK
+room_tests = \
+	tests/unit/test_base \
+	tests/unit/test_conf \
+	tests/unit/test_conn \
+	tests/unit/test_conn_end \
+	tests/unit/test_dial \
+	tests/unit/test_explain \
+	tests/unit/test_limits \
+	tests/unit/test_local_file \
+	tests/unit/test_log \
+	tests/unit/test_loop \
+	tests/unit/test_machine \
+	tests/unit/test_net \
+	tests/unit/test_path \
+	tests/unit/test_pool \
+	tests/unit/test_progress \
+	tests/unit/test_registry \
+	tests/unit/test_root \
+	tests/unit/test_space \
+	tests/unit/test_stage \
+	tests/unit/test_stage_io \
+	tests/unit/test_stammer \
+	tests/unit/test_store \
+	tests/unit/test_timer \
+	tests/unit/test_v1_message
+
+check_PROGRAMS += $(room_tests)
+TESTS += $(room_tests)
+endif
+
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
+unit_sources = tests/unit/unit.c tests/unit/unit.h
+fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
+pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
+
+tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_base_SOURCES = tests/unit/test_base.c $(unit_sources)
+tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)
+tests_unit_test_log_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_timer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_timer_SOURCES = tests/unit/test_timer.c $(unit_sources)
+tests_unit_test_timer_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_loop_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c $(unit_sources)
+tests_unit_test_loop_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)
+tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_path_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_path_SOURCES = tests/unit/test_path.c $(unit_sources)
+tests_unit_test_path_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_space_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_space_SOURCES = tests/unit/test_space.c $(unit_sources)
+tests_unit_test_space_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_root_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_root_SOURCES = tests/unit/test_root.c $(fake_sources) $(unit_sources)
+tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_SOURCES = \
+	tests/unit/test_store.c tests/unit/test_store.h \
+	tests/unit/test_store_close.c \
+	tests/unit/test_store_get.c \
+	$(fake_sources) $(unit_sources)
+tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
+tests_unit_test_registry_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(unit_sources)
+tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
+tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_net_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_net_SOURCES = tests/unit/test_net.c
+tests_unit_test_net_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_conn_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_machine_SOURCES = \
+	tests/unit/test_machine.c tests/unit/test_machine.h \
+	tests/unit/test_machine_time.c \
+	$(pair_sources) $(unit_sources)
+tests_unit_test_machine_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_dial_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_dial_SOURCES = tests/unit/test_dial.c $(unit_sources)
+tests_unit_test_dial_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_LDADD = src/libconf.a src/libbase.a $(LIBCONFIG_LIBS) $(CHECK_LIBS)
+tests_unit_test_conf_SOURCES = \
+	tests/unit/conf_sample.h \
+	tests/unit/test_conf.c tests/unit/test_conf.h \
+	tests/unit/test_conf_cmdline.c \
+	tests/unit/test_conf_file.c \
+	tests/unit/test_conf_include.c
+
+tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c
+tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_local_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_local_file_SOURCES = tests/unit/test_local_file.c $(unit_sources)
+tests_unit_test_local_file_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_explain_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(unit_sources)
+tests_unit_test_explain_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_progress_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_progress_SOURCES = tests/unit/test_progress.c $(unit_sources)
+tests_unit_test_progress_LDADD = src/libcli.a src/libbase.a $(CHECK_LIBS)

@@ -1,0 +1,167 @@
+/* net/machine: deadlines, each with the moved clock. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "unit/test_machine.h"
+
+START_TEST(test_request_deadline)
+{
+	unit_clock_add(200); /* the connection is older than the conversation */
+	machine_start_in(WAIT_TWO);
+	peer_send("a", 1);
+	turns(5);
+	elapse(700);
+	peer_send("bc", 2); /* bytes do not help, nor does a message */
+	UNIT_UNTIL(strlen(trace) == 1, worker_turn(worker, false));
+	elapse(99);
+	ck_assert_int_eq(fails, 0);
+	elapse(1);
+	machine_failed(FTX_REQUEST_TIMEOUT);
+}
+END_TEST
+
+/* For all such states together, and without the time that we took. */
+START_TEST(test_request_deadline_without_our_own_time)
+{
+	machine_start_in(WAIT_TWO);
+	elapse(400);
+	machine_event(&machine, ON_GO);
+	elapse(60 * 1000); /* in OWN: a slow disk, not the peer */
+	ck_assert_int_eq(fails, 0);
+	machine_event(&machine, ON_GO);
+	elapse(300); /* in SENDING */
+	ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
+	UNIT_UNTIL(strlen(trace) == 2, worker_turn(worker, false));
+	elapse(100);
+	machine_event(&machine, ON_GO);
+	elapse(7000);
+	machine_event(&machine, ON_ONE);
+	elapse(199); /* 400 + 300 + 100 + 199 */
+	ck_assert_int_eq(fails, 0);
+	elapse(1);
+	machine_failed(FTX_REQUEST_TIMEOUT);
+}
+END_TEST
+
+static void
+to_bulk(void)
+{
+	machine_start_in(OWN);
+	elapse(100 * 1000);
+	machine_event(&machine, ON_THREE);
+	ck_assert_int_eq(machine.state, BULK);
+}
+
+START_TEST(test_idle_deadline)
+{
+	to_bulk(); /* entering it is a sign of life: what was before does not count */
+	elapse(4999);
+	ck_assert_int_eq(fails, 0);
+	/* Bytes keep it alive, in and out. */
+	for (int i = 0; i < 10; i++) {
+		if (i % 2 == 0) {
+			size_t before = strlen(trace);
+
+			peer_send("a", 1);
+			UNIT_UNTIL(strlen(trace) > before, worker_turn(worker, false));
+		} else {
+			ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
+			UNIT_UNTIL(conn_output_length(conn) == 0, worker_turn(worker, false));
+		}
+		elapse(4999);
+		ck_assert_int_eq(fails, 0);
+	}
+	elapse(1);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+/* While we keep the peer waiting, its time does not run; then it begins anew. */
+START_TEST(test_idle_deadline_while_busy)
+{
+	to_bulk();
+	elapse(3000);
+	conn_set_busy(conn, true);
+	for (int i = 0; i < 20; i++)
+		elapse(4000);
+	ck_assert_int_eq(fails, 0);
+	conn_set_busy(conn, false);
+	elapse(4999);
+	ck_assert_int_eq(fails, 0);
+	elapse(1);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+START_TEST(test_close_deadline)
+{
+	to_bulk();
+	machine_event(&machine, ON_GO);
+	elapse(15000);
+	peer_send("a", 1);
+	turns(5);
+	machine_event(&machine, ON_ONE); /* it stays there: the clock goes on */
+	elapse(4999);
+	ck_assert_int_eq(fails, 0);
+	elapse(1);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+START_TEST(test_a_state_left_has_no_deadline)
+{
+	machine_start_in(WAIT_TWO);
+	elapse(999);
+	machine_event(&machine, ON_FOUR); /* to CLOSING, which has another one */
+	elapse(5000);
+	ck_assert_int_eq(fails, 0);
+	elapse(15000);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+START_TEST(test_no_limits)
+{
+	static const enum state all[] = { WAIT_TWO, SENDING, BULK, CLOSING };
+
+	net_teardown();
+	net_setup();
+	limits = (struct conn_limits){ 0 };
+	pair_tcp();
+	machine_start_in(all[_i]);
+	elapse(UINT64_C(1000) * 86400 * 365);
+	turns(5);
+	ck_assert_int_eq(fails, 0);
+}
+END_TEST
+
+/* The loop's own clock does it, too: no event is needed from outside. */
+START_TEST(test_deadline_in_real_time)
+{
+	net_teardown();
+	net_setup();
+	clock_set_hook(NULL);
+	limits = (struct conn_limits){ .request_ms = 50 };
+	pair_tcp();
+	machine_start_in(WAIT_TWO);
+	while (fails == 0)
+		worker_turn(worker, true);
+	machine_failed(FTX_REQUEST_TIMEOUT);
+}
+END_TEST
+
+void
+add_deadline_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "deadlines");
+
+	tcase_add_checked_fixture(tc, machine_set_up, net_teardown);
+	tcase_add_test(tc, test_request_deadline);
+	tcase_add_test(tc, test_request_deadline_without_our_own_time);
+	tcase_add_test(tc, test_idle_deadline);
+	tcase_add_test(tc, test_idle_deadline_while_busy);
+	tcase_add_test(tc, test_close_deadline);
+	tcase_add_test(tc, test_a_state_left_has_no_deadline);
+	tcase_add_loop_test(tc, test_no_limits, 0, 4);
+	tcase_add_test(tc, test_deadline_in_real_time);
+}

@@ -1,0 +1,454 @@
+/*
+ * store: put, over a real worker and pool. Letting go is in test_store_close.c, get in
+ * test_store_get.c: one program.
+ */
+#include "unit/test_store.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unit/fake_sys.h"
+
+#define THREADS 3
+
+struct worker *worker;
+struct store *store;
+
+static struct root *root;
+static struct pool *pool;
+static int descriptors;
+
+void
+store_setup(void)
+{
+	unit_enter_dir();
+	unit_log_keep();
+	ck_assert_int_eq(mkdir("root", 0755), 0);
+	descriptors = unit_descriptors();
+}
+
+void
+store_start(unsigned root_flags)
+{
+	ck_assert_int_eq(worker_new(&worker, NULL), FTX_OK);
+	ck_assert_int_eq(pool_new(&pool, THREADS), FTX_OK);
+	ck_assert_int_eq(root_open(&root, "root", root_flags, 0640), FTX_OK);
+	ck_assert_int_eq(store_local_new(&store, root, worker, pool), FTX_OK);
+}
+
+void
+store_teardown(void)
+{
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert_uint_eq(store->transfers, 0);
+	store_free(store);
+	pool_free(pool);
+	root_close(root);
+	worker_free(worker);
+	ck_assert_int_eq(unit_descriptors(), descriptors);
+}
+
+static void
+on_done(void *arg, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
+{
+	struct owner *o = arg;
+
+	UNIT_CHECK(o->t == t && !o->told);
+	o->told = true;
+	o->op = op;
+	o->rc = rc;
+	o->times++;
+	if (o->closes) {
+		o->t = NULL;
+		store_close(t);
+	}
+}
+
+static void
+on_claim_back(void *arg)
+{
+	struct owner *o = arg;
+
+	o->claim_returns++;
+}
+
+static void
+owner_began(struct owner *o)
+{
+	transfer_set_claim(o->t, o, on_claim_back);
+	ck_assert(!o->told); /* never within the call */
+}
+
+void
+owner_put(struct owner *o, const char *name)
+{
+	*o = (struct owner){ .closes = o->closes };
+	ck_assert_int_eq(store_put(store, name, on_done, o, &o->t), FTX_OK);
+	owner_began(o);
+}
+
+void
+owner_get(struct owner *o, const char *name)
+{
+	*o = (struct owner){ .closes = o->closes };
+	ck_assert_int_eq(store_get(store, name, on_done, o, &o->t), FTX_OK);
+	owner_began(o);
+}
+
+enum ftx_rc
+owner_wait(struct owner *o, enum transfer_op op)
+{
+	UNIT_UNTIL(o->told, worker_turn(worker, false));
+	ck_assert_str_eq(transfer_op_name(o->op), transfer_op_name(op));
+	o->told = false;
+	return o->rc;
+}
+
+enum ftx_rc
+owner_reserve(struct owner *o, uint64_t size)
+{
+	store_reserve(o->t, size);
+	ck_assert(!o->told);
+	return owner_wait(o, TRANSFER_RESERVE);
+}
+
+enum ftx_rc
+owner_write(struct owner *o, const void *p, size_t len)
+{
+	struct evbuffer *from = evbuffer_new();
+	enum ftx_rc rc = FTX_OK;
+
+	evbuffer_add(from, p, len);
+	while (rc == FTX_OK && evbuffer_get_length(from) > 0) {
+		size_t left = evbuffer_get_length(from), took = store_write(o->t, from, left);
+		uint64_t before = o->t->offset;
+
+		UNIT_CHECK(took > 0 && took <= STORE_CHUNK_MAX);
+		UNIT_CHECK(evbuffer_get_length(from) == left - took);
+		UNIT_CHECK(!o->told);
+		rc = owner_wait(o, TRANSFER_WRITE);
+		UNIT_CHECK(o->t->offset == before + (rc == FTX_OK ? took : 0));
+	}
+	evbuffer_free(from);
+	return rc;
+}
+
+enum ftx_rc
+owner_commit(struct owner *o)
+{
+	store_commit(o->t);
+	ck_assert(!o->told);
+	return owner_wait(o, TRANSFER_COMMIT);
+}
+
+void
+owner_close(struct owner *o)
+{
+	int times = o->times;
+
+	store_close(o->t);
+	o->t = NULL;
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert_int_eq(o->claim_returns, 1);
+	ck_assert_int_eq(o->times, times);
+}
+
+static pthread_mutex_t block = PTHREAD_MUTEX_INITIALIZER;
+static struct pool_job blockers[THREADS];
+
+static void
+run_blocked(struct pool_job *job)
+{
+	(void)job;
+	pthread_mutex_lock(&block);
+	pthread_mutex_unlock(&block);
+}
+
+static void
+blocker_done(struct pool_job *job)
+{
+	(void)job;
+}
+
+void
+pool_block(void)
+{
+	pthread_mutex_lock(&block);
+	for (int i = 0; i < THREADS; i++) {
+		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
+		pool_submit(pool, worker, POOL_OPEN, &blockers[i]);
+	}
+}
+
+void
+pool_unblock(void)
+{
+	pthread_mutex_unlock(&block);
+}
+
+static char *
+random_bytes(size_t len)
+{
+	char *p = malloc(len + 1);
+	uint64_t seed = len + 1;
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (char)unit_random(&seed);
+	return p;
+}
+
+static const size_t sizes[] = { 0, 1, 255, 4096, 65537, STORE_CHUNK_MAX - 1, STORE_CHUNK_MAX,
+	STORE_CHUNK_MAX + 1, 3 * STORE_CHUNK_MAX + 17 };
+
+START_TEST(test_put)
+{
+	size_t len = sizes[_i];
+	char *content = random_bytes(len);
+	struct owner o = { 0 };
+
+	store_start(0);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert(!o.t->replaces);
+	ck_assert_int_eq(owner_reserve(&o, len), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, content, len), FTX_OK);
+	ck_assert_int_eq(unit_names_in("root"), 0);
+	ck_assert_int_eq(o.claim_returns, 0);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	/* The name is the owner's until it lets go. */
+	ck_assert_int_eq(o.claim_returns, 0);
+	owner_close(&o);
+	unit_holds("root/new", content, len);
+	ck_assert_int_eq(unit_names_in("root"), 1);
+	free(content);
+	store_teardown();
+}
+END_TEST
+
+/* Bytes in more pieces than a vector has, each in memory of its own. */
+START_TEST(test_put_in_pieces)
+{
+	size_t len = 5000, total = 3 * len;
+	char *content = random_bytes(total);
+	struct evbuffer *from = evbuffer_new();
+	struct owner o = { 0 };
+
+	fake_orders.io_max = 777;
+	fake_orders.io_interrupted = true;
+	store_start(0);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, total), FTX_OK);
+	for (size_t at = 0; at < total; at += len) {
+		size_t piece = at == 0 ? 1 : at == len ? 250 : 157;
+
+		for (size_t i = at; i < at + len; i += piece) {
+			evbuffer_add_reference(from, content + i,
+			    i + piece < at + len ? piece : at + len - i, NULL, NULL);
+		}
+		ck_assert_uint_eq(store_write(o.t, from, len), len);
+		ck_assert_int_eq(owner_wait(&o, TRANSFER_WRITE), FTX_OK);
+	}
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, total);
+	evbuffer_free(from);
+	free(content);
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_put_never_beyond_the_size)
+{
+	struct evbuffer *from = evbuffer_new();
+	struct owner o = { 0 };
+
+	store_start(0);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 5), FTX_OK);
+	evbuffer_add(from, "abcdefgh", 8);
+	ck_assert_uint_eq(store_write(o.t, from, 3), 3);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_WRITE), FTX_OK);
+	ck_assert_uint_eq(store_write(o.t, from, SIZE_MAX), 2);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_WRITE), FTX_OK);
+	ck_assert_uint_eq(evbuffer_get_length(from), 3);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", "abcde", 5);
+	evbuffer_free(from);
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_put_refused)
+{
+	struct owner o = { 0 };
+
+	unit_write("root/there", "theirs", 6);
+	ck_assert_int_eq(mkdir("root/dir", 0755), 0);
+	store_start(0);
+	owner_put(&o, "there");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_EXISTS);
+	owner_close(&o);
+	owner_put(&o, "dir");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_NOT_REGULAR);
+	owner_close(&o);
+	owner_put(&o, "missing/new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_NO_PARENT);
+	owner_close(&o);
+	/* Some owners let go as soon as they hear of it. */
+	o.closes = true;
+	owner_put(&o, "there");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_EXISTS);
+	ck_assert_int_eq(o.claim_returns, 1);
+	unit_holds("root/there", "theirs", 6);
+	ck_assert_int_eq(unit_names_in("root"), 2);
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_put_sizes_refused)
+{
+	struct owner o = { 0 };
+
+	store_start(ROOT_NAMED_STAGE);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, _i == 0 ? (uint64_t)1 << 63 : (uint64_t)1 << 62),
+	    _i == 0 ? FTX_TOO_LARGE : FTX_NO_SPACE);
+	owner_close(&o);
+	ck_assert_int_eq(unit_names_in("root"), 0);
+	store_teardown();
+}
+END_TEST
+
+/* An owner with a stage of 1,000 bytes of which all are written. */
+static void
+filled(struct owner *o, const char *name)
+{
+	char *content = random_bytes(1000);
+
+	owner_put(o, name);
+	ck_assert_int_eq(owner_wait(o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(o, 1000), FTX_OK);
+	ck_assert_int_eq(owner_write(o, content, 1000), FTX_OK);
+	free(content);
+}
+
+const unsigned root_kinds[ROOT_KINDS] = { 0, ROOT_NAMED_STAGE, ROOT_NAMED_STAGE | ROOT_EXCLUSIVE };
+
+START_TEST(test_put_fails_late)
+{
+	struct owner o = { 0 };
+
+	store_start(root_kinds[_i]);
+	filled(&o, "new");
+	unit_write("root/new", "theirs", 6);
+	ck_assert_int_eq(owner_commit(&o), FTX_EXISTS);
+	owner_close(&o);
+	unit_holds("root/new", "theirs", 6);
+	ck_assert_int_eq(unlink("root/new"), 0);
+
+	filled(&o, "new");
+	fake_orders.fsync_file = EIO;
+	ck_assert_int_eq(owner_commit(&o), FTX_IO);
+	fake_orders.fsync_file = 0;
+	owner_close(&o);
+
+	filled(&o, "new");
+	store_cancel(o.t);
+	ck_assert_int_eq(owner_commit(&o), FTX_CANCELLED);
+	owner_close(&o);
+
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 10), FTX_OK);
+	fake_orders.write = ENOSPC;
+	ck_assert_int_eq(owner_write(&o, "0123456789", 10), FTX_NO_SPACE);
+	fake_orders.write = 0;
+	owner_close(&o);
+	ck_assert_int_eq(unit_names_in("root") - (_i == 2), 0); /* the mark's directory */
+	store_teardown();
+	ck_assert_int_eq(unit_names_in("root"), 0);
+}
+END_TEST
+
+START_TEST(test_many_at_once)
+{
+	enum { MANY = 60 };
+	static struct owner o[MANY];
+	int winners = 0, others = 0;
+	char name[16];
+
+	store_start(root_kinds[_i]);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "new%d", i / 3); /* three for each name */
+		filled(&o[i], name);
+	}
+	for (int i = 0; i < MANY; i++)
+		store_commit(o[i].t);
+	for (int i = 0; i < MANY; i++) {
+		enum ftx_rc rc = owner_wait(&o[i], TRANSFER_COMMIT);
+
+		winners += rc == FTX_OK;
+		others += rc == FTX_EXISTS;
+	}
+	for (int i = 0; i < MANY; i++)
+		owner_close(&o[i]);
+	ck_assert_int_eq(winners, MANY / 3);
+	ck_assert_int_eq(others, MANY - MANY / 3);
+	store_teardown();
+	ck_assert_int_eq(unit_names_in("root"), MANY / 3);
+}
+END_TEST
+
+START_TEST(test_replace)
+{
+	struct owner o = { 0 };
+
+	unit_write("root/old", "theirs", 6);
+	store_start(ROOT_REPLACE);
+	owner_put(&o, "old");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert(o.t->replaces);
+	ck_assert_int_eq(owner_reserve(&o, 4), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, "mine", 4), FTX_OK);
+	unit_holds("root/old", "theirs", 6);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/old", "mine", 4);
+	store_teardown();
+	ck_assert_int_eq(unit_names_in("root"), 1);
+}
+END_TEST
+
+static void
+add_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "put");
+
+	tcase_add_checked_fixture(tc, store_setup, NULL);
+	tcase_add_loop_test(tc, test_put, 0, COUNT(sizes));
+	tcase_add_test(tc, test_put_in_pieces);
+	tcase_add_test(tc, test_put_never_beyond_the_size);
+	tcase_add_test(tc, test_put_refused);
+	tcase_add_loop_test(tc, test_put_sizes_refused, 0, 2);
+	tcase_add_loop_test(tc, test_put_fails_late, 0, ROOT_KINDS);
+	tcase_add_loop_test(tc, test_many_at_once, 0, ROOT_KINDS);
+	tcase_add_test(tc, test_replace);
+	add_close_cases(s);
+	add_get_cases(s);
+}
+
+int
+main(void)
+{
+	return unit_run("store", add_cases);
+}

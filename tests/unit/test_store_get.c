@@ -1,0 +1,313 @@
+/* store: get. A file that changes on the way out is never handed out as a mixture. */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unit/fake_sys.h"
+#include "unit/test_store.h"
+
+#define LEN (3 * STORE_CHUNK_MAX + 100)
+
+static char *content; /* LEN bytes, which root/file holds */
+
+static void
+set_up(void)
+{
+	uint64_t seed = 5;
+
+	store_setup();
+	content = malloc(LEN);
+	for (size_t i = 0; i < LEN; i++)
+		content[i] = (char)unit_random(&seed);
+	unit_write("root/file", content, LEN);
+	/* Its time is told in ticks: what comes next is later than that. */
+	unit_sleep_ms(20);
+}
+
+static void
+tear_down(void)
+{
+	free(content);
+}
+
+/* One read of the bytes that are next, which must be those of the content. */
+static enum ftx_rc
+read_next(struct owner *o, size_t len)
+{
+	uint64_t at = o->t->offset;
+	enum ftx_rc rc;
+
+	if (len > o->t->size - at)
+		len = o->t->size - at;
+	if (len > STORE_CHUNK_MAX)
+		len = STORE_CHUNK_MAX;
+	store_read(o->t, len);
+	UNIT_CHECK(!o->told);
+	rc = owner_wait(o, TRANSFER_READ);
+	if (rc != FTX_OK)
+		return rc;
+	ck_assert_uint_eq(evbuffer_get_length(o->t->buffer), len);
+	ck_assert_uint_eq(o->t->offset, at + len);
+	ck_assert_mem_eq(evbuffer_pullup(o->t->buffer, -1), content + at, len);
+	evbuffer_drain(o->t->buffer, len);
+	return FTX_OK;
+}
+
+/* Reads to the end, by chunks; what the last read said. */
+static enum ftx_rc
+read_all(struct owner *o)
+{
+	enum ftx_rc rc = FTX_OK;
+
+	while (rc == FTX_OK && o->t->offset < o->t->size)
+		rc = read_next(o, SIZE_MAX);
+	return rc;
+}
+
+static void
+begin(struct owner *o)
+{
+	store_start(0);
+	owner_get(o, "file");
+	ck_assert_int_eq(owner_wait(o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_uint_eq(o->t->size, LEN);
+}
+
+static void
+finish(struct owner *o)
+{
+	owner_close(o);
+	store_teardown();
+}
+
+START_TEST(test_get)
+{
+	struct owner o = { 0 };
+
+	if (_i > 0) {
+		fake_orders.io_max = 1000;
+		fake_orders.io_interrupted = true;
+	}
+	begin(&o);
+	ck_assert_int_eq(read_next(&o, 1), FTX_OK);
+	ck_assert_int_eq(read_next(&o, 5000), FTX_OK);
+	ck_assert_int_eq(read_all(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->offset, LEN);
+	finish(&o);
+}
+END_TEST
+
+/* More than is allowed is asked for: a chunk comes; and never more than there is. */
+START_TEST(test_get_bounds)
+{
+	struct owner o = { 0 };
+
+	begin(&o);
+	store_read(o.t, SIZE_MAX);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_READ), FTX_OK);
+	ck_assert_uint_eq(evbuffer_get_length(o.t->buffer), STORE_CHUNK_MAX);
+	evbuffer_drain(o.t->buffer, STORE_CHUNK_MAX);
+	ck_assert_int_eq(read_all(&o), FTX_OK);
+	finish(&o);
+}
+END_TEST
+
+START_TEST(test_get_empty)
+{
+	struct owner o = { 0 };
+
+	unit_write("root/empty", "", 0);
+	store_start(0);
+	owner_get(&o, "empty");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_uint_eq(o.t->size, 0);
+	finish(&o);
+}
+END_TEST
+
+START_TEST(test_get_refused)
+{
+	static const struct {
+		const char *name;
+		enum ftx_rc rc;
+	} cases[] = { { "missing", FTX_NOT_FOUND }, { "dir", FTX_NOT_REGULAR },
+		{ "fifo", FTX_NOT_REGULAR }, { "link", FTX_NOT_REGULAR },
+		{ "missing/file", FTX_NO_PARENT }, { "to_dir/file", FTX_NO_PARENT } };
+	struct owner o = { 0 };
+
+	ck_assert_int_eq(mkdir("root/dir", 0755), 0);
+	ck_assert_int_eq(mkfifo("root/fifo", 0600), 0);
+	ck_assert_int_eq(symlink("file", "root/link"), 0);
+	ck_assert_int_eq(symlink("dir", "root/to_dir"), 0);
+	store_start(_i == 0 ? 0 : ROOT_NO_OPENAT2);
+	for (int i = 0; i < COUNT(cases); i++) {
+		owner_get(&o, cases[i].name);
+		ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), cases[i].rc);
+		owner_close(&o);
+	}
+	store_teardown();
+}
+END_TEST
+
+/* Reading takes no right to list a directory: not the file's, not one on the way, not the root. */
+START_TEST(test_get_where_one_may_only_search)
+{
+	const char *name = _i % 4 == 0 ? "file" : "d/file";
+	struct owner o = { 0 };
+
+	ck_assert_int_eq(mkdir("root/d", 0755), 0);
+	ck_assert_int_eq(link("root/file", "root/d/file"), 0);
+	ck_assert_int_eq(chmod("root/file", 0644), 0);
+	ck_assert_int_eq(chmod("root/d", _i % 4 <= 1 ? 0755 : 0711), 0);
+	ck_assert_int_eq(chmod("root", _i % 4 == 2 ? 0755 : 0711), 0);
+	if (geteuid() != 0)
+		return; /* as their owner one may list them: only another user can show it */
+	unit_drop_root();
+	store_start(_i < 4 ? 0 : ROOT_NO_OPENAT2);
+	owner_get(&o, name);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(read_all(&o), FTX_OK);
+	finish(&o);
+}
+END_TEST
+
+static void
+append_to_file(void)
+{
+	int fd = open("root/file", O_WRONLY | O_APPEND);
+
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	close(fd);
+}
+
+START_TEST(test_file_shrinks)
+{
+	struct owner o = { 0 };
+
+	begin(&o);
+	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	ck_assert_int_eq(truncate("root/file", _i == 0 ? 0 : LEN - 1), 0);
+	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	ck_assert_uint_lt(o.t->offset, LEN);
+	finish(&o);
+}
+END_TEST
+
+START_TEST(test_file_grows)
+{
+	struct owner o = { 0 };
+
+	begin(&o);
+	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	append_to_file();
+	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	ck_assert_uint_lt(o.t->offset, LEN);
+	finish(&o);
+}
+END_TEST
+
+/* As long as before, and what is still to come is the same: only its time tells. */
+START_TEST(test_file_is_rewritten)
+{
+	struct owner o = { 0 };
+	int fd;
+
+	begin(&o);
+	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	fd = open("root/file", O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
+	close(fd);
+	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	ck_assert_uint_lt(o.t->offset, LEN);
+	finish(&o);
+}
+END_TEST
+
+/* What was opened is what is served. */
+START_TEST(test_file_is_replaced_or_removed)
+{
+	struct owner o = { 0 };
+
+	begin(&o);
+	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	if (_i == 0) {
+		unit_write("root/other", "other", 5);
+		ck_assert_int_eq(rename("root/other", "root/file"), 0);
+	} else
+		ck_assert_int_eq(unlink("root/file"), 0);
+	ck_assert_int_eq(read_all(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->offset, LEN);
+	finish(&o);
+}
+END_TEST
+
+START_TEST(test_get_close_in_the_middle)
+{
+	struct owner o = { 0 };
+
+	if (_i == 0)
+		store_start(0);
+	else
+		begin(&o);
+	pool_block();
+	if (_i == 0)
+		owner_get(&o, "file");
+	else
+		store_read(o.t, STORE_CHUNK_MAX);
+	store_close(o.t);
+	for (int i = 0; i < 5; i++)
+		worker_turn(worker, false);
+	ck_assert_int_eq(o.claim_returns, 0);
+	o.times = 0;
+	o.told = false;
+	pool_unblock();
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert_int_eq(o.claim_returns, 1);
+	ck_assert_int_eq(o.times, 0);
+	store_teardown();
+	unit_holds("root/file", content, LEN);
+}
+END_TEST
+
+START_TEST(test_get_close_when_told)
+{
+	struct owner o = { 0 };
+
+	if (_i == 0) {
+		store_start(0);
+		o.closes = true;
+		owner_get(&o, "file");
+	} else {
+		begin(&o);
+		o.closes = true;
+		store_read(o.t, STORE_CHUNK_MAX);
+	}
+	ck_assert_int_eq(owner_wait(&o, _i == 0 ? TRANSFER_OPEN : TRANSFER_READ), FTX_OK);
+	ck_assert_int_eq(o.claim_returns, 1);
+	store_teardown();
+}
+END_TEST
+
+void
+add_get_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "get");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, test_get, 0, 2);
+	tcase_add_test(tc, test_get_bounds);
+	tcase_add_test(tc, test_get_empty);
+	tcase_add_loop_test(tc, test_get_refused, 0, 2);
+	tcase_add_loop_test(tc, test_get_where_one_may_only_search, 0, 8);
+	tcase_add_loop_test(tc, test_file_shrinks, 0, 2);
+	tcase_add_test(tc, test_file_grows);
+	tcase_add_test(tc, test_file_is_rewritten);
+	tcase_add_loop_test(tc, test_file_is_replaced_or_removed, 0, 2);
+	tcase_add_loop_test(tc, test_get_close_in_the_middle, 0, 2);
+	tcase_add_loop_test(tc, test_get_close_when_told, 0, 2);
+}
