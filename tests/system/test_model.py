@@ -50,11 +50,13 @@ class TestTheHarness(SystemTest):
         for leave, end in ((Peer.close, "fin"), (Peer.reset, "reset"),
                            (lambda peer: peer.is_quiet(1), "open")):
             def play(peer, leave=leave):
+                peer.receive(1)
                 peer.send(b"x")
                 peer.wait_sent()
                 leave(peer)
             script = self.script(play)
             with self.peer(("127.0.0.1", script.port), deadline=0.5) as peer:
+                peer.send(b"?")
                 self.assertEqual(peer.rest(), (b"x", end))
             script.end()
 
