@@ -64,6 +64,7 @@ src_libv1server_a_SOURCES = \
 	src/v1/server_upload.c
 src_libv1client_a_SOURCES = \
 	src/v1/client.h \
+	src/v1/client_common.c src/v1/client_common.h \
 	src/v1/client_download.c \
 	src/v1/client_upload.c
 

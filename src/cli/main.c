@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/clock.h"
@@ -160,6 +161,16 @@ watch(struct cli *cli)
 	return cli->redraw != NULL && event_add(cli->redraw, &every) == 0;
 }
 
+/* The permissions of a file that a program makes: umask(2) can be read only by setting it. */
+static unsigned
+new_file_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 static int
 transfer(const struct cli_options *options, enum ftxfer_mode mode)
 {
@@ -169,6 +180,7 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 		.server = options->server,
 		.remote_name = options->server_file_name,
 		.local_name = options->client_file_name,
+		.file_mode = new_file_mode(),
 		.connect_timeout = options->connect_timeout,
 		.idle_timeout = options->timeout,
 		.close_timeout = options->close_timeout,

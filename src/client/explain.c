@@ -102,8 +102,7 @@ explain_connection(const struct ftxfer_spec *spec, enum ftx_rc rc, char *text, s
 		snprintf(text, size, "%s", ftx_rc_text(rc));
 		return FTXFER_INTERNAL;
 	case FTX_CANCELLED:
-		snprintf(text, size, "cancelled%s",
-		    spec->mode == FTXFER_UPLOAD ? "" : "; nothing was written");
+		snprintf(text, size, "cancelled");
 		return FTXFER_CANCELLED;
 	default:
 		snprintf(text, size, "%s: %s%s", spec->server, ftx_rc_text(rc), unsure);

@@ -39,6 +39,7 @@ struct ftxfer_spec {
 	const char *server; /* HOST:PORT, [IPv6]:PORT; 50000 where no port is written */
 	const char *remote_name;
 	const char *local_name;
+	unsigned file_mode;       /* permissions of a downloaded file: 0666 & ~umask, as a rule */
 	uint64_t connect_timeout; /* for each of the server's addresses */
 	uint64_t idle_timeout;    /* nothing moves */
 	uint64_t close_timeout;   /* upload: for the close that confirms it, after the last byte */

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "client/explain.h"
 #include "client/ftxfer.h"
@@ -123,11 +122,8 @@ run_prepare(struct pool_job *pool_job)
 	job->rc = upload ? local_file_source(&job->local, job->spec.local_name)
 			 : local_file_target(&job->local, job->spec.local_name);
 	if (job->rc == FTX_OK) {
-		mode_t mask = umask(0);
-
-		umask(mask);
 		job->rc = root_open(&job->root, job->local.dir,
-		    upload ? 0 : ROOT_REPLACE | ROOT_WRITE_THROUGH, 0666 & ~mask);
+		    upload ? 0 : ROOT_REPLACE | ROOT_WRITE_THROUGH, job->spec.file_mode);
 		if (job->rc == FTX_NOT_FOUND || job->rc == FTX_NOT_REGULAR)
 			job->rc = FTX_NO_PARENT;
 	}

@@ -2,6 +2,9 @@
 #include <event2/event.h>
 #include <libconfig.h>
 #include <locale.h>
+#ifdef HAVE_MALLOC_H
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,6 +119,19 @@ run_daemon(const struct daemon_options *options, bool addresses_set)
 	return code;
 }
 
+/*
+ * Content is held in chunks of 64 KiB and more. Each is a mapping of its own, and goes back to the
+ * system when it is freed: otherwise the first one freed would move the threshold up, and what a
+ * busy hour took would stay taken (mallopt(3), M_MMAP_THRESHOLD).
+ */
+static void
+give_memory_back(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -124,6 +140,7 @@ main(int argc, char **argv)
 	struct option_error err;
 	int first, code;
 
+	give_memory_back();
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */

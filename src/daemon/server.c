@@ -25,8 +25,8 @@
 
 /* What a connection may need at a time: its socket, a stage and its directory. */
 #define DESCRIPTORS_PER_SESSION 3
-/* And what the rest needs: standard streams, loops, listeners, the pool's moments. */
-#define DESCRIPTORS_BASE (16 + ADDRESSES_MAX / 8)
+/* And what the rest needs, but for listeners: standard streams, the loop, the pool at work. */
+#define DESCRIPTORS_BASE 24
 
 /* The search for stage files that an earlier run left behind; one job, at the start. */
 struct sweep {
@@ -100,7 +100,7 @@ static void
 size_by_descriptors(struct server *s)
 {
 	struct rlimit rl;
-	rlim_t usable;
+	rlim_t base = DESCRIPTORS_BASE + s->address_count, usable;
 
 	s->session_max = SIZE_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
@@ -112,7 +112,7 @@ size_by_descriptors(struct server *s)
 	}
 	if (rl.rlim_cur == RLIM_INFINITY)
 		return;
-	usable = rl.rlim_cur > DESCRIPTORS_BASE ? rl.rlim_cur - DESCRIPTORS_BASE : 0;
+	usable = rl.rlim_cur > base ? rl.rlim_cur - base : 0;
 	s->session_max = (size_t)(usable / DESCRIPTORS_PER_SESSION);
 	if (s->session_max == 0)
 		s->session_max = 1;
@@ -265,13 +265,13 @@ server_open(struct server **out, const struct daemon_options *options, bool addr
 	}
 	s->options = options;
 	TAILQ_INIT(&s->group.list);
-	size_by_descriptors(s);
 	code = open_root(s);
 	if (code != 0)
 		goto fail;
 	code = resolve_addresses(s);
 	if (code != 0)
 		goto fail;
+	size_by_descriptors(s);
 	if (worker_new(&s->worker, NULL) != FTX_OK) {
 		log_error("cannot make an event loop");
 		code = EX_OSERR;

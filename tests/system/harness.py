@@ -149,15 +149,14 @@ class Listener(Program):
 class Daemon(Listener):
     """ftxferd on a storage root of its own; options as keywords, as in its configuration file."""
 
-    def __init__(self, directory, root, args=(), popen=None, name="ftxferd", **options):
+    def __init__(self, directory, root, args=(), popen=None, name="ftxferd", wrap=list, **options):
         self.root = root
         options.setdefault("storage_root", root)
         options.setdefault("listen_address", ["127.0.0.1"])
         options.setdefault("grace_time", GRACE)
         self.conf = write_file(os.path.join(directory, name + ".conf"), conf_text(options))
-        super().__init__(ftxferd() + ["-f", self.conf, "-l", "0"] + list(args), directory, name,
-                         **(popen or {}))
-        self.own = set(self.files())
+        super().__init__(wrap(ftxferd() + ["-f", self.conf, "-l", "0"] + list(args)), directory,
+                         name, **(popen or {}))
 
     def files(self):
         """Everything beneath the storage root, whatever its kind."""
@@ -165,8 +164,9 @@ class Daemon(Listener):
                 for where, dirs, names in os.walk(self.root) for name in dirs + names]
 
     def strays(self, *known):
-        """What is beneath the storage root, not known, and not the daemon's own from the start."""
-        return sorted(set(self.files()) - self.own - set(known))
+        """What is beneath the storage root, not known, and not in the daemon's own directory."""
+        return sorted(name for name in set(self.files()) - set(known)
+                      if name.split(os.sep)[0] != ".ftxferd")
 
     def path(self, name):
         return os.path.join(self.root, name)
@@ -378,8 +378,8 @@ class SystemTest(unittest.TestCase):
         return data
 
 
-def on_a_small_disk(where, size, argv):
-    """argv with a file system of its own (size bytes) at where; None where this is not allowed."""
+def mounted(where, size, argv):
+    """argv with a tmpfs of its own, of that many bytes, at where. SkipTest if not allowed."""
     mount = 'mount -t tmpfs -o size="$1" none "$0" && shift && exec "$@"'
     lead = ["unshare", "-Urm", "sh", "-c", mount, where, str(size)]
     try:
@@ -387,7 +387,12 @@ def on_a_small_disk(where, size, argv):
             return lead + argv
     except FileNotFoundError:
         pass
-    return None
+    raise unittest.SkipTest("this system lets no ordinary user mount a tmpfs")
+
+
+def without_proc(argv):
+    """argv where /proc is empty: no unnamed file can be given a name, so stages have one."""
+    return mounted("/proc", 4096, argv)
 
 
 def limit_descriptors(count):

@@ -6,7 +6,7 @@ import socket
 import threading
 import unittest
 
-from harness import Program, SystemTest, ftxfer, on_a_small_disk, run
+from harness import Program, SystemTest, ftxfer, mounted, run, without_proc
 from wire import DEADLINE, REFUSED, Peer, content, read_file, request, size_message, write_file
 
 # sysexits.h, as ftxfer(1) lists them
@@ -124,10 +124,8 @@ class TestHere(ClientTest):
             peer.send(b"T" + size_message(2 << 20))
             return peer.rest()
         server = self.script(offer)
-        argv = on_a_small_disk(self.there, 1 << 20, ftxfer() + [
+        argv = mounted(self.there, 1 << 20, ftxfer() + [
             "-m", "download", "-s", server.where, "-v", "n", "-l", self.target])
-        if not argv:
-            self.skipTest("this system lets no ordinary user mount a tmpfs")
         self.assert_says(run(argv), IO, "space")
         self.assertEqual(server.end(), (b"F", "fin"))
 
@@ -310,7 +308,11 @@ class TestScriptedServer(ClientTest):
         self.assertEqual(read_file(self.target), b"old")
         self.assertEqual(os.listdir(self.there), ["target"])
 
-    def test_killed(self):
+    def test_killed_with_a_temporary_name(self):
+        """The same where the temporary file has a name from the start."""
+        self.test_killed(without_proc)
+
+    def test_killed(self, wrap=list):
         """A download that is ended by a signal leaves nothing beside its target."""
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number):
@@ -325,8 +327,8 @@ class TestScriptedServer(ClientTest):
                     under_way.set()
                     peer.rest()
                 server = self.script(script)
-                client = Program(ftxfer() + ["-s", server.where, "-v", "n", "-l", self.target],
-                                 self.dir, "killed")
+                client = Program(wrap(ftxfer() + ["-s", server.where, "-v", "n", "-l",
+                                                  self.target]), self.dir, "killed")
                 self.addCleanup(client.process.kill)
                 self.assertTrue(under_way.wait(DEADLINE))
                 self.assertNotEqual(client.stop(number), 0)

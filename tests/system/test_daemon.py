@@ -7,7 +7,8 @@ import time
 import unittest
 
 from harness import (SystemTest, conf_text, cpu_seconds, ftxferd, has_ipv6, limit_descriptors,
-                     listening_ports, run, sanitizers, switches)
+                     listening_ports, run, sanitizers, switches,
+                     without_proc)
 from wire import Peer, content, read_file, request, wait_for, write_file
 
 AGAIN = 75
@@ -135,6 +136,18 @@ class TestStop(SystemTest):
         self.assertEqual(daemon.wait(5), 0)
         self.assertEqual(daemon.strays(), [])
 
+    def test_download_whose_time_is_up(self):
+        """A reset, so that what has arrived is not taken for the file."""
+        daemon = self.daemon(grace_time=0)
+        write_file(daemon.path("n"), bytes(64 << 20))
+        peer = self.started_download(daemon, "n", 64 << 20)
+        peer.send(b"T")
+        peer.receive(1000)
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(peer.rest()[1], "reset")
+        self.assertEqual(daemon.wait(5), 0)
+        self.assertEqual(daemon.reasons(), ["shutdown"])
+
     def test_second_signal_ends_them_at_once(self):
         daemon = self.daemon(grace_time=60)
         up = self.started_upload(daemon, "n", 10, b"12345")
@@ -252,21 +265,74 @@ class TestDescriptors(SystemTest):
         self.upload(daemon, "n", b"x")
 
 
-class TestKilled(SystemTest):
-    def test_in_the_middle_of_an_upload(self):
+class TestStages(SystemTest):
+    """What is uploaded is not seen before it is whole, and nothing is left when it fails."""
+
+    wrap = staticmethod(list)
+
+    def server(self, **kwargs):
+        return self.daemon(wrap=self.wrap, **kwargs)
+
+    def test_whole(self):
+        daemon = self.server()
+        os.mkdir(daemon.path("sub"))
+        for name in ("n", "sub/n", "n" * 255):
+            self.upload(daemon, name, content(100000))
+            self.assertEqual(read_file(daemon.path(name)), content(100000))
+            self.assertEqual(os.stat(daemon.path(name)).st_nlink, 1)
+        self.assertEqual(daemon.strays("sub", "n", "sub/n", "n" * 255), [])
+
+    def test_broken_off(self):
+        daemon = self.server()
+        os.mkdir(daemon.path("sub"))
+        for leave in (Peer.close, Peer.reset):
+            for name in ("n", "sub/n"):
+                peer = self.started_upload(daemon, name, 300000, content(200000))
+                peer.wait_sent()
+                leave(peer)
+                self.assertIn(daemon.reason(peer), ("peer-closed", "peer-reset"))
+                wait_for(lambda: not daemon.strays("sub"), "the stage to go")
+
+    def test_not_published(self):
+        daemon = self.server()
+        peer = self.started_upload(daemon, "n", 10, b"x" * 5)
+        write_file(daemon.path("n"), b"by hand")
+        peer.send(b"x" * 5)
+        self.assertEqual(peer.rest(), (b"", "reset"))
+        wait_for(lambda: not daemon.strays("n"), "the stage to go")
+        self.assertEqual(read_file(daemon.path("n")), b"by hand")
+
+    def test_killed(self):
         """The name is absent, what was staged is swept, and the name can be used."""
-        daemon = self.daemon(expect=-signal.SIGKILL)
+        daemon = self.server(expect=-signal.SIGKILL)
         os.mkdir(daemon.path("sub"))
         for name in ("n", "sub/n"):
             self.started_upload(daemon, name, 3000000, content(2000000)).wait_sent()
         daemon.send_signal(signal.SIGKILL)
         daemon.wait()
         self.assertFalse(os.path.exists(daemon.path("n")))
-        after = self.daemon(root=daemon.root)
-        wait_for(lambda: not set(after.files()) - daemon.own - {"sub"},
-                 lambda: "the sweep: %s" % after.files(), 5)
+        after = self.server(root=daemon.root)
+        wait_for(lambda: not after.strays("sub"), lambda: "the sweep: %s" % after.files(), 5)
         for name in ("n", "sub/n"):
             self.upload(after, name, b"x")
+        self.assertEqual(after.strays("sub", "n", "sub/n"), [])
+
+
+class TestNamedStages(TestStages):
+    """The same where a stage must have a name from the start."""
+
+    wrap = staticmethod(without_proc)
+
+    def test_it_has_a_name_of_the_daemons_own(self):
+        daemon = self.server()
+        self.started_upload(daemon, "n", 10, b"x" * 5)
+        name, = daemon.strays()
+        self.assertTrue(name.startswith(".ftxferd-"), name)
+        for kind in (b"U", b"D"):
+            peer = self.peer(daemon)
+            peer.send(request(kind, name))
+            self.assertEqual(peer.rest()[0][:1], b"E")
+            peer.close()
 
 
 class TestDebug(SystemTest):

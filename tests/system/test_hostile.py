@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import Program, SystemTest, cpu_seconds, descriptors, ftxfer, is_sanitized
+from harness import Program, SystemTest, cpu_seconds, descriptors, ftxfer, sanitizers
 from wire import Peer, content, read_file, request, size_message, wait_for, write_file
 
 
@@ -24,7 +24,7 @@ class TestBroken(SystemTest):
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "broken.c")
         library = self.scratch("broken.so")
         compiler = os.environ.get("CC", "cc").split()
-        malloc = [] if is_sanitized() else ["-DWITH_MALLOC"]
+        malloc = [] if sanitizers() else ["-DWITH_MALLOC"]
         try:
             built = subprocess.run(compiler + ["-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library,
                                                source] + malloc + ["-ldl"], capture_output=True)
@@ -137,7 +137,7 @@ class TestSlowDisk(TestBroken):
 
 
 class TestMemory(TestBroken):
-    @unittest.skipIf(is_sanitized(), "a sanitizer has its own malloc(3)")
+    @unittest.skipIf(sanitizers(), "a sanitizer has its own malloc(3)")
     def test_no_memory_keeps_no_connection(self):
         daemon = self.broken_daemon(request_timeout=1, idle_timeout=1)
         self.upload(daemon, "n", b"x")

@@ -5,7 +5,7 @@ import os
 import time
 
 import model
-from harness import Listener, SystemTest, run
+from harness import Listener, Program, SystemTest, run
 from wire import Peer, REFUSED, content, read_file, request, size_message
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -34,6 +34,31 @@ class ModelTest(SystemTest):
         self.assertEqual(self.client(way, "download", "n", self.scratch("down")), "ok")
         self.assertEqual(read_file(self.scratch("down")), data)
         self.assertEqual(server.settled(2), ["upload n ok", "download n ok"])
+
+
+class TestTheHarness(SystemTest):
+    """What the checks of the other files rest on."""
+
+    def test_sanitizer_reports_fail_a_test(self):
+        script = "echo '==1==ERROR: LeakSanitizer: detected memory leaks' >&2; exit 23"
+        self.assertRaisesRegex(AssertionError, "LeakSanitizer", run, ["sh", "-c", script])
+        program = Program(["sh", "-c", script], self.dir, "program")
+        program.wait()
+        self.assertRaisesRegex(AssertionError, "LeakSanitizer", program.stop)
+
+    def test_ends_are_told_apart(self):
+        for leave, end in ((Peer.close, "fin"), (Peer.reset, "reset"),
+                           (lambda peer: peer.is_quiet(1), "open")):
+            def play(peer, leave=leave):
+                peer.receive(1)
+                peer.send(b"x")
+                peer.wait_sent()
+                leave(peer)
+            script = self.script(play)
+            with self.peer(("127.0.0.1", script.port), deadline=0.5) as peer:
+                peer.send(b"?")
+                self.assertEqual(peer.rest(), (b"x", end))
+            script.end()
 
 
 class TestAgainstOneAnother(ModelTest):

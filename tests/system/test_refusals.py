@@ -6,7 +6,7 @@ import socket
 import threading
 import unittest
 
-from harness import (Listener, SystemTest, conf_text, descriptors, ftxferd, on_a_small_disk)
+from harness import Listener, SystemTest, conf_text, descriptors, ftxferd, mounted
 from wire import Peer, REFUSED, content, read_file, request, size_message, wait_for, write_file
 
 KINDS = (b"U", b"D")
@@ -261,9 +261,7 @@ class TestSizes(RefusalTest):
         root = self.root()
         conf = write_file(self.scratch("conf"), conf_text(
             {"storage_root": root, "listen_address": ["127.0.0.1"], "grace_time": 1}))
-        argv = on_a_small_disk(root, 16 << 20, ftxferd() + ["-f", conf, "-l", "0"])
-        if not argv:
-            self.skipTest("this system lets no ordinary user mount a tmpfs")
+        argv = mounted(root, 16 << 20, ftxferd() + ["-f", conf, "-l", "0"])
         daemon = Listener(argv, self.dir, "small")
         self.addCleanup(daemon.stop)
         mib = 1 << 20

@@ -259,6 +259,11 @@ class TestLocalTargets(TransferTest):
         self.assertEqual(got, [self.data])
         self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
 
+    def test_standard_output(self):
+        write_file(self.server.path("text"), b"some text\n" * 20000)
+        ran = self.transferred("download", self.server, "text", "/dev/stdout", "--quiet")
+        self.assertEqual(ran.out, "some text\n" * 20000)
+
     def test_pipe_of_a_slow_reader(self):
         data = content(3 * MIB)
         write_file(self.server.path("big"), data)
