@@ -162,6 +162,7 @@ class TestMemory(TestBroken):
 
 
 class TestLimits(SystemTest):
+    @unittest.skipIf("t" in sanitizers(), "the thread sanitizer writes larger files of its own")
     def test_a_log_file_at_its_limit(self):
         """RLIMIT_FSIZE: whoever writes to it can make the kernel send SIGXFSZ."""
         def limit():

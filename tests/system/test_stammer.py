@@ -245,7 +245,10 @@ class Forwarding(Case):
             self.assertLess(slowest, 2)
 
     def test_server_by_name(self):
-        answers = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+        try:
+            answers = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+        except OSError:
+            answers = []
         if "127.0.0.1" not in [answer[4][0] for answer in answers]:
             self.skipTest("localhost is not 127.0.0.1 here")
         port = self.server.getsockname()[1]
