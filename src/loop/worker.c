@@ -20,7 +20,7 @@ struct worker {
 	struct event *timer_event; /* owned; armed for the first timer, never without one */
 	uint64_t timer_due;        /* what it is armed for, ms; UINT64_MAX: not armed */
 
-	STAILQ_HEAD(, grave) graveyard;
+	STAILQ_HEAD(grave_queue, grave) graveyard;
 	struct event *reaper; /* owned; made active by the first burial of a turn */
 
 	pthread_mutex_t mail_lock;

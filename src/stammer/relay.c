@@ -22,7 +22,7 @@ struct relay {
 	struct event *retry;     /* owned: runs while accepting pauses */
 	bool complained;         /* one warning for each time that accepting fails */
 	uint64_t accepted;       /* the last connection's number */
-	LIST_HEAD(, connection) members; /* owned */
+	LIST_HEAD(relay_list, connection) members; /* owned */
 };
 
 /*

@@ -21,7 +21,7 @@ struct space_fs {
 
 struct space {
 	pthread_mutex_t lock; /* guards the list */
-	SLIST_HEAD(, space_fs) list;
+	SLIST_HEAD(space_fs_list, space_fs) list;
 };
 
 enum ftx_rc
@@ -59,10 +59,9 @@ space_find(struct space *s, dev_t dev)
 	struct space_fs *fs;
 
 	pthread_mutex_lock(&s->lock);
-	SLIST_FOREACH (fs, &s->list, link) {
-		if (fs->dev == dev)
-			break;
-	}
+	fs = SLIST_FIRST(&s->list);
+	while (fs != NULL && fs->dev != dev)
+		fs = SLIST_NEXT(fs, link);
 	if (fs == NULL && (fs = calloc(1, sizeof(*fs))) != NULL) {
 		fs->dev = dev;
 		pthread_mutex_init(&fs->admission, NULL);

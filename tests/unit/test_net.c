@@ -149,7 +149,10 @@ START_TEST(test_resolve_localhost)
 	struct addr a[8];
 	size_t count;
 
-	/* RFC 6761: always a loopback address; but a bare system without /etc/hosts does not know it. */
+	/*
+	 * RFC 6761: always a loopback address; but a bare system without /etc/hosts does not know
+	 * it.
+	 */
 	if (!system_knows("localhost")) {
 		ck_assert_int_eq(addr_resolve("localhost", 83, a, 8, &count), FTX_HOST_UNKNOWN);
 		return;
