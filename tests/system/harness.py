@@ -81,6 +81,13 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError("%s did not end in %g s\n%s" % (self.argv, deadline, self.err()))
 
+    def _ended(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def send_signal(self, number):
         os.kill(self.pid, number)
 
@@ -89,6 +96,8 @@ class Program:
         if self.running():
             self.send_signal(number)
         try:
+            if "t" in sanitizers() and not self._ended(5):
+                self.send_signal(number)  # the thread sanitizer loses a signal now and then
             status = self.wait(deadline)
         except AssertionError:
             self.process.kill()
@@ -380,8 +389,12 @@ class SystemTest(unittest.TestCase):
 
 def mounted(where, size, argv):
     """argv with a tmpfs of its own, of that many bytes, at where. SkipTest if not allowed."""
-    mount = 'mount -t tmpfs -o size="$1" none "$0" && shift && exec "$@"'
-    lead = ["unshare", "-Urm", "sh", "-c", mount, where, str(size)]
+    return in_namespace('mount -t tmpfs -o size="$1" none "$0" && shift', [where, str(size)], argv)
+
+
+def in_namespace(script, args, argv):
+    """argv after script ($0, $1... are args, then argv) with mounts of its own."""
+    lead = ["unshare", "-Urm", "sh", "-c", script + ' && exec "$@"'] + args
     try:
         if subprocess.run(lead + ["true"], stderr=subprocess.DEVNULL).returncode == 0:
             return lead + argv
@@ -390,9 +403,15 @@ def mounted(where, size, argv):
     raise unittest.SkipTest("this system lets no ordinary user mount a tmpfs")
 
 
-def without_proc(argv):
-    """argv where /proc is empty: no unnamed file can be given a name, so stages have one."""
-    return mounted("/proc", 4096, argv)
+def without_proc(where, argv):
+    """argv where /proc has no descriptors: no unnamed file can be given a name, so stages have one.
+
+    What sanitizers look at in /proc is still there, linked from where, an empty directory.
+    """
+    return in_namespace("""
+        mount --rbind /proc "$0" && mount -t tmpfs none /proc && mkdir "/proc/$$" &&
+        ln -s "$$" /proc/self && for it in task maps exe environ status cmdline; do
+            ln -s "$0/$$/$it" "/proc/$$/$it"; done""", [where], argv)
 
 
 def limit_descriptors(count):

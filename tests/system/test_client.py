@@ -310,7 +310,7 @@ class TestScriptedServer(ClientTest):
 
     def test_killed_with_a_temporary_name(self):
         """The same where the temporary file has a name from the start."""
-        self.test_killed(without_proc)
+        self.test_killed(lambda argv: without_proc(self.root("proc"), argv))
 
     def test_killed(self, wrap=list):
         """A download that is ended by a signal leaves nothing beside its target."""

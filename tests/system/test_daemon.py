@@ -268,7 +268,9 @@ class TestDescriptors(SystemTest):
 class TestStages(SystemTest):
     """What is uploaded is not seen before it is whole, and nothing is left when it fails."""
 
-    wrap = staticmethod(list)
+    @staticmethod
+    def wrap(argv):
+        return argv
 
     def server(self, **kwargs):
         return self.daemon(wrap=self.wrap, **kwargs)
@@ -321,7 +323,9 @@ class TestStages(SystemTest):
 class TestNamedStages(TestStages):
     """The same where a stage must have a name from the start."""
 
-    wrap = staticmethod(without_proc)
+    def wrap(self, argv):
+        self.made += 1
+        return without_proc(self.root("proc-%d" % self.made), argv)
 
     def test_it_has_a_name_of_the_daemons_own(self):
         daemon = self.server()
