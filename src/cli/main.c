@@ -45,7 +45,8 @@ struct cli {
 	struct event *redraw;              /* owned; only where there is a bar */
 	struct event *signals[3];          /* owned */
 	struct progress progress;
-	int signo; /* that ended it, or 0 */
+	char label[LOG_QUOTE_SIZE]; /* of the bar: the local name, safe for a terminal */
+	int signo;                  /* that ended it, or 0 */
 	enum ftxfer_status status;
 	bool done;
 };
@@ -187,7 +188,9 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 	};
 	struct cli cli = { .options = options, .status = FTXFER_INTERNAL };
 
-	progress_init(&cli.progress, options->client_file_name, options->quiet);
+	log_quote(cli.label, sizeof(cli.label), options->client_file_name,
+	    strlen(options->client_file_name));
+	progress_init(&cli.progress, cli.label, options->quiet);
 	cli.base = event_base_new();
 	if (cli.base != NULL && watch(&cli))
 		cli.job = ftxfer_start(cli.base, &spec, &callbacks, &cli);

@@ -223,7 +223,7 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 		return FTX_NOMEM;
 	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
 	/* NOCHDIR: the working directory is all threads'. COMFOLLOW: the root may be a link. */
-	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	if (fts == NULL)
 		goto out;
 	rc = FTX_OK;
