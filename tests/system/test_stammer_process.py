@@ -17,6 +17,7 @@ from stammering import (
     Case,
     listening,
     read_all,
+    read_exactly,
     reset,
     send_all,
 )
@@ -204,7 +205,7 @@ class Process(Case):
             server, _ = self.server.accept()
             server.sendall(b"hello")
             ready = select.select(clients, [], [], PATIENCE)[0]
-            self.assertEqual(ready[0].recv(9), b"hello")
+            self.assertEqual(read_exactly(ready[0], 5), b"hello")
             server.close()
             # All the rest, as descriptors come free.
             for client in clients:
