@@ -21,7 +21,7 @@ static const char synopsis[] = "ftxfer [OPTION...]";
 static const char epilog[] =
     "Exit codes: 0 done, 64 usage, 66 no such local file, 68 unknown host, 69 refused by the\n"
     "server, 70 internal error, 73 the name exists on the server or the local file cannot be\n"
-    "created, 74 local read or write error, 75 try again, 76 not this protocol. See ftxfer(1).\n";
+    "created, 74 local read or write error, 75 try again, 76 not this protocol. See ftxfer(1).";
 
 /* The one list of exit codes (sysexits.h; documented in ftxfer(1)). */
 static const int exit_codes[] = {

@@ -85,8 +85,13 @@ explain_connection(const struct ftxfer_spec *spec, enum ftx_rc rc, char *text, s
 	case FTX_HOST_UNKNOWN:
 		snprintf(text, size, "%s: no such host", spec->server);
 		return FTXFER_UNKNOWN_HOST;
+	case FTX_CONNECT:
+		snprintf(text, size,
+		    "%s: could not connect: see that a server listens there, and try again",
+		    spec->server);
+		return FTXFER_TRY_AGAIN;
 	case FTX_USAGE:
-		snprintf(text, size, "%s is not HOST:PORT", spec->server);
+		snprintf(text, size, "%s is not HOST or HOST:PORT", spec->server);
 		return FTXFER_BAD_USAGE;
 	case FTX_BAD_NAME:
 		snprintf(text, size, "a server file name has 1 to 255 bytes");

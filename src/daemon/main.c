@@ -18,7 +18,7 @@
 
 static const char synopsis[] = "ftxferd [OPTION...]";
 static const char epilog[] =
-    "The file's options are described in ftxferd.conf(5), the daemon in ftxferd(8).\n";
+    "The file's options are described in ftxferd.conf(5), the daemon in ftxferd(8).";
 
 static int
 config_error(const struct option_error *err)

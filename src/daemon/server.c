@@ -375,7 +375,7 @@ on_stop_signal(void *arg)
 		worker_stop(s->worker);
 		return;
 	}
-	log_info("stopping; %zu connections have %llu ms to end", s->group.count,
+	log_info("stopping; connections still open: %zu; they have %llu ms to end", s->group.count,
 	    (unsigned long long)s->options->grace_time);
 	worker_timer_start(s->worker, &s->grace, worker_now(s->worker) + s->options->grace_time);
 }

@@ -88,7 +88,7 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 	}
 	rc = relay_new(&relay, &settings, &o->listen);
 	if (rc != FTX_OK) {
-		log_error("%s: %s", addr_text(&o->listen, text), strerror(errno));
+		log_error("cannot listen on %s: %s", addr_text(&o->listen, text), strerror(errno));
 		status = rc == FTX_IO ? EX_UNAVAILABLE : EX_OSERR;
 		goto out;
 	}

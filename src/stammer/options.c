@@ -27,7 +27,7 @@ const struct option_def stammer_option_defs[] = {
 	  .arg = "HOST:PORT", .help = "where connections are forwarded to" },
 	{ .name = "delay", .type = OPTION_TIME,
 	  .offset = AT(delay), .initial = "0.1", .max = 3600 * 1000, .flags = OPTION_CLI_ONLY,
-	  .arg = "TIME", .help = "pause between two fragments, in seconds" },
+	  .arg = "TIME", .help = "pause between two fragments" },
 	{ .name = "buffer", .type = OPTION_SIZE,
 	  .offset = AT(buffer), .initial = "1000", .min = 1, .max = UINT64_C(1) << 30,
 	  .flags = OPTION_CLI_ONLY, .arg = "BYTES", .help = "bytes held in each direction" },
@@ -45,13 +45,14 @@ const struct option_def stammer_option_defs[] = {
 	  .arg = "[up:|down:]BYTES", .help = "forward nothing more after so many bytes" },
 	{ .name = "debug", .letter = 'd', .type = OPTION_BOOL,
 	  .offset = AT(debug), .flags = OPTION_CLI_ONLY,
-	  .help = "say what happens to each connection" },
+	  .help = "print debug messages: what happens to each connection" },
 	{ .name = "help", .letter = 'h', .type = OPTION_ACTION,
-	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "print this help" },
+	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "print this text, and exit" },
 	{ .name = "usage", .letter = '?', .type = OPTION_ACTION,
-	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "the same" },
+	  .offset = AT(help), .flags = OPTION_CLI_ONLY, .help = "likewise" },
 	{ .name = "version", .letter = 'V', .type = OPTION_ACTION,
-	  .offset = AT(version), .flags = OPTION_CLI_ONLY, .help = "print the version" },
+	  .offset = AT(version), .flags = OPTION_CLI_ONLY,
+	  .help = "print the program's and libraries' versions, and exit" },
 	{ .name = "print_options", .type = OPTION_ACTION,
 	  .offset = AT(print_options), .flags = OPTION_CLI_ONLY | OPTION_HIDDEN,
 	  .help = "print the names of all options, for the lint" },
@@ -61,13 +62,13 @@ const size_t stammer_option_count = sizeof(stammer_option_defs) / sizeof(stammer
 
 static const char epilog[] =
     "Faults count the bytes forwarded on one connection: from client to server (up:),\n"
-    "from server to client (down:), or in whichever direction gets there first.";
+    "from server to client (down:), or in whichever direction gets there first.\n"
+    "See stammerproxy(1).";
 
 static int
 usage_error(const char *text)
 {
-	log_error("%s", text);
-	fprintf(stderr, "Try `stammerproxy --help'.\n");
+	log_error("%s (try stammerproxy --help)", text);
 	return EX_USAGE;
 }
 
@@ -131,7 +132,7 @@ stammer_options_init(struct stammer_options *o, int argc, char **argv)
 	if (!cmdline_parse(&o->set, argc, argv, &first, &err))
 		return usage_error(err.text);
 	if (o->help) {
-		option_help(&o->set, stdout, "stammerproxy [options]", epilog);
+		option_help(&o->set, stdout, "stammerproxy [OPTION...]", epilog);
 		return output_status();
 	}
 	if (o->version) {
@@ -148,7 +149,7 @@ stammer_options_init(struct stammer_options *o, int argc, char **argv)
 		return usage_error("--listen-address: a numeric IPv4 or IPv6 address expected");
 	if (addr_split(o->server, o->server_host, sizeof(o->server_host), &o->server_port,
 		DEFAULT_SERVER_PORT) != FTX_OK)
-		return usage_error("--server: HOST:PORT expected");
+		return usage_error("--server: HOST or HOST:PORT expected");
 	status = read_faults(o);
 	if (option_source(&o->set, "seed") == OPTION_FROM_DEFAULT)
 		o->seed = draw_seed();

@@ -67,7 +67,7 @@ static const struct {
 	{ UP, FTX_IDLE_TIMEOUT, THERE, FTXFER_TRY_AGAIN, "example.net", "not known to be stored" },
 	{ DOWN, FTX_IDLE_TIMEOUT, THERE, FTXFER_TRY_AGAIN, "example.net", "try again" },
 	{ UP, FTX_HOST_UNKNOWN, THERE, FTXFER_UNKNOWN_HOST, "example.net", "host" },
-	{ UP, FTX_USAGE, THERE, FTXFER_BAD_USAGE, "example.net", "HOST:PORT" },
+	{ UP, FTX_USAGE, THERE, FTXFER_BAD_USAGE, "example.net", "HOST or HOST:PORT" },
 	{ UP, FTX_BAD_NAME, V1_SIDE_NONE, FTXFER_BAD_USAGE, "255", "name" },
 	{ UP, FTX_PROTOCOL, THERE, FTXFER_BAD_PEER, "example.net", "protocol" },
 	{ DOWN, FTX_PROTOCOL, THERE, FTXFER_BAD_PEER, "example.net", "protocol" },
