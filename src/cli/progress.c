@@ -78,7 +78,7 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
 	snprintf(figures, sizeof(figures), "%3u%%  %10s  %10s/s  %s", percent, bytes, rate, left);
 	/* The figures always; then the name, cut; a bar in what is left between them. */
 	room = columns > strlen(figures) + 3 ? columns - (unsigned)strlen(figures) - 3 : 0;
-	width = room > 40 ? room - 24 : 0;
+	width = room >= 34 ? room - 24 : 0;
 	if (width > sizeof(bar) - 3)
 		width = sizeof(bar) - 3;
 	if (width >= 8) {

@@ -92,6 +92,16 @@ START_TEST(test_line)
 END_TEST
 
 /* Nothing is wider than the screen: a line that wraps cannot be drawn over. */
+/* 80 columns are what a terminal has. */
+START_TEST(test_bar_on_an_ordinary_terminal)
+{
+	char buf[512];
+
+	line(buf, sizeof(buf), 50, 100, 1000, 80);
+	ck_assert_msg(strstr(buf, "[####") != NULL, "no bar in \"%s\"", buf);
+}
+END_TEST
+
 START_TEST(test_line_fits)
 {
 	static const uint64_t sizes[] = { 0, 1, 1023, 1024 * 1024 - 1, INT64_MAX, UINT64_MAX };
@@ -253,6 +263,7 @@ add_cases(Suite *s)
 	TCase *tc = unit_case(s, "text");
 
 	tcase_add_loop_test(tc, test_bytes, 0, COUNT(amounts));
+	tcase_add_test(tc, test_bar_on_an_ordinary_terminal);
 	tcase_add_test(tc, test_bytes_are_never_1024);
 	tcase_add_test(tc, test_line);
 	tcase_add_test(tc, test_line_fits);
