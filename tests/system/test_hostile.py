@@ -219,7 +219,7 @@ class TestPeers(SystemTest):
         peer.send(b"T")
         wait_for(lambda: "download_complete" in daemon.changes(), "all to be with the kernel")
         daemon.send_signal(signal.SIGTERM)
-        wait_for(lambda: "stopping; 1" in daemon.err(), "the first signal")
+        wait_for(lambda: "connections still open: 1;" in daemon.err(), "the first signal")
         daemon.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(5), 0)
         self.assertEqual(peer.rest(), (data, "fin"))
