@@ -86,7 +86,7 @@ say_complete(struct cli *cli)
 	progress_bytes(rate, sizeof(rate), p.total * 1000 / (ms > 0 ? ms : 1));
 	fprintf(stderr, "ftxfer: file transfer complete: %s in %" PRIu64 ".%03u s, %s/s%s\n", bytes,
 	    ms / 1000, (unsigned)(ms % 1000), rate,
-	    strcmp(cli->options->mode, "upload") == 0 ? "; the server has it" : "");
+	    strcmp(cli->options->mode, "upload") == 0 ? "; the server closed cleanly" : "");
 }
 
 static void
