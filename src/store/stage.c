@@ -223,16 +223,35 @@ rename_if_free(struct stage *s, const struct root *r)
 	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf, 0);
 }
 
+/* Some file systems look for space only now (NFS, quotas): fsync(2). */
 static enum ftx_rc
-sync_fd(int fd)
+not_durable(int err)
 {
-	if (fsync(fd) == 0)
+	return err == ENOSPC || err == EDQUOT ? FTX_NO_SPACE : FTX_IO;
+}
+
+/*
+ * EINVAL: "bound to a special file which does not support synchronization" (fsync(2)), as a
+ * directory may be on a file system that makes each change of it durable by itself.
+ */
+static enum ftx_rc
+sync_dir(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : not_durable(errno);
+}
+
+/*
+ * Of what is written through, the same. A regular file is nothing of the kind: EROFS there comes
+ * from a file system that has given up after an error (ext4), and the content is lost.
+ */
+static enum ftx_rc
+sync_content(const struct stage *s)
+{
+	if (fsync(s->fd) == 0)
 		return FTX_OK;
-	/*
-	 * EINVAL, EROFS: "bound to a special file which does not support synchronization"
-	 * (fsync(2)).
-	 */
-	return errno == EINVAL || errno == EROFS ? FTX_OK : FTX_IO;
+	if (s->kind == STAGE_THROUGH && (errno == EINVAL || errno == EROFS))
+		return FTX_OK;
+	return not_durable(errno);
 }
 
 /* Some file systems have no permission bits to set (vfat): not worth losing a file for. */
@@ -293,7 +312,7 @@ fall_back_to_named(struct stage *s, struct root *r)
 	if (rc == FTX_OK)
 		rc = set_mode(s->fd, r->mode);
 	if (rc == FTX_OK)
-		rc = sync_fd(s->fd);
+		rc = sync_content(s);
 	close(unnamed);
 	return rc;
 }
@@ -352,7 +371,7 @@ stage_publish(struct stage *s, struct root *r, const atomic_bool *cancelled)
 	if (s->kind != STAGE_THROUGH)
 		rc = set_mode(s->fd, r->mode);
 	if (rc == FTX_OK)
-		rc = sync_fd(s->fd);
+		rc = sync_content(s);
 	if (rc != FTX_OK || s->kind == STAGE_THROUGH)
 		goto out;
 	if (atomic_load(cancelled)) {
@@ -361,7 +380,7 @@ stage_publish(struct stage *s, struct root *r, const atomic_bool *cancelled)
 	}
 	rc = give_name(s, r);
 	if (rc == FTX_OK)
-		rc = sync_fd(s->dir_fd);
+		rc = sync_dir(s->dir_fd);
 out:
 	stage_discard(s);
 	return rc;
