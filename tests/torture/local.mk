@@ -1,0 +1,24 @@
+# Crash safety: tests/torture/README. The real programs, with each of their calls to the system wrapped.
+
+check_PROGRAMS += tests/torture/ftxferd tests/torture/ftxfer
+torture_wrapped = tests/torture/wrapped
+torture_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)
+torture_ldflags = $(AM_LDFLAGS) @$(top_srcdir)/$(torture_wrapped)
+torture_sources = \
+	tests/torture/torture.c tests/torture/torture.h \
+	tests/torture/wrap_storage.c \
+	tests/torture/wrap_other.c
+
+tests_torture_ftxferd_CPPFLAGS = $(torture_cppflags)
+tests_torture_ftxferd_LDFLAGS = $(torture_ldflags)
+tests_torture_ftxferd_SOURCES = $(ftxferd_SOURCES) $(torture_sources)
+tests_torture_ftxferd_LDADD = $(ftxferd_LDADD)
+EXTRA_tests_torture_ftxferd_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
+
+tests_torture_ftxfer_CPPFLAGS = $(torture_cppflags)
+tests_torture_ftxfer_LDFLAGS = $(torture_ldflags)
+tests_torture_ftxfer_SOURCES = $(ftxfer_SOURCES) $(torture_sources)
+tests_torture_ftxfer_LDADD = $(ftxfer_LDADD)
+EXTRA_tests_torture_ftxfer_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
+
+EXTRA_DIST += tests/torture/README $(torture_wrapped)
