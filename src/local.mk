@@ -23,6 +23,7 @@ noinst_LIBRARIES += src/libloop.a
 src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
 	src/loop/pool.c src/loop/pool.h \
+	src/loop/signal.c src/loop/signal.h \
 	src/loop/timer.c src/loop/timer.h \
 	src/loop/worker.c src/loop/worker.h
 
@@ -119,5 +120,5 @@ src_libstammer_a_SOURCES = \
 bin_PROGRAMS += stammerproxy
 stammerproxy_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 stammerproxy_SOURCES = src/stammer/main.c
-stammerproxy_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libbase.a \
+stammerproxy_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/libloop.a src/libbase.a \
 	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)

@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "client/ftxfer.h"
+#include "loop/signal.h"
 
 #define REDRAW_MS   100
 #define PATIENCE_MS 2000 /* for cleaning up after a cancelled transfer */
@@ -43,7 +44,7 @@ struct cli {
 	struct event_base *base;           /* owned */
 	struct ftxfer_job *job;            /* owned */
 	struct event *redraw;              /* owned; only where there is a bar */
-	struct event *signals[3];          /* owned */
+	struct signal_watch *signals;      /* owned */
 	struct progress progress;
 	char label[LOG_QUOTE_SIZE]; /* of the bar: the local name, safe for a terminal */
 	int signo;                  /* that ended it, or 0 */
@@ -117,12 +118,11 @@ on_redraw(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_signal(evutil_socket_t signo, short what, void *arg)
+on_signal(void *arg, int signo)
 {
 	struct cli *cli = arg;
 
-	(void)what;
-	cli->signo = (int)signo;
+	cli->signo = signo;
 	if (!cli->done)
 		ftxfer_cancel(cli->job);
 }
@@ -141,6 +141,8 @@ die_of_signal(struct cli *cli)
 		event_base_loopexit(cli->base, &slice);
 		event_base_loop(cli->base, EVLOOP_ONCE);
 	}
+	signal_watch_free(cli->signals);
+	cli->signals = NULL;
 	signal(cli->signo, SIG_DFL);
 	raise(cli->signo);
 }
@@ -151,11 +153,8 @@ watch(struct cli *cli)
 	static const int signos[] = { SIGINT, SIGTERM, SIGHUP };
 	struct timeval every = { .tv_usec = REDRAW_MS * 1000 };
 
-	for (size_t i = 0; i < sizeof(signos) / sizeof(signos[0]); i++) {
-		cli->signals[i] = evsignal_new(cli->base, signos[i], on_signal, cli);
-		if (cli->signals[i] == NULL || event_add(cli->signals[i], NULL) != 0)
-			return false;
-	}
+	if (signal_watch_new(&cli->signals, cli->base, signos, 3, on_signal, cli) != FTX_OK)
+		return false;
 	if (!cli->progress.enabled)
 		return true;
 	cli->redraw = event_new(cli->base, -1, EV_PERSIST, on_redraw, cli);
@@ -205,10 +204,7 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 	ftxfer_free(cli.job);
 	if (cli.redraw != NULL)
 		event_free(cli.redraw);
-	for (size_t i = 0; i < sizeof(cli.signals) / sizeof(cli.signals[0]); i++) {
-		if (cli.signals[i] != NULL)
-			event_free(cli.signals[i]);
-	}
+	signal_watch_free(cli.signals);
 	if (cli.base != NULL)
 		event_base_free(cli.base);
 	return exit_codes[cli.status];

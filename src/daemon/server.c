@@ -15,6 +15,7 @@
 #include "daemon/notify.h"
 #include "daemon/session.h"
 #include "loop/pool.h"
+#include "loop/signal.h"
 #include "loop/worker.h"
 #include "store/local.h"
 #include "store/root.h"
@@ -49,7 +50,7 @@ struct server {
 	struct listener *listeners[ADDRESSES_MAX];
 	struct addr addresses[ADDRESSES_MAX];
 	size_t address_count;
-	struct worker_signal *signals[2];
+	struct signal_watch *signals;
 	struct timer grace;
 	struct sweep sweep;
 
@@ -353,11 +354,12 @@ on_grace_over(void *arg)
 
 /* The first signal lets transfers end, the second one does not. */
 static void
-on_stop_signal(void *arg)
+on_stop_signal(void *arg, int signo)
 {
 	struct server *s = arg;
 	struct session *session, *next;
 
+	(void)signo;
 	if (s->stopping) {
 		log_info("stopping at once");
 		abort_sessions(s);
@@ -383,10 +385,14 @@ on_stop_signal(void *arg)
 static enum ftx_rc
 start_parts(struct server *s)
 {
+	static const int stop_signals[] = { SIGTERM, SIGINT };
 	const struct daemon_options *o = s->options;
 	enum ftx_rc rc;
 
-	rc = pool_new(&s->pool, (unsigned)o->pool_threads);
+	rc = signal_watch_new(
+	    &s->signals, worker_base(s->worker), stop_signals, 2, on_stop_signal, s);
+	if (rc == FTX_OK)
+		rc = pool_new(&s->pool, (unsigned)o->pool_threads);
 	if (rc == FTX_OK)
 		rc = registry_new(&s->registry);
 	if (rc == FTX_OK)
@@ -395,10 +401,6 @@ start_parts(struct server *s)
 		rc = store_local_new(&s->group.v1.store, s->root, s->worker, s->pool);
 	if (rc == FTX_OK)
 		rc = worker_timer_init(s->worker, &s->grace, on_grace_over, s);
-	if (rc == FTX_OK)
-		rc = worker_signal_new(&s->signals[0], s->worker, SIGTERM, on_stop_signal, s);
-	if (rc == FTX_OK)
-		rc = worker_signal_new(&s->signals[1], s->worker, SIGINT, on_stop_signal, s);
 	return rc;
 }
 
@@ -442,12 +444,11 @@ server_close(struct server *s)
 	if (s == NULL)
 		return;
 	close_listeners(s);
-	for (size_t i = 0; i < sizeof(s->signals) / sizeof(s->signals[0]); i++)
-		worker_signal_free(s->signals[i]);
 	if (s->worker != NULL)
 		worker_timer_clear(s->worker, &s->grace);
 	pool_free(s->pool);
 	store_free(s->group.v1.store);
+	signal_watch_free(s->signals);
 	worker_free(s->worker);
 	registry_free(s->registry);
 	limits_free(s->limits);

@@ -30,12 +30,6 @@ struct worker {
 	struct event *mail_event; /* owned */
 };
 
-struct worker_signal {
-	struct event *event;
-	void (*fire)(void *arg);
-	void *arg;
-};
-
 static void
 arm_timer(struct worker *w, int64_t in_ms)
 {
@@ -282,43 +276,4 @@ unsigned
 worker_held(const struct worker *w)
 {
 	return w->holds;
-}
-
-static void
-on_signal(evutil_socket_t signo, short what, void *arg)
-{
-	struct worker_signal *s = arg;
-
-	(void)signo;
-	(void)what;
-	s->fire(s->arg);
-}
-
-enum ftx_rc
-worker_signal_new(
-    struct worker_signal **out, struct worker *w, int signo, void (*fire)(void *), void *arg)
-{
-	struct worker_signal *s = calloc(1, sizeof(*s));
-
-	if (s == NULL)
-		return FTX_NOMEM;
-	s->fire = fire;
-	s->arg = arg;
-	s->event = evsignal_new(w->base, signo, on_signal, s);
-	if (s->event == NULL || event_add(s->event, NULL) != 0) {
-		worker_signal_free(s);
-		return FTX_NOMEM;
-	}
-	*out = s;
-	return FTX_OK;
-}
-
-void
-worker_signal_free(struct worker_signal *s)
-{
-	if (s == NULL)
-		return;
-	if (s->event != NULL)
-		event_free(s->event);
-	free(s);
 }

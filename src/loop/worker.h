@@ -71,10 +71,4 @@ void worker_release(struct worker *w);
 /* The number of holds. */
 unsigned worker_held(const struct worker *w);
 
-/* A signal as an event on this worker's loop (one worker per process may do so). */
-struct worker_signal;
-enum ftx_rc worker_signal_new(struct worker_signal **out, struct worker *w, int signo,
-    void (*fire)(void *arg), void *arg) FTX_MUST_CHECK;
-void worker_signal_free(struct worker_signal *s);
-
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "loop/signal.h"
 #include "net/addr.h"
 #include "stammer/connection.h"
 #include "stammer/options.h"
@@ -49,10 +50,9 @@ open_loop(void)
 }
 
 static void
-on_stop_signal(evutil_socket_t signo, short what, void *arg)
+on_stop_signal(void *arg, int signo)
 {
-	(void)what;
-	log_debug("signal %d: stopping", (int)signo);
+	log_debug("signal %d: stopping", signo);
 	event_base_loopbreak(arg);
 }
 
@@ -61,7 +61,7 @@ static int
 serve(struct stammer_options *o, const struct addr *servers, size_t count)
 {
 	static const int stop_signals[] = { SIGTERM, SIGINT };
-	struct event *stops[] = { NULL, NULL };
+	struct signal_watch *stops = NULL;
 	struct connection_settings settings = {
 		.base = open_loop(),
 		.servers = servers,
@@ -80,11 +80,11 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 		log_error("no event loop: %s", strerror(errno));
 		goto out;
 	}
-	for (size_t i = 0; i < 2; i++) {
-		stops[i] =
-		    evsignal_new(settings.base, stop_signals[i], on_stop_signal, settings.base);
-		if (stops[i] == NULL || event_add(stops[i], NULL) != 0)
-			goto out;
+	rc =
+	    signal_watch_new(&stops, settings.base, stop_signals, 2, on_stop_signal, settings.base);
+	if (rc != FTX_OK) {
+		log_error("cannot start: %s", ftx_rc_text(rc));
+		goto out;
 	}
 	rc = relay_new(&relay, &settings, &o->listen);
 	if (rc != FTX_OK) {
@@ -105,10 +105,7 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 		log_error("the event loop failed");
 out:
 	relay_free(relay);
-	for (size_t i = 0; i < 2; i++) {
-		if (stops[i] != NULL)
-			event_free(stops[i]);
-	}
+	signal_watch_free(stops);
 	if (settings.base != NULL)
 		event_base_free(settings.base);
 	return status;

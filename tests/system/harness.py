@@ -81,13 +81,6 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError("%s did not end in %g s\n%s" % (self.argv, deadline, self.err()))
 
-    def _ended(self, seconds):
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
     def send_signal(self, number):
         os.kill(self.pid, number)
 
@@ -96,8 +89,6 @@ class Program:
         if self.running():
             self.send_signal(number)
         try:
-            if "t" in sanitizers() and not self._ended(5):
-                self.send_signal(number)  # the thread sanitizer loses a signal now and then
             status = self.wait(deadline)
         except AssertionError:
             self.process.kill()

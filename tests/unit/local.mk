@@ -20,6 +20,8 @@ room_tests = \
 	tests/unit/test_progress \
 	tests/unit/test_registry \
 	tests/unit/test_root \
+	tests/unit/test_signal \
+	tests/unit/test_signal_handler \
 	tests/unit/test_space \
 	tests/unit/test_stage \
 	tests/unit/test_stage_io \
@@ -52,6 +54,16 @@ tests_unit_test_timer_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHE
 tests_unit_test_loop_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_loop_SOURCES = tests/unit/test_loop.c $(unit_sources)
 tests_unit_test_loop_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_signal_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_signal_SOURCES = tests/unit/test_signal.c $(unit_sources)
+tests_unit_test_signal_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+# The same for systems without signalfd(2).
+tests_unit_test_signal_handler_CPPFLAGS = $(unit_cppflags) -DWITHOUT_SIGNALFD
+tests_unit_test_signal_handler_SOURCES = \
+	tests/unit/test_signal.c tests/unit/signal_handler.c $(unit_sources)
+tests_unit_test_signal_handler_LDADD = src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)

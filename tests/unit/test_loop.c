@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -397,19 +396,6 @@ START_TEST(test_borrowed_base)
 }
 END_TEST
 
-START_TEST(test_signal)
-{
-	struct worker_signal *s;
-
-	ck_assert_int_eq(worker_signal_new(&s, w, SIGUSR1, on_count, NULL), FTX_OK);
-	ck_assert_int_eq(raise(SIGUSR1), 0);
-	ck_assert_int_eq(count_fired, 0); /* not in the signal's handler */
-	UNIT_UNTIL(count_fired == 1, worker_turn(w, false));
-	worker_signal_free(s);
-	worker_signal_free(NULL);
-}
-END_TEST
-
 START_TEST(test_holds)
 {
 	ck_assert_uint_eq(worker_held(w), 0);
@@ -461,7 +447,6 @@ add_cases(Suite *s)
 	tcase_add_checked_fixture(tc, make_worker, drop_worker);
 	tcase_add_test(tc, test_run_and_stop);
 	tcase_add_test(tc, test_borrowed_base);
-	tcase_add_test(tc, test_signal);
 	tcase_add_test(tc, test_holds);
 	tcase_add_test(tc, test_no_descriptor_is_left);
 }
