@@ -5,7 +5,8 @@ src_libbase_a_SOURCES = \
 	src/base/clock.c src/base/clock.h \
 	src/base/cursor.c src/base/cursor.h \
 	src/base/log.c src/base/log.h \
-	src/base/rc.c src/base/rc.h
+	src/base/rc.c src/base/rc.h \
+	src/base/utf8.c src/base/utf8.h
 
 noinst_LIBRARIES += src/libconf.a
 src_libconf_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBCONFIG_CFLAGS)

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 #define LOG_LINE_MAX 2048 /* bytes; a longer line is cut */
 
 static struct {
@@ -98,40 +100,17 @@ log_prefix(char *buf, size_t size, enum log_level level)
 }
 
 /*
- * The length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. C1 controls count as
- * malformed.
+ * The length of the character at s, or 0 if it is not fit for a terminal: no UTF-8, a control
+ * character, or a mark that reorders or hides text (Unicode Bidi_Control, line separators).
  */
 static size_t
-utf8_length(const uint8_t *s, size_t len)
+printable_length(const void *s, size_t len)
 {
 	uint32_t cp;
-	size_t n;
+	size_t n = utf8_decode(s, len, &cp);
 
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (n > len)
-		return 0;
-	cp = s[0] & (0xffu >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		cp = cp << 6 | (s[i] & 0x3fu);
-	}
-	if (cp < 0xa0 || (n == 3 && cp < 0x800) || (n == 4 && (cp < 0x10000 || cp > 0x10ffff)))
-		return 0;
-	if (cp >= 0xd800 && cp <= 0xdfff)
-		return 0;
-	/* Marks that reorder or hide text on a terminal (Unicode Bidi_Control, line separators). */
-	if (cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
-	    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
+	if (n == 0 || utf8_is_control(cp) || cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) ||
+	    (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
 		return 0;
 	return n;
 }
@@ -147,9 +126,9 @@ log_clean(char *s)
 	size_t left = strlen(s);
 
 	while (left > 0) {
-		size_t n = utf8_length((const uint8_t *)s, left);
+		size_t n = printable_length(s, left);
 
-		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
+		if (n == 0) {
 			*s = '?';
 			n = 1;
 		}
@@ -238,9 +217,8 @@ log_quote(char *buf, size_t size, const void *data, size_t len)
 
 	buf[out++] = '"';
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_length(s + i, len - i);
-		bool plain = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f && s[i] != '"' &&
-					  s[i] != '\\');
+		size_t n = printable_length(s + i, len - i);
+		bool plain = n > 0 && s[i] != '"' && s[i] != '\\';
 
 		/* Kept free: the longest piece (4 bytes), "..." , the closing quote and the NUL. */
 		if (out + 4 + 3 + 2 > size) {

@@ -28,6 +28,7 @@ room_tests = \
 	tests/unit/test_stammer \
 	tests/unit/test_store \
 	tests/unit/test_timer \
+	tests/unit/test_utf8 \
 	tests/unit/test_v1_message
 
 check_PROGRAMS += $(room_tests)
@@ -46,6 +47,10 @@ tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)
 tests_unit_test_log_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_utf8_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c $(unit_sources)
+tests_unit_test_utf8_LDADD = src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_timer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c $(unit_sources)
