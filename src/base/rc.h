@@ -14,6 +14,7 @@
 	X(FTX_OK,              "ok",              "done") \
 	/* names */ \
 	X(FTX_BAD_NAME,        "bad-name",        "that file name is not allowed") \
+	X(FTX_TOO_DEEP,        "too-deep",        "that file name has too many directories") \
 	X(FTX_NOT_FOUND,       "not-found",       "no such file") \
 	X(FTX_NO_PARENT,       "no-parent",       "the directory does not exist") \
 	X(FTX_NOT_REGULAR,     "not-regular",     "it is not a regular file") \
@@ -23,6 +24,7 @@
 	/* room */ \
 	X(FTX_NO_SPACE,        "no-space",        "not enough space") \
 	X(FTX_TOO_LARGE,       "too-large",       "the file is larger than is allowed") \
+	X(FTX_STAGE_FULL,      "stage-full",      "the uploads under way have all the space they may have") \
 	X(FTX_LIMIT,           "limit",           "too many connections") \
 	X(FTX_DESCRIPTORS,     "descriptors",     "out of file descriptors") \
 	X(FTX_NOMEM,           "no-memory",       "out of memory") \
@@ -41,6 +43,7 @@
 	X(FTX_REMOTE_ERROR,    "remote-error",    "the server reported an error") \
 	X(FTX_REQUEST_TIMEOUT, "request-timeout", "the handshake took too long") \
 	X(FTX_IDLE_TIMEOUT,    "idle-timeout",    "nothing moved for too long") \
+	X(FTX_TOO_SLOW,        "too-slow",        "the peer moves fewer bytes than min_rate asks for") \
 	/* reaching the peer */ \
 	X(FTX_HOST_UNKNOWN,    "host-unknown",    "no such host") \
 	X(FTX_CONNECT,         "connect-failed",  "could not connect") \

@@ -31,6 +31,7 @@ static const struct {
 	[OPTION_STRING] = { IS_STRING, "a string" },
 	[OPTION_LIST] = { IS_STRING | IS(CONFIG_TYPE_ARRAY) | IS(CONFIG_TYPE_LIST),
 	    "a string or a list of strings" },
+	[OPTION_CHOICE] = { IS_STRING, "a string" },
 };
 
 static const char *

@@ -1,6 +1,7 @@
 #include "conf/option.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -74,6 +75,7 @@ value_zero(const struct option_set *set, const struct option_def *def)
 		[OPTION_MODE] = sizeof(mode_t),
 		[OPTION_STRING] = sizeof(char *),
 		[OPTION_LIST] = sizeof(struct option_list),
+		[OPTION_CHOICE] = sizeof(unsigned),
 		[OPTION_ACTION] = sizeof(int) };
 
 	memset(value_at(set, def), 0, sizes[def->type]);
@@ -293,6 +295,27 @@ assign_string(struct option_set *set, const struct option_def *def, const char *
 	return true;
 }
 
+static bool
+assign_choice(struct option_set *set, const struct option_def *def, const char *text,
+    enum option_source source, struct option_error *err)
+{
+	char quoted[OPTION_QUOTE_SIZE], words[256] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; def->words[i] != NULL; i++) {
+		if (strcmp(text, def->words[i]) == 0) {
+			if (take_source(set, def, source))
+				*(unsigned *)value_at(set, def) = i;
+			return true;
+		}
+		if (used < sizeof(words))
+			used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
+			    i == 0 ? "" : ", ", def->words[i]);
+	}
+	return option_error_set(
+	    err, "%s is none of: %s", log_quote(quoted, sizeof(quoted), text, strlen(text)), words);
+}
+
 /* Splits at the commas. */
 static bool
 assign_items(struct option_set *set, const struct option_def *def, const char *text,
@@ -362,6 +385,8 @@ option_assign(struct option_set *set, const struct option_def *def, const char *
 		return assign_string(set, def, text, source, err);
 	case OPTION_LIST:
 		return assign_items(set, def, text, source, err);
+	case OPTION_CHOICE:
+		return assign_choice(set, def, text, source, err);
 	case OPTION_ACTION:
 		if (take_source(set, def, source))
 			*(int *)value_at(set, def) = 1;

@@ -35,6 +35,7 @@
  * LIST   struct option_list. File: one string, or a list of strings in ( ) or [ ]. Command line:
  *        comma-separated, and given twice the last one stands, as with every option. An empty text
  *        is an empty list; an empty item is refused.
+ * CHOICE unsigned, the place in the row's words of the one that was written (a string in the file).
  * ACTION int, set to 1: the command line's --help, --version, ... It takes no value and never
  *        stands in a file.
  */
@@ -46,6 +47,7 @@ enum option_type {
 	OPTION_MODE,
 	OPTION_STRING,
 	OPTION_LIST,
+	OPTION_CHOICE,
 	OPTION_ACTION
 };
 
@@ -77,8 +79,9 @@ struct option_def {
 	 */
 	uint64_t min, max;
 	unsigned flags;
-	const char *arg;  /* the value's name in --help: "PORT"; NULL for BOOL and ACTION */
+	const char *arg;  /* the value's name in --help: "PORT"; NULL for BOOL, CHOICE and ACTION */
 	const char *help; /* one line */
+	const char *const *words; /* of a CHOICE, ends with NULL; --help shows them for the value */
 };
 
 enum option_source { OPTION_FROM_DEFAULT, OPTION_FROM_FILE, OPTION_FROM_COMMAND_LINE };

@@ -119,6 +119,8 @@ is_readable_back(const struct option_set *set, const struct option_def *def)
 		return *(const char *const *)value_of(set, def) != NULL;
 	if (def->type == OPTION_LIST)
 		return list->count >= def->min;
+	if (def->type == OPTION_CHOICE)
+		return true;
 	return number_of(set, def) >= def->min;
 }
 
@@ -134,6 +136,9 @@ print_value(const struct option_set *set, const struct option_def *def, FILE *ou
 		break;
 	case OPTION_LIST:
 		print_list(out, value_of(set, def));
+		break;
+	case OPTION_CHOICE:
+		print_quoted(out, def->words[*(const unsigned *)value_of(set, def)]);
 		break;
 	default:
 		print_number(out, def, number_of(set, def));
@@ -172,6 +177,8 @@ print_left(FILE *out, const struct option_def *def)
 		fputc(*p == '_' ? '-' : *p, out);
 	if (def->arg != NULL)
 		n += fprintf(out, " %s", def->arg);
+	for (size_t i = 0; def->words != NULL && def->words[i] != NULL; i++)
+		n += fprintf(out, "%c%s", i == 0 ? ' ' : '|', def->words[i]);
 	return n;
 }
 

@@ -1,9 +1,12 @@
 #include "daemon/options.h"
 
 #include "loop/pool.h"
+#include "store/path.h"
 
 #define AT(member) offsetof(struct daemon_options, member)
 #define HOUR_MS    ((uint64_t)3600 * 1000)
+
+static const char *const name_words[] = { [PATH_UTF8] = "utf8", [PATH_BYTES] = "bytes", NULL };
 
 /* clang-format off */
 const struct option_def daemon_option_defs[] = {
@@ -25,7 +28,7 @@ const struct option_def daemon_option_defs[] = {
 	  .help = "connections at a time; one more is reset (0: no limit)" },
 	{ .name = "max_connections_per_address", .type = OPTION_UINT,
 	  .offset = AT(max_connections_per_address),
-	  .initial = "0", .min = 0, .max = 1000000, .arg = "N",
+	  .initial = "1024", .min = 0, .max = 1000000, .arg = "N",
 	  .help = "likewise per IPv4 address or IPv6 /64 network (0: no limit)" },
 	{ .name = "request_timeout", .type = OPTION_TIME, .offset = AT(request_timeout),
 	  .initial = "10s", .min = 1, .max = 24 * HOUR_MS, .arg = "TIME",
@@ -39,6 +42,13 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "max_file_size", .type = OPTION_SIZE, .offset = AT(max_file_size),
 	  .initial = "0", .min = 0, .max = INT64_MAX, .arg = "SIZE",
 	  .help = "largest file that may be uploaded (0: no limit)" },
+	{ .name = "names", .type = OPTION_CHOICE, .offset = AT(names),
+	  .initial = "utf8", .words = name_words,
+	  .help = "what the names of uploaded files may be made of: UTF-8 without control "
+		  "characters, or any bytes" },
+	{ .name = "max_depth", .type = OPTION_UINT, .offset = AT(max_depth),
+	  .initial = "32", .min = 0, .max = PATH_NAME_MAX / 2, .arg = "N",
+	  .help = "directories in a file's name, at the most (0: no limit)" },
 	{ .name = "file_mode", .type = OPTION_MODE, .offset = AT(file_mode),
 	  .initial = "0640", .min = 0, .max = 0777, .arg = "MODE",
 	  .help = "permissions of uploaded files, whatever the umask" },

@@ -419,6 +419,8 @@ server_start(struct server *s)
 	s->group.timeouts.idle_ms = s->options->idle_timeout;
 	s->group.v1.registry = s->registry;
 	s->group.v1.max_file_size = s->options->max_file_size;
+	s->group.v1.names.alphabet = (enum path_alphabet)s->options->names;
+	s->group.v1.names.max_depth = s->options->max_depth;
 	s->group.on_end = on_session_end;
 	s->group.arg = s;
 	start_sweep(s);

@@ -14,6 +14,8 @@
 #define WITH_OPENAT2 0
 #endif
 
+#include "base/utf8.h"
+
 #define DIR_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #ifndef O_PATH
 #define O_PATH O_RDONLY
@@ -37,23 +39,37 @@ path_is_reserved(const char *component, size_t len)
 }
 
 static bool
-component_allowed(const char *s, size_t len)
+in_alphabet(enum path_alphabet alphabet, const char *s, size_t len)
+{
+	if (alphabet == PATH_BYTES)
+		return memchr(s, '\0', len) == NULL;
+	while (len > 0) {
+		uint32_t cp;
+		size_t n = utf8_decode(s, len, &cp);
+
+		if (n == 0 || utf8_is_control(cp))
+			return false;
+		s += n;
+		len -= n;
+	}
+	return true;
+}
+
+static bool
+component_allowed(enum path_alphabet alphabet, const char *s, size_t len)
 {
 	if (len > PATH_COMPONENT_MAX || path_is_reserved(s, len))
 		return false;
 	if (len == 2 && s[0] == '.' && s[1] == '.')
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return false;
-	}
-	return true;
+	return in_alphabet(alphabet, s, len);
 }
 
 enum ftx_rc
-path_normalize(const void *name, size_t len, char *out, size_t size)
+path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out, size_t size)
 {
 	const char *s = name;
+	uint64_t depth = 0;
 	size_t used = 0, i = 0;
 
 	if (len == 0 || len > PATH_NAME_MAX || len >= size)
@@ -69,17 +85,19 @@ path_normalize(const void *name, size_t len, char *out, size_t size)
 		i++; /* the slash */
 		if (n == 0 || (n == 1 && s[start] == '.'))
 			continue;
-		if (!component_allowed(s + start, n))
+		if (!component_allowed(rules->alphabet, s + start, n))
 			return FTX_BAD_NAME;
-		if (used > 0)
+		if (used > 0) {
 			out[used++] = '/';
+			depth++;
+		}
 		memcpy(out + used, s + start, n);
 		used += n;
 	}
 	if (used == 0)
 		return FTX_BAD_NAME;
 	out[used] = '\0';
-	return FTX_OK;
+	return rules->max_depth > 0 && depth > rules->max_depth ? FTX_TOO_DEEP : FTX_OK;
 }
 
 /*

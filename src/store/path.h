@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/rc.h"
 
@@ -28,13 +29,27 @@ enum path_flag {
 	PATH_SEARCH_ONLY = 1 << 1
 };
 
+/* What a component may be made of; in the order of the option's words. */
+enum path_alphabet {
+	PATH_UTF8, /* well-formed UTF-8 without control characters (base/utf8) */
+	PATH_BYTES /* any byte but NUL */
+};
+
+/* What its caller asks of a name, besides what is asked of every one. */
+struct path_rules {
+	enum path_alphabet alphabet;
+	uint64_t max_depth; /* directories in a name; 0: no limit */
+};
+
 /*
  * Brings a name that a peer sent to its one spelling: empty and `.` components are dropped.
- * FTX_BAD_NAME: empty (also after that), absolute, a `..` component, a trailing slash, a control
- * character (below 0x20, or 0x7f), a component or name that is too long, a reserved name. out gets
- * the NUL-terminated result (size bytes; len + 1 always suffices).
+ * FTX_BAD_NAME: empty (also after that), absolute, a `..` component, a trailing slash, a NUL, what
+ * the alphabet does not have, a component or name that is too long, a reserved name. FTX_TOO_DEEP:
+ * all of it is right but the number of directories. out gets the NUL-terminated result (size bytes;
+ * len + 1 always suffices).
  */
-enum ftx_rc path_normalize(const void *name, size_t len, char *out, size_t size) FTX_MUST_CHECK;
+enum ftx_rc path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out,
+    size_t size) FTX_MUST_CHECK;
 
 /* The component is the daemon's own. */
 bool path_is_reserved(const char *component, size_t len);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "net/conn.h"
-#include "store/path.h"
 #include "store/store.h"
 
 static void
@@ -54,17 +53,19 @@ v1_server_half_let_go(struct v1_server_half *h)
 }
 
 enum ftx_rc
-v1_take_request(struct conn *c, const char *op, char *name)
+v1_take_request(struct v1_server_half *h, const char *op, enum path_alphabet alphabet, char *name)
 {
+	struct path_rules rules = h->server->names;
 	uint8_t buf[V1_REQUEST_SIZE];
 	struct v1_request req;
 	enum ftx_rc rc;
 
-	if (!conn_take(c, buf, sizeof(buf)))
+	if (!conn_take(h->conn, buf, sizeof(buf)))
 		return FTX_INTERNAL;
 	rc = v1_request_decode(buf, &req);
-	conn_describe(c, op, req.name);
+	conn_describe(h->conn, op, req.name);
 	if (rc != FTX_OK)
 		return rc;
-	return path_normalize(req.name, req.name_len, name, V1_NAME_MAX + 1);
+	rules.alphabet = alphabet;
+	return path_normalize(&rules, req.name, req.name_len, name, V1_NAME_MAX + 1);
 }

@@ -13,6 +13,7 @@
 #include "loop/worker.h"
 #include "net/machine.h"
 #include "net/pump.h"
+#include "store/path.h"
 #include "v1/message.h"
 #include "v1/server.h"
 
@@ -41,9 +42,10 @@ void v1_server_half_let_go(struct v1_server_half *h);
 
 /*
  * Takes the request from the input, brings the name to its one spelling (out, V1_NAME_MAX + 1
- * bytes) and describes the connection for its log line. FTX_BAD_NAME; FTX_PROTOCOL when it is no
- * request.
+ * bytes) and describes the connection for its log line. FTX_BAD_NAME, FTX_TOO_DEEP; FTX_PROTOCOL
+ * when it is no request.
  */
-enum ftx_rc v1_take_request(struct conn *c, const char *op, char *name) FTX_MUST_CHECK;
+enum ftx_rc v1_take_request(struct v1_server_half *h, const char *op, enum path_alphabet alphabet,
+    char *name) FTX_MUST_CHECK;
 
 #endif

@@ -126,7 +126,7 @@ take_request(void *ctx)
 {
 	struct v1_server_half *d = ctx;
 	char name[V1_NAME_MAX + 1];
-	enum ftx_rc rc = v1_take_request(d->conn, "download", name);
+	enum ftx_rc rc = v1_take_request(d, "download", PATH_BYTES, name);
 
 	if (rc == FTX_PROTOCOL)
 		return rc;

@@ -154,7 +154,7 @@ take_request(void *ctx)
 {
 	struct v1_server_half *u = ctx;
 	char name[V1_NAME_MAX + 1];
-	enum ftx_rc rc = v1_take_request(u->conn, "upload", name);
+	enum ftx_rc rc = v1_take_request(u, "upload", u->server->names.alphabet, name);
 
 	if (rc == FTX_PROTOCOL)
 		return rc;

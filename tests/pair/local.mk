@@ -2,12 +2,14 @@
 pair_files = \
 	tests/pair/client_download.pair \
 	tests/pair/client_upload.pair \
+	tests/pair/server_names.pair \
 	tests/pair/server_download.pair \
 	tests/pair/server_upload.pair
 
 check_PROGRAMS += tests/pair/pair_run
 tests_pair_pair_run_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_pair_pair_run_SOURCES = \
+	tests/pair/pair_bytes.c tests/pair/pair_bytes.h \
 	tests/pair/pair_run.c \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h
 tests_pair_pair_run_LDADD = \

@@ -16,10 +16,8 @@
 #include <unistd.h>
 
 #include "core/registry.h"
+#include "pair/pair_bytes.h"
 #include "pair/pair_stage.h"
-#include "v1/message.h"
-
-#define BYTES_MAX (1024 * 1024)
 
 static struct {
 	const char *file;
@@ -29,10 +27,7 @@ static struct {
 	unsigned cases, failures;
 } at;
 
-static uint8_t bytes[BYTES_MAX];
-static size_t bytes_len;
-
-static void
+void
 fail(const char *fmt, ...)
 {
 	va_list ap;
@@ -45,109 +40,6 @@ fail(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
-}
-
-/*
- * The next word of *p, or a quoted text (\n, \0, \xHH inside); NULL at the end. Its length goes to
- * *len.
- */
-static char *
-word(char **p, size_t *len)
-{
-	char *s = *p + strspn(*p, " \t"), *out, *w;
-
-	if (*s == '\0' || *s == '#')
-		return NULL;
-	if (*s != '"') {
-		*len = strcspn(s, " \t");
-		*p = s + *len + (s[*len] != '\0');
-		s[*len] = '\0';
-		return s;
-	}
-	for (w = out = ++s; *s != '"' && *s != '\0'; s++) {
-		if (*s != '\\')
-			*out++ = *s;
-		else if (*++s == 'n')
-			*out++ = '\n';
-		else if (*s == '0')
-			*out++ = '\0';
-		else if (*s == 'x') {
-			char hex[3] = { s[1], s[2], '\0' };
-
-			*out++ = (char)strtoul(hex, NULL, 16);
-			s += 2;
-		} else
-			*out++ = *s;
-	}
-	*p = *s == '"' ? s + 1 : s;
-	*len = (size_t)(out - w);
-	*out = '\0';
-	return w;
-}
-
-static const char *
-name_of(char **p)
-{
-	size_t len;
-	const char *w = word(p, &len);
-
-	return w != NULL ? w : "";
-}
-
-static void
-add_bytes(const void *p, size_t len)
-{
-	if (bytes_len + len > sizeof(bytes)) {
-		fail("too many bytes in one line");
-		return;
-	}
-	memcpy(bytes + bytes_len, p, len);
-	bytes_len += len;
-}
-
-static void
-add_repeated(unsigned long long n)
-{
-	for (unsigned long long i = 0; i < n && bytes_len < sizeof(bytes); i++)
-		bytes[bytes_len++] = (uint8_t)(i * 31 >> 3);
-}
-
-/* request U NAME | u64 N | fill N | hex HH.. | WORD or "text" as it stands. */
-static void
-parse_bytes(char *p)
-{
-	char *w;
-	size_t len;
-
-	bytes_len = 0;
-	while ((w = word(&p, &len)) != NULL && !at.failed) {
-		if (strcmp(w, "request") == 0) {
-			uint8_t req[V1_REQUEST_SIZE] = { 0 };
-
-			req[0] = (uint8_t)name_of(&p)[0];
-			w = word(&p, &len);
-			if (w != NULL)
-				memcpy(req + 1, w, len < V1_NAME_MAX ? len : V1_NAME_MAX);
-			add_bytes(req, sizeof(req));
-		} else if (strcmp(w, "u64") == 0) {
-			uint8_t size[8];
-
-			v1_upload_size_encode(strtoull(name_of(&p), NULL, 0), size);
-			add_bytes(size, sizeof(size));
-		} else if (strcmp(w, "fill") == 0) {
-			add_repeated(strtoull(name_of(&p), NULL, 0));
-		} else if (strcmp(w, "hex") == 0) {
-			const char *h = name_of(&p);
-
-			for (; h[0] != '\0' && h[1] != '\0'; h += 2) {
-				char hex[3] = { h[0], h[1], '\0' };
-				uint8_t byte = (uint8_t)strtoul(hex, NULL, 16);
-
-				add_bytes(&byte, 1);
-			}
-		} else
-			add_bytes(w, len);
-	}
 }
 
 static void
@@ -203,7 +95,7 @@ do_cancel(struct pair_stage *st, char *p)
 static void
 do_expect_bytes(struct pair_stage *st)
 {
-	static uint8_t got[BYTES_MAX];
+	static uint8_t got[PAIR_BYTES_MAX];
 	size_t len = 0;
 
 	for (int idle = 0; len < bytes_len && idle < 4;) {
@@ -244,7 +136,7 @@ static void
 do_expect_file(struct pair_stage *st, char *p, bool wanted)
 {
 	const char *name = name_of(&p);
-	static uint8_t got[BYTES_MAX + 1];
+	static uint8_t got[PAIR_BYTES_MAX + 1];
 	char path[512];
 	ssize_t n;
 	int fd;
@@ -358,11 +250,15 @@ do_hold(struct pair_stage *st, char *p)
 static void
 do_limit(struct pair_stage *st, char *p)
 {
-	const char *name = name_of(&p);
-	uint64_t value = strtoull(name_of(&p), NULL, 0);
+	const char *name = name_of(&p), *text = name_of(&p);
+	uint64_t value = strtoull(text, NULL, 0);
 
 	if (strcmp(name, "max_file_size") == 0)
 		st->server.max_file_size = value;
+	else if (strcmp(name, "max_depth") == 0)
+		st->server.names.max_depth = value;
+	else if (strcmp(name, "names") == 0)
+		st->server.names.alphabet = strcmp(text, "bytes") == 0 ? PATH_BYTES : PATH_UTF8;
 	else
 		fail("no limit %s", name);
 }

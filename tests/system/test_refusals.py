@@ -41,12 +41,12 @@ class RefusalTest(SystemTest):
 
 
 class TestNames(RefusalTest):
-    def assert_bad(self, fields):
+    def assert_bad(self, fields, kinds=KINDS):
         daemon = self.daemon()
         os.mkdir(daemon.path("sub"))
         write_file(daemon.path("n"), b"x")
         for field in fields:
-            for kind in KINDS:
+            for kind in kinds:
                 with self.subTest(field=field, kind=kind):
                     message = request(kind, None, field.ljust(255, b"\0"))
                     self.assert_refused(daemon, message, b"E", "bad-name")
@@ -72,7 +72,23 @@ class TestNames(RefusalTest):
 
     def test_control_characters(self):
         inside = [b"a%cb" % byte for byte in list(range(1, 32)) + [127]]
-        self.assert_bad(inside + [b"\x01", b"n\x7f", b"\x1b[31mn", b"a \n b", b"sub/\nn"])
+        self.assert_bad(inside + [b"\x01", b"n\x7f", b"\x1b[31mn", b"a \n b", b"sub/\nn",
+                                  b"n\xc2\x85", b"\xc2\x9b31mn"], (b"U",))
+
+    def test_no_utf8(self):
+        self.assert_bad((b"\xff", b"caf\xe9", b"a\xc0\xafb", b"\xc0\xae\xc0\xae/n",
+                         b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"n\xe6\x96"), (b"U",))
+
+    def test_too_deep(self):
+        daemon = self.daemon(max_depth=3)
+        os.makedirs(daemon.path("a/b/c/d"))
+        for name in ("a/b/c/n", "./a//b/./c/n"):
+            self.upload(daemon, name, b"data")
+            self.assertEqual(self.download(daemon, name), b"data")
+            os.unlink(daemon.path(name))
+        write_file(daemon.path("a/b/c/d/n"), b"data")
+        for kind in KINDS:
+            self.assert_refused(daemon, request(kind, "a/b/c/d/n"), b"E", "too-deep")
 
     def test_reserved(self):
         self.assert_bad((b".ftxferd", b"./.ftxferd", b"sub/.ftxferd", b".ftxferd/n",

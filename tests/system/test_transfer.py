@@ -150,10 +150,14 @@ class TestNames(TransferTest):
                 self.assert_is(daemon, name, path)
 
     def test_bytes_that_are_not_utf8(self):
-        daemon = self.daemon()
-        self.upload(daemon, b"\xff\xfe\x80n", b"data")
-        self.assertEqual(read_file(os.fsencode(daemon.root) + b"/\xff\xfe\x80n"), b"data")
-        self.assertEqual(self.download(daemon, b"\xff\xfe\x80n"), b"data")
+        daemon = self.daemon(names="bytes")
+        for name in (b"\xff\xfe\x80n", b"a\nb\x1b[2J\x7fc"):
+            self.upload(daemon, name, b"data")
+            self.assertEqual(read_file(os.fsencode(daemon.root) + b"/" + name), b"data")
+        daemon.stop()
+        daemon = self.daemon()  # another setting: what is there is there
+        for name in (b"\xff\xfe\x80n", b"a\nb\x1b[2J\x7fc"):
+            self.assertEqual(self.download(daemon, name), b"data")
 
     def test_255_bytes(self):
         daemon = self.daemon()

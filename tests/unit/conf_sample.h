@@ -16,43 +16,53 @@ struct sample {
 	mode_t file_mode;
 	char *root, *log_file;
 	struct option_list listen, trusted;
+	unsigned shade, tone;
 	int help, version;
 };
 
 #define AT(member) offsetof(struct sample, member)
 
+static const char *const sample_shades[] = { "light", "dark", "none", NULL };
+
 static const struct option_def sample_defs[] = {
 	{ "listen_port", 'l', "listenPort", OPTION_UINT, AT(port), "50001", 0, 65535,
-	    OPTION_RELOADABLE, "PORT", "TCP port to listen on; 0 lets the system choose" },
-	{ "level", 0, NULL, OPTION_UINT, AT(level), NULL, 0, 0, 0, "N", "a number without bounds" },
+	    OPTION_RELOADABLE, "PORT", "TCP port to listen on; 0 lets the system choose", NULL },
+	{ "level", 0, NULL, OPTION_UINT, AT(level), NULL, 0, 0, 0, "N", "a number without bounds",
+	    NULL },
 	{ "big", 0, NULL, OPTION_UINT, AT(big), "5", 5, 0, 0, "N",
-	    "a number with a lower bound only" },
+	    "a number with a lower bound only", NULL },
 	{ "storage_root", 'r', NULL, OPTION_STRING, AT(root), "/var/lib/x", 1, 20, 0, "DIR",
-	    "where the files are" },
+	    "where the files are", NULL },
 	{ "log_file", 0, NULL, OPTION_STRING, AT(log_file), NULL, 0, 0, 0, "FILE",
-	    "where to log to" },
+	    "where to log to", NULL },
 	{ "listen_address", 0, NULL, OPTION_LIST, AT(listen), "127.0.0.1,::1", 1, 4, 0, "ADDR",
-	    "addresses to listen on" },
-	{ "trusted", 0, NULL, OPTION_LIST, AT(trusted), NULL, 1, 0, 0, "ADDR", "whom to trust" },
+	    "addresses to listen on", NULL },
+	{ "trusted", 0, NULL, OPTION_LIST, AT(trusted), NULL, 1, 0, 0, "ADDR", "whom to trust",
+	    NULL },
 	{ "max_file_size", 0, NULL, OPTION_SIZE, AT(max_file_size), "0", 0, 0, OPTION_RELOADABLE,
 	    "SIZE",
-	    "largest file to take; 0 is no limit, and this sentence is long enough to be wrapped" },
+	    "largest file to take; 0 is no limit, and this sentence is long enough to be wrapped",
+	    NULL },
 	{ "buffer_of_the_receiving_side", 0, NULL, OPTION_SIZE, AT(buffer), "64KiB", 4096, 1048576,
-	    0, "SIZE", "buffer" },
+	    0, "SIZE", "buffer", NULL },
 	{ "idle_timeout", 0, NULL, OPTION_TIME, AT(idle_timeout), "60s", 1000, 3600000, 0, "TIME",
-	    "close after that long without a byte" },
-	{ "delay", 0, NULL, OPTION_TIME, AT(delay), "0.1", 0, 0, 0, "TIME", "wait" },
+	    "close after that long without a byte", NULL },
+	{ "delay", 0, NULL, OPTION_TIME, AT(delay), "0.1", 0, 0, 0, "TIME", "wait", NULL },
 	{ "file_mode", 0, NULL, OPTION_MODE, AT(file_mode), "0640", 0, 0777, 0, "MODE",
-	    "mode of new files" },
+	    "mode of new files", NULL },
 	{ "daemonize", 0, NULL, OPTION_BOOL, AT(daemonize), "false", 0, 0, 0, NULL,
-	    "go to the background" },
-	{ "color", 'c', NULL, OPTION_BOOL, AT(color), "true", 0, 0, 0, NULL, "paint" },
+	    "go to the background", NULL },
+	{ "color", 'c', NULL, OPTION_BOOL, AT(color), "true", 0, 0, 0, NULL, "paint", NULL },
+	{ "shade", 's', NULL, OPTION_CHOICE, AT(shade), "dark", 0, 0, 0, NULL,
+	    "how bright the paint is", sample_shades },
+	{ "tone", 0, NULL, OPTION_CHOICE, AT(tone), NULL, 0, 0, 0, NULL, "likewise",
+	    sample_shades },
 	{ "max_size", 0, NULL, OPTION_SIZE, AT(max_file_size), NULL, 0, 0, OPTION_HIDDEN, "SIZE",
-	    "the old name of max_file_size" },
+	    "the old name of max_file_size", NULL },
 	{ "help", '?', "usage", OPTION_ACTION, AT(help), NULL, 0, 0, OPTION_CLI_ONLY, NULL,
-	    "show this and exit" },
+	    "show this and exit", NULL },
 	{ "version", 'V', NULL, OPTION_ACTION, AT(version), NULL, 0, 0, OPTION_CLI_ONLY, NULL,
-	    "show the version and exit" },
+	    "show the version and exit", NULL },
 };
 
 #define SAMPLE_COUNT (sizeof(sample_defs) / sizeof(sample_defs[0]))

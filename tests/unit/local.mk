@@ -75,7 +75,10 @@ tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)
 tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_path_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_path_SOURCES = tests/unit/test_path.c $(unit_sources)
+tests_unit_test_path_SOURCES = \
+	tests/unit/test_path.c tests/unit/test_path.h \
+	tests/unit/test_path_name.c \
+	$(unit_sources)
 tests_unit_test_path_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_space_CPPFLAGS = $(unit_cppflags)

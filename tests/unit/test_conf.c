@@ -198,6 +198,8 @@ check_defaults(void)
 	ck_assert_uint_eq(sample.delay, 100);
 	ck_assert_uint_eq(sample.file_mode, 0640);
 	ck_assert(!sample.daemonize && sample.color);
+	ck_assert_uint_eq(sample.shade, 1);
+	ck_assert_uint_eq(sample.tone, 0); /* the first word, where there is no default */
 	ck_assert_int_eq(sample.help, 0);
 }
 
@@ -220,6 +222,12 @@ START_TEST(init_refuses_a_wrong_table)
 		    .initial = "9",
 		    .max = 5 }
 	};
+	static const char *const words[] = { "on", "off", NULL };
+	static const struct option_def bad_word[] = { { .name = "light",
+	    .type = OPTION_CHOICE,
+	    .offset = AT(shade),
+	    .initial = "of",
+	    .words = words } };
 	static const struct option_def same_letter[] = {
 		{ .name = "a", .letter = 'x', .type = OPTION_UINT, .offset = AT(port) },
 		{ .name = "b", .letter = 'x', .type = OPTION_UINT, .offset = AT(level) }
@@ -233,6 +241,8 @@ START_TEST(init_refuses_a_wrong_table)
 
 	ck_assert(!option_set_init(&bad, bad_default, 2, &values, &err));
 	ck_assert_str_eq(err.text, "the default of port: 9 is not between 0 and 5");
+	ck_assert(!option_set_init(&bad, bad_word, 1, &values, &err));
+	ck_assert_str_eq(err.text, "the default of light: \"of\" is none of: on, off");
 	ck_assert(!option_set_init(&bad, same_letter, 2, &values, &err));
 	ck_assert_ptr_nonnull(strstr(err.text, "a and b share"));
 	ck_assert(!option_set_init(&bad, same_long, 2, &values, &err));
@@ -276,6 +286,13 @@ static const struct {
 	{ "listen_address", "a,", "item 2 is empty" },
 	{ "listen_address", "a,b", NULL },
 	{ "trusted", "", "0 items, but at least 1 needed" },
+	{ "shade", "light", NULL },
+	{ "shade", "dark", NULL },
+	{ "shade", "none", NULL },
+	{ "shade", "dar", "\"dar\" is none of: light, dark, none" },
+	{ "shade", "Dark", "\"Dark\" is none of: light, dark, none" },
+	{ "shade", "1", "\"1\" is none of: light, dark, none" },
+	{ "shade", "", "\"\" is none of: light, dark, none" },
 	{ "help", "whatever", NULL },
 };
 
@@ -303,6 +320,7 @@ START_TEST(source_ranks)
 	const struct option_def *port = option_find(&set, "listen_port");
 	const struct option_def *root = option_find(&set, "storage_root");
 	const struct option_def *list = option_find(&set, "listen_address");
+	const struct option_def *shade = option_find(&set, "shade");
 	const char *const items[] = { "a", "b,c" };
 
 	ck_assert(option_assign(&set, port, "1", OPTION_FROM_COMMAND_LINE, &err));
@@ -312,6 +330,11 @@ START_TEST(source_ranks)
 	ck_assert_int_eq(option_source(&set, "listen_port"), OPTION_FROM_COMMAND_LINE);
 	ck_assert(option_assign(&set, port, "3", OPTION_FROM_COMMAND_LINE, &err));
 	ck_assert_uint_eq(sample.port, 3);
+
+	ck_assert(option_assign(&set, shade, "none", OPTION_FROM_COMMAND_LINE, &err));
+	ck_assert(option_assign(&set, shade, "light", OPTION_FROM_FILE, &err));
+	ck_assert(!option_assign(&set, shade, "red", OPTION_FROM_FILE, &err));
+	ck_assert_uint_eq(sample.shade, 2);
 
 	ck_assert(option_assign(&set, root, "/c", OPTION_FROM_COMMAND_LINE, &err));
 	ck_assert(option_assign(&set, root, "/f", OPTION_FROM_FILE, &err));

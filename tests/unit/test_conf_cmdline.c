@@ -32,10 +32,12 @@ START_TEST(cmdline_takes)
 {
 	int first;
 
-	ck_assert_msg(
-	    parse("-l 80 --storage-root=/srv --listen-address a,b -c --daemonize", &first), "%s",
-	    err.text);
-	ck_assert_int_eq(first, 8);
+	ck_assert_msg(parse("-l 80 --storage-root=/srv --listen-address a,b -c --daemonize "
+			    "--shade none",
+			  &first),
+	    "%s", err.text);
+	ck_assert_int_eq(first, 10);
+	ck_assert_uint_eq(sample.shade, 2);
 	ck_assert_uint_eq(sample.port, 80);
 	ck_assert_str_eq(sample.root, "/srv");
 	ck_assert_uint_eq(sample.listen.count, 2);
@@ -124,6 +126,9 @@ static const struct {
 	{ "-l 70000", "option --listen-port: 70000 is not between 0 and 65535" },
 	{ "--listen-port=", "option --listen-port: \"\" is not a number" },
 	{ "-l -5", "option --listen-port: -5 is not between 0 and 65535" },
+	{ "--shade", "option --shade needs a value" },
+	{ "--shade red", "option --shade: \"red\" is none of: light, dark, none" },
+	{ "-s ''", "option --shade: \"\" is none of: light, dark, none" },
 	{ "--color=maybe", "option --color: \"maybe\" is not true or false" },
 	{ "--listen-address ''", "option --listen-address: 0 items, but 1 to 4 allowed" },
 };
@@ -166,6 +171,8 @@ START_TEST(help_is_readable)
 		" choose\n                              (default: 50001)\n",
 		"\n      --buffer-of-the-receiving-side SIZE\n          ",
 		"buffer (default: 64KiB)\n",
+		"\n  -s, --shade light|dark|none\n"
+		"                              how bright the paint is (default: dark)\n",
 		"\n  -?, --help                  show this and exit\n",
 		"\n      --daemonize             go to the background\n",
 		"\n  -c, --color                 paint (default: true)\n",
@@ -205,6 +212,8 @@ START_TEST(print_shows_all)
 		"\ndelay = \"100ms\"; # default\n",
 		"\nfile_mode = \"0640\"; # default\n",
 		"\ndaemonize = false; # default\n",
+		"\nshade = \"light\";\n",
+		"\ntone = \"light\"; # default\n",
 		"\n# log_file = \"\"; # default\n",
 		"\n# trusted = ( ); # default\n",
 		"\nlisten_address = ( \"127.0.0.1\", \"::1\" ); # default\n",
@@ -212,7 +221,7 @@ START_TEST(print_shows_all)
 	int first;
 	char *text;
 
-	ck_assert(parse("-l 80 --max-size 5368709121 --level 3000000000", &first));
+	ck_assert(parse("-l 80 --max-size 5368709121 --level 3000000000 -s light", &first));
 	text = printed(option_print);
 	for (size_t i = 0; i < COUNT(parts); i++)
 		ck_assert_msg(strstr(text, parts[i]) != NULL, "%s is not in:\n%s", parts[i], text);

@@ -22,6 +22,7 @@ START_TEST(every_type)
 	    "idle_timeout = 1.5;\n"
 	    "delay = \"250ms\";\n"
 	    "file_mode = 0600;\n"
+	    "shade = \"none\"; tone = \"dark\";\n"
 	    "daemonize = True; color = false");
 	conf_accepted();
 	ck_assert_uint_eq(sample.port, 80);
@@ -38,6 +39,8 @@ START_TEST(every_type)
 	ck_assert_uint_eq(sample.idle_timeout, 1500);
 	ck_assert_uint_eq(sample.delay, 250);
 	ck_assert_uint_eq(sample.file_mode, 0600);
+	ck_assert_uint_eq(sample.shade, 2);
+	ck_assert_uint_eq(sample.tone, 1);
 	ck_assert(sample.daemonize && !sample.color);
 	ck_assert_int_eq(option_source(&set, "color"), OPTION_FROM_FILE);
 }
@@ -88,6 +91,8 @@ static const struct {
 	{ "color = 1;", 1, "color: expected true or false, not a whole number" },
 	{ "log_file = 1;", 1, "log_file: expected a string, not a whole number" },
 	{ "log_file = [ \"a\" ];", 1, "log_file: expected a string, not a list" },
+	{ "shade = 1;", 1, "shade: expected a string, not a whole number" },
+	{ "\nshade = \"pink\";", 2, "shade: \"pink\" is none of: light, dark, none" },
 	{ "trusted = 1;", 1,
 	    "trusted: expected a string or a list of strings, not a whole number" },
 	{ "trusted = ( \"a\",\n1 );", 1, "trusted: item 2 is a whole number, not a string" },
@@ -207,6 +212,8 @@ check_round_trip(void)
 	ck_assert_uint_eq(other.idle_timeout, sample.idle_timeout);
 	ck_assert_uint_eq(other.delay, sample.delay);
 	ck_assert_uint_eq(other.file_mode, sample.file_mode);
+	ck_assert_uint_eq(other.shade, sample.shade);
+	ck_assert_uint_eq(other.tone, sample.tone);
 	ck_assert_str_eq(other.root, sample.root);
 	ck_assert_pstr_eq(other.log_file, sample.log_file);
 	ck_assert(other.color == sample.color && other.daemonize == sample.daemonize);
@@ -240,6 +247,8 @@ START_TEST(print_reads_back)
 	assign("daemonize", "yes");
 	assign("color", "no");
 	assign("file_mode", "0007");
+	assign("shade", "light");
+	assign("tone", "none");
 	ck_assert(option_assign_list(
 	    &set, option_find(&set, "listen_address"), items, 4, OPTION_FROM_FILE, &err));
 	for (size_t i = 0; i < COUNT(numbers); i++) {

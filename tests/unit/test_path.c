@@ -1,5 +1,5 @@
-/* store/path: names, and the jail that they are resolved in. */
-#include "unit/unit.h"
+/* store/path: the jail that names are resolved in. Names: test_path_name.c, one program. */
+#include "unit/test_path.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,210 +13,6 @@
 
 #include "store/path.h"
 
-/* Names. */
-static const struct {
-	const char *in, *out;
-} good[] = {
-	{ "a", "a" },
-	{ "a/b", "a/b" },
-	{ "a//b", "a/b" },
-	{ "a///////b", "a/b" },
-	{ "./a", "a" },
-	{ "././//./a", "a" },
-	{ "a/./b", "a/b" },
-	{ "a/.", "a" },
-	{ "a/././.", "a" },
-	{ "...", "..." },
-	{ "..a", "..a" },
-	{ "a..", "a.." },
-	{ ".a", ".a" },
-	{ "a/.../b", "a/.../b" },
-	{ " a", " a" },
-	{ "a ", "a " },
-	{ "a\\b", "a\\b" },
-	{ "C:", "C:" },
-	{ "-rf", "-rf" },
-	{ "*?[", "*?[" },
-	{ "~root", "~root" },
-	{ "\xff\xfe", "\xff\xfe" },
-	{ ".ftxfer", ".ftxfer" },
-	{ ".ftxferdx", ".ftxferdx" },
-	{ ".ftxferd.", ".ftxferd." },
-	{ "x.ftxferd", "x.ftxferd" },
-	{ "..ftxferd", "..ftxferd" },
-	{ ".FTXFERD", ".FTXFERD" },
-	{ "ftxferd-", "ftxferd-" },
-};
-
-START_TEST(test_normalize_good)
-{
-	size_t len = strlen(good[_i].in);
-	char out[64];
-
-	/* As much room as is promised to suffice, and not a byte more is used. */
-	memset(out, '#', sizeof(out));
-	ck_assert_int_eq(path_normalize(good[_i].in, len, out, len + 1), FTX_OK);
-	ck_assert_str_eq(out, good[_i].out);
-	ck_assert_int_eq(out[len + 1], '#');
-}
-END_TEST
-
-static const struct {
-	const char *in;
-	size_t len;
-} bad[] = {
-#define BAD(s)                   \
-	{                        \
-		s, sizeof(s) - 1 \
-	}
-	BAD(""),
-	BAD("."),
-	BAD("./."),
-	BAD(".//."),
-	BAD("/"),
-	BAD("//"),
-	BAD("/a"),
-	BAD("//a"),
-	BAD("a/"),
-	BAD("a//"),
-	BAD("./"),
-	BAD("a/./"),
-	BAD(".."),
-	BAD("../a"),
-	BAD("a/.."),
-	BAD("a/../b"),
-	BAD("./../a"),
-	BAD("a/b/../../.."),
-	BAD("a\0"),
-	BAD("a\0b"),
-	BAD("\0"),
-	BAD("a\n"),
-	BAD("\x1b[2J"),
-	BAD("a/\x7f/b"),
-	BAD("a\x1f"),
-	BAD(".ftxferd"),
-	BAD(".ftxferd/a"),
-	BAD("a/.ftxferd"),
-	BAD("a/.ftxferd/b"),
-	BAD(".ftxferd-"),
-	BAD(".ftxferd-0123"),
-	BAD("a/.ftxferd-0123"),
-	BAD("./.ftxferd"),
-	BAD(".ftxferd/."),
-};
-
-START_TEST(test_normalize_bad)
-{
-	char out[64];
-
-	ck_assert_int_eq(path_normalize(bad[_i].in, bad[_i].len, out, sizeof(out)), FTX_BAD_NAME);
-}
-END_TEST
-
-START_TEST(test_normalize_all_bytes)
-{
-	for (int byte = 0; byte < 256; byte++) {
-		bool allowed = byte >= 0x20 && byte != 0x7f;
-		char in[] = { 'a', (char)byte, 'b', '\0' }, out[4];
-
-		UNIT_CHECK(path_normalize(in, 3, out, 4) == (allowed ? FTX_OK : FTX_BAD_NAME));
-		UNIT_CHECK(!allowed || memcmp(in, out, 4) == 0);
-		/* Alone: a slash and a dot mean something else. */
-		allowed = allowed && byte != '/' && byte != '.';
-		UNIT_CHECK(path_normalize(in + 1, 1, out, 4) == (allowed ? FTX_OK : FTX_BAD_NAME));
-	}
-}
-END_TEST
-
-/* Components of that many bytes, with slashes between them; ends after len bytes. */
-static void
-make_long(char *name, size_t len, size_t component)
-{
-	for (size_t i = 0; i < len; i++)
-		name[i] = i % (component + 1) == component ? '/' : 'n';
-	name[len] = '\0';
-}
-
-START_TEST(test_normalize_lengths)
-{
-	static const struct {
-		size_t len, component;
-		enum ftx_rc rc;
-	} cases[] = {
-		{ 255, 255, FTX_OK },
-		{ 256, 256, FTX_BAD_NAME },
-		{ 255 + 1 + 255, 255, FTX_OK },
-		{ 4095, 255, FTX_OK },
-		{ 4096, 254, FTX_OK },
-		{ 4097, 254, FTX_BAD_NAME },
-		{ 4096, 4096, FTX_BAD_NAME },
-		{ 4096, 1, FTX_BAD_NAME }, /* ends in a slash */
-		{ 4095, 1, FTX_OK },
-		{ 5000, 1, FTX_BAD_NAME },
-	};
-	char in[5001], out[5002];
-
-	for (int i = 0; i < COUNT(cases); i++) {
-		make_long(in, cases[i].len, cases[i].component);
-		memset(out, '#', sizeof(out));
-		ck_assert_int_eq(
-		    path_normalize(in, cases[i].len, out, cases[i].len + 1), cases[i].rc);
-		ck_assert_int_eq(out[cases[i].len + 1], '#');
-		if (cases[i].rc == FTX_OK)
-			ck_assert_str_eq(out, in);
-	}
-	/* A peer's field is not terminated: nothing behind its length is looked at. */
-	ck_assert_int_eq(path_normalize("a/../..", 1, out, 2), FTX_OK);
-	ck_assert_str_eq(out, "a");
-	/* No room: refused, and nothing is written beyond it. */
-	memset(out, '#', sizeof(out));
-	ck_assert_int_eq(path_normalize("abc", 3, out, 3), FTX_BAD_NAME);
-	ck_assert_int_eq(out[3], '#');
-	ck_assert_int_eq(path_normalize("abc", 3, out, 0), FTX_BAD_NAME);
-}
-END_TEST
-
-START_TEST(test_normalize_random)
-{
-	static const char *const pieces[] = { "/", "/", ".", "..", "a", "b.c", ".ftxferd", "\x01" };
-	uint64_t seed = 7;
-	int allowed = 0;
-
-	for (int round = 0; round < 100000; round++) {
-		char in[64] = "", out[64], again[64];
-
-		for (uint64_t n = unit_random(&seed) % 7; n > 0; n--)
-			strcat(in, pieces[unit_random(&seed) % COUNT(pieces)]);
-		if (path_normalize(in, strlen(in), out, sizeof(out)) != FTX_OK)
-			continue;
-		allowed++;
-		UNIT_CHECK(path_normalize(out, strlen(out), again, sizeof(again)) == FTX_OK);
-		UNIT_CHECK(strcmp(out, again) == 0);
-		UNIT_CHECK(out[0] != '/' && strstr(out, "//") == NULL);
-		for (const char *c = out; c != NULL;) {
-			UNIT_CHECK(strcmp(c, "..") != 0 && strncmp(c, "../", 3) != 0);
-			UNIT_CHECK(strcmp(c, ".") != 0 && strncmp(c, "./", 2) != 0);
-			c = strchr(c, '/');
-			c = c != NULL ? c + 1 : NULL;
-		}
-	}
-	ck_assert_int_gt(allowed, 1000);
-}
-END_TEST
-
-START_TEST(test_is_reserved)
-{
-	ck_assert(path_is_reserved(".ftxferd", 8));
-	ck_assert(path_is_reserved(".ftxferd-", 9));
-	ck_assert(path_is_reserved(".ftxferd-x", 10));
-	ck_assert(!path_is_reserved(".ftxferd", 7));
-	ck_assert(!path_is_reserved(".ftxferdx", 9));
-	ck_assert(!path_is_reserved("ftxferd", 7));
-	ck_assert(!path_is_reserved("", 0));
-}
-END_TEST
-
-/* The jail. */
 static int root_fd;
 
 static const unsigned ways[] = { 0, PATH_NO_OPENAT2, PATH_SEARCH_ONLY,
@@ -365,12 +161,13 @@ END_TEST
 /* The longest names that path_normalize() lets through. */
 START_TEST(test_parent_long)
 {
+	static const struct path_rules any = { .alphabet = PATH_BYTES };
 	char name[PATH_NAME_MAX + 1], out[PATH_NAME_MAX + 1];
 	int fd = dup(root_fd);
 	const char *leaf;
 
 	make_long(name, PATH_NAME_MAX, 254);
-	ck_assert_int_eq(path_normalize(name, PATH_NAME_MAX, out, sizeof(out)), FTX_OK);
+	ck_assert_int_eq(path_normalize(&any, name, PATH_NAME_MAX, out, sizeof(out)), FTX_OK);
 	for (char *c = name, *end; (end = strchr(c, '/')) != NULL; c = end + 1) {
 		int next;
 
@@ -465,15 +262,9 @@ END_TEST
 static void
 add_cases(Suite *s)
 {
-	TCase *tc = unit_case(s, "normalize");
+	TCase *tc = unit_case(s, "jail");
 
-	tcase_add_loop_test(tc, test_normalize_good, 0, COUNT(good));
-	tcase_add_loop_test(tc, test_normalize_bad, 0, COUNT(bad));
-	tcase_add_test(tc, test_normalize_all_bytes);
-	tcase_add_test(tc, test_normalize_lengths);
-	tcase_add_test(tc, test_normalize_random);
-	tcase_add_test(tc, test_is_reserved);
-	tc = unit_case(s, "jail");
+	add_name_cases(s);
 	tcase_add_checked_fixture(tc, make_tree, NULL);
 	tcase_add_loop_test(tc, test_parent_good, 0, COUNT(ways));
 	tcase_add_loop_test(tc, test_parent_bad, 0, COUNT(ways));

@@ -1,0 +1,107 @@
+#include "pair/pair_bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "v1/message.h"
+
+uint8_t bytes[PAIR_BYTES_MAX];
+size_t bytes_len;
+
+char *
+word(char **p, size_t *len)
+{
+	char *s = *p + strspn(*p, " \t"), *out, *w;
+
+	if (*s == '\0' || *s == '#')
+		return NULL;
+	if (*s != '"') {
+		*len = strcspn(s, " \t");
+		*p = s + *len + (s[*len] != '\0');
+		s[*len] = '\0';
+		return s;
+	}
+	for (w = out = ++s; *s != '"' && *s != '\0'; s++) {
+		if (*s != '\\')
+			*out++ = *s;
+		else if (*++s == 'n')
+			*out++ = '\n';
+		else if (*s == '0')
+			*out++ = '\0';
+		else if (*s == 'x') {
+			char hex[3] = { s[1], s[2], '\0' };
+
+			*out++ = (char)strtoul(hex, NULL, 16);
+			s += 2;
+		} else
+			*out++ = *s;
+	}
+	*p = *s == '"' ? s + 1 : s;
+	*len = (size_t)(out - w);
+	*out = '\0';
+	return w;
+}
+
+const char *
+name_of(char **p)
+{
+	size_t len;
+	const char *w = word(p, &len);
+
+	return w != NULL ? w : "";
+}
+
+static void
+add_bytes(const void *p, size_t len)
+{
+	if (bytes_len + len > sizeof(bytes)) {
+		fail("too many bytes in one line");
+		return;
+	}
+	memcpy(bytes + bytes_len, p, len);
+	bytes_len += len;
+}
+
+static void
+add_repeated(unsigned long long n)
+{
+	for (unsigned long long i = 0; i < n && bytes_len < sizeof(bytes); i++)
+		bytes[bytes_len++] = (uint8_t)(i * 31 >> 3);
+}
+
+void
+parse_bytes(char *p)
+{
+	char *w;
+	size_t len;
+
+	bytes_len = 0;
+	while ((w = word(&p, &len)) != NULL) {
+		if (strcmp(w, "request") == 0) {
+			uint8_t req[V1_REQUEST_SIZE] = { 0 };
+
+			req[0] = (uint8_t)name_of(&p)[0];
+			w = word(&p, &len);
+			if (w != NULL)
+				memcpy(req + 1, w, len < V1_NAME_MAX ? len : V1_NAME_MAX);
+			add_bytes(req, sizeof(req));
+		} else if (strcmp(w, "u64") == 0) {
+			uint8_t size[8];
+
+			v1_upload_size_encode(strtoull(name_of(&p), NULL, 0), size);
+			add_bytes(size, sizeof(size));
+		} else if (strcmp(w, "fill") == 0) {
+			add_repeated(strtoull(name_of(&p), NULL, 0));
+		} else if (strcmp(w, "hex") == 0) {
+			const char *h = name_of(&p);
+
+			for (; h[0] != '\0' && h[1] != '\0'; h += 2) {
+				char hex[3] = { h[0], h[1], '\0' };
+				uint8_t byte = (uint8_t)strtoul(hex, NULL, 16);
+
+				add_bytes(&byte, 1);
+			}
+		} else
+			add_bytes(w, len);
+	}
+}
