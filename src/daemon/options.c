@@ -42,6 +42,9 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "max_file_size", .type = OPTION_SIZE, .offset = AT(max_file_size),
 	  .initial = "0", .min = 0, .max = INT64_MAX, .arg = "SIZE",
 	  .help = "largest file that may be uploaded (0: no limit)" },
+	{ .name = "max_stage_bytes", .type = OPTION_SIZE, .offset = AT(max_stage_bytes),
+	  .initial = "0", .min = 0, .max = INT64_MAX, .arg = "SIZE",
+	  .help = "space that all unfinished uploads together may have (0: no limit)" },
 	{ .name = "names", .type = OPTION_CHOICE, .offset = AT(names),
 	  .initial = "utf8", .words = name_words,
 	  .help = "what the names of uploaded files may be made of: UTF-8 without control "

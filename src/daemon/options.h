@@ -28,6 +28,7 @@ struct daemon_options {
 	uint64_t idle_timeout;
 	uint64_t grace_time;
 	uint64_t max_file_size;
+	uint64_t max_stage_bytes;
 	uint64_t max_depth;
 	unsigned names; /* enum path_alphabet */
 	mode_t file_mode;

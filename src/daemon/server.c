@@ -19,6 +19,7 @@
 #include "loop/worker.h"
 #include "store/local.h"
 #include "store/root.h"
+#include "store/space.h"
 #include "store/store.h"
 
 #define ADDRESSES_MAX 64 /* listening sockets */
@@ -413,6 +414,7 @@ server_start(struct server *s)
 		log_error("cannot start: %s", ftx_rc_text(rc));
 		return EX_OSERR;
 	}
+	space_set_max(s->root->space, s->options->max_stage_bytes);
 	s->group.worker = s->worker;
 	s->group.limits = s->limits;
 	s->group.timeouts.request_ms = s->options->request_timeout;

@@ -184,7 +184,7 @@ on_written(struct pool_job *job)
 
 	evbuffer_drain(lt->t.buffer, lt->io_len);
 	if (lt->rc == FTX_OK) {
-		space_release(&lt->hold, lt->io_len);
+		space_written(&lt->hold, lt->io_len);
 		lt->t.offset += lt->io_len;
 	}
 	on_job_done(job);
@@ -268,7 +268,7 @@ local_commit(struct transfer *t)
 static void
 local_transfer_free(struct local_transfer *lt)
 {
-	space_release(&lt->hold, UINT64_MAX);
+	space_release(&lt->hold);
 	transfer_clear(&lt->t);
 	free(lt);
 }

@@ -20,8 +20,10 @@ struct space_fs {
 };
 
 struct space {
-	pthread_mutex_t lock; /* guards the list */
+	pthread_mutex_t lock; /* guards what follows */
 	SLIST_HEAD(space_fs_list, space_fs) list;
+	uint64_t max;  /* bytes of all promises; 0: no limit */
+	uint64_t held; /* of it: by promises that are kept or being looked at */
 };
 
 enum ftx_rc
@@ -51,6 +53,35 @@ space_free(struct space *s)
 	}
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+void
+space_set_max(struct space *s, uint64_t bytes)
+{
+	s->max = bytes;
+}
+
+/* Taken before the free space is looked at, so that never more than the most is allocated. */
+static enum ftx_rc
+take_share(struct space *s, uint64_t size)
+{
+	enum ftx_rc rc = FTX_OK;
+
+	pthread_mutex_lock(&s->lock);
+	if (size > s->max - s->held)
+		rc = FTX_STAGE_FULL;
+	else
+		s->held += size;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static void
+return_share(struct space *s, uint64_t size)
+{
+	pthread_mutex_lock(&s->lock);
+	s->held -= size;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static struct space_fs *
@@ -110,18 +141,15 @@ allocate(int fd, uint64_t size)
 #endif
 }
 
-enum ftx_rc
-space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+/* What the file system has, or keeps itself once it is allocated. */
+static enum ftx_rc
+admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 {
 	struct space_fs *fs;
 	struct stat st;
 	uint64_t avail, promised;
 	enum ftx_rc rc;
 
-	if (size > INT64_MAX)
-		return FTX_TOO_LARGE;
-	if (size == 0)
-		return FTX_OK;
 	if (fstat(fd, &st) != 0)
 		return FTX_IO;
 	fs = space_find(s, st.st_dev);
@@ -139,7 +167,8 @@ space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 	rc = allocate(fd, size);
 	if (rc == FTX_UNSUPPORTED) {
 		atomic_fetch_add(&fs->promised, size);
-		*hold = (struct space_hold){ .fs = fs, .bytes = size };
+		hold->fs = fs;
+		hold->bytes = size;
 		rc = FTX_OK;
 	}
 out:
@@ -147,8 +176,32 @@ out:
 	return rc;
 }
 
+enum ftx_rc
+space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+{
+	enum ftx_rc rc;
+
+	if (size > INT64_MAX)
+		return FTX_TOO_LARGE;
+	if (size == 0)
+		return FTX_OK;
+	if (s->max == 0)
+		return admit(s, fd, size, hold);
+	rc = take_share(s, size);
+	if (rc != FTX_OK)
+		return rc;
+	rc = admit(s, fd, size, hold);
+	if (rc != FTX_OK) {
+		return_share(s, size);
+		return rc;
+	}
+	hold->space = s;
+	hold->share = size;
+	return FTX_OK;
+}
+
 void
-space_release(struct space_hold *hold, uint64_t bytes)
+space_written(struct space_hold *hold, uint64_t bytes)
 {
 	if (hold->fs == NULL)
 		return;
@@ -156,4 +209,13 @@ space_release(struct space_hold *hold, uint64_t bytes)
 		bytes = hold->bytes;
 	atomic_fetch_sub(&hold->fs->promised, bytes);
 	hold->bytes -= bytes;
+}
+
+void
+space_release(struct space_hold *hold)
+{
+	space_written(hold, UINT64_MAX);
+	if (hold->space != NULL)
+		return_share(hold->space, hold->share);
+	*hold = (struct space_hold){ 0 };
 }

@@ -1,6 +1,6 @@
 /*
  * space.h - free space is what the file system has, less what is promised to others and not
- * allocated yet.
+ * allocated yet; and what all unfinished uploads may have together.
  * Layer: store. Threads: space_reserve() blocks (pool); the rest any.
  * Tests: tests/unit/test_space.c
  */
@@ -14,26 +14,30 @@
 struct space;
 struct space_fs;
 
-/* A promise; embedded in the transfer. All zero: none. */
+/* A promise, until its upload ends; embedded in the transfer. All zero: none. */
 struct space_hold {
-	struct space_fs *fs; /* borrowed from the space */
+	struct space *space; /* borrowed; NULL: there is no most to have a share of */
+	uint64_t share;      /* of the most: all that was promised, however it is kept */
+	struct space_fs *fs; /* borrowed from the space; NULL: the file system keeps the promise */
 	uint64_t bytes;      /* promised and not allocated yet */
 };
 
 enum ftx_rc space_new(struct space **out) FTX_MUST_CHECK;
+/* The most that may be promised at a time, all file systems together; 0: no limit. At the start. */
+void space_set_max(struct space *s, uint64_t bytes);
 void space_free(struct space *s);
 
 /*
  * Promises size bytes on the file system of fd (an empty stage file) and allocates them there and
  * then where it can (fallocate(2)), so that the promise is the file system's own. FTX_NO_SPACE,
- * FTX_TOO_LARGE (no file can be so large), FTX_IO. On failure nothing is held, in the file neither.
+ * FTX_STAGE_FULL (the most would be exceeded), FTX_TOO_LARGE (no file can be so large), FTX_IO. On
+ * failure nothing is held, in the file neither.
  */
 enum ftx_rc space_reserve(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
-/*
- * `bytes` of the promise have been written, or are needed no more; more than is held gives back
- * what is.
- */
-void space_release(struct space_hold *hold, uint64_t bytes);
+/* So many bytes of it have been written: the file system knows of them now. */
+void space_written(struct space_hold *hold, uint64_t bytes);
+/* The upload has ended: published, or dropped and its file gone. Idempotent. */
+void space_release(struct space_hold *hold);
 
 #endif

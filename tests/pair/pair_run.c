@@ -18,6 +18,8 @@
 #include "core/registry.h"
 #include "pair/pair_bytes.h"
 #include "pair/pair_stage.h"
+#include "store/root.h"
+#include "store/space.h"
 
 static struct {
 	const char *file;
@@ -255,6 +257,8 @@ do_limit(struct pair_stage *st, char *p)
 
 	if (strcmp(name, "max_file_size") == 0)
 		st->server.max_file_size = value;
+	else if (strcmp(name, "max_stage_bytes") == 0)
+		space_set_max(st->root->space, value);
 	else if (strcmp(name, "max_depth") == 0)
 		st->server.names.max_depth = value;
 	else if (strcmp(name, "names") == 0)

@@ -375,6 +375,30 @@ class TestBytes(RefusalTest):
                 self.assertEqual(daemon.reason(peer), reason)
 
 
+class TestStageBytes(RefusalTest):
+    def test_together(self):
+        """What unfinished uploads were promised, until they have ended, however that is."""
+        daemon = self.daemon(max_stage_bytes=100000)
+        first = self.started_upload(daemon, "first", 60000, content(60000)[:-1])
+        self.assert_size_refused(daemon, "n", 40001, ("stage-full",))
+        second = self.started_upload(daemon, "second", 40000)
+        self.assert_size_refused(daemon, "n", 1, ("stage-full",))
+        first.send(content(60000)[-1:])
+        self.assertEqual(first.rest(), (b"", "fin"))
+        self.assert_size_refused(daemon, "n", 60001, ("stage-full",))
+        self.upload(daemon, "third", content(60000))
+        second.close()
+
+        def fits():
+            peer = self.peer(daemon)
+            peer.send(request(b"U", "n") + size_message(100000))
+            return peer if peer.receive(2) == b"TT" else peer.close()
+
+        last = wait_for(fits, "the stage to go")
+        last.send(content(100000))
+        self.assertEqual(last.rest(), (b"", "fin"))
+
+
 class TestHowARefusalEnds(RefusalTest):
     def test_answer_is_not_lost_behind_early_content(self):
         """The peer has sent on, so a plain close would reset, and might destroy the answer."""

@@ -23,6 +23,7 @@ room_tests = \
 	tests/unit/test_signal \
 	tests/unit/test_signal_handler \
 	tests/unit/test_space \
+	tests/unit/test_space_max \
 	tests/unit/test_stage \
 	tests/unit/test_stage_io \
 	tests/unit/test_stammer \
@@ -84,6 +85,10 @@ tests_unit_test_path_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVE
 tests_unit_test_space_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_space_SOURCES = tests/unit/test_space.c $(unit_sources)
 tests_unit_test_space_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_space_max_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_space_max_SOURCES = tests/unit/test_space_max.c $(fake_sources) $(unit_sources)
+tests_unit_test_space_max_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)

@@ -111,8 +111,9 @@ START_TEST(test_nothing_wants_nothing)
 	ck_assert_uint_eq(hold.bytes, 0);
 	ck_assert_int_eq(reserve(1, &hold), FTX_NO_SPACE);
 	/* A promise that never was can be given back. */
-	space_release(&hold, 0);
-	space_release(&hold, UINT64_MAX);
+	space_written(&hold, 0);
+	space_written(&hold, 1);
+	space_release(&hold);
 	space_free(NULL);
 }
 END_TEST
@@ -146,7 +147,7 @@ START_TEST(test_sizes)
 	ck_assert_uint_eq(hold.bytes, sizes[_i].rc == FTX_OK ? sizes[_i].size : 0);
 	file_is_empty(fd);
 	/* A refusal promised nothing, a release gives it all back: what was free is free. */
-	space_release(&hold, UINT64_MAX);
+	space_release(&hold);
 	ck_assert_uint_eq(hold.bytes, 0);
 	free_blocks = 10;
 	free_size = 1;
@@ -167,17 +168,17 @@ START_TEST(test_promises_add_up)
 	/* 25 of a's are written: the promise is less, and so is what is free. */
 	free_blocks -= 25;
 	ck_assert_int_eq(reserve(1, &c), FTX_NO_SPACE);
-	space_release(&a, 25);
+	space_written(&a, 25);
 	ck_assert_uint_eq(a.bytes, 35);
 	ck_assert_int_eq(reserve(1, &c), FTX_NO_SPACE);
 	/* b is given up. */
-	space_release(&b, UINT64_MAX);
+	space_release(&b);
 	ck_assert_int_eq(reserve(41, &c), FTX_NO_SPACE);
 	ck_assert_int_eq(reserve(40, &c), FTX_OK);
 	/* More than is held gives back what is held, once. */
-	space_release(&a, 36);
-	space_release(&a, 36);
-	space_release(&b, 40);
+	space_written(&a, 36);
+	space_written(&a, 36);
+	space_written(&b, 40);
 	ck_assert_int_eq(reserve(36, &b), FTX_NO_SPACE);
 	ck_assert_int_eq(reserve(35, &b), FTX_OK);
 }
@@ -298,8 +299,8 @@ race_for_promises(void *arg)
 		if (unit_random(&seed) % 4 == 0)
 			unit_sleep_ms(1);
 		atomic_fetch_sub(&granted, size);
-		space_release(&hold, size / 2);
-		space_release(&hold, UINT64_MAX);
+		space_written(&hold, size / 2);
+		space_release(&hold);
 	}
 	return NULL;
 }

@@ -20,7 +20,7 @@
 struct worker *worker;
 struct store *store;
 
-static struct root *root;
+struct root *root;
 static struct pool *pool;
 static int descriptors;
 

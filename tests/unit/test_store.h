@@ -9,6 +9,7 @@
 #include "loop/worker.h"
 #include "store/local.h"
 #include "store/root.h"
+#include "store/space.h"
 #include "store/store.h"
 #include "unit/unit.h"
 
@@ -16,6 +17,7 @@ struct evbuffer;
 
 extern struct worker *worker;
 extern struct store *store;
+extern struct root *root;
 
 /* An owner of one transfer, and what it was told last. */
 struct owner {

@@ -125,6 +125,53 @@ START_TEST(test_orphan_that_fails)
 }
 END_TEST
 
+/* What another one is told that wants so much. */
+static enum ftx_rc
+asked_for(uint64_t size)
+{
+	struct owner o = { 0 };
+	enum ftx_rc rc;
+
+	owner_put(&o, "other");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	rc = owner_reserve(&o, size);
+	owner_close(&o);
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	return rc;
+}
+
+/*
+ * The promise stands until the transfer has ended, whether space was allocated for it or not, and
+ * whether its content has come or not. Each: published, broken off.
+ */
+START_TEST(test_promise_lasts)
+{
+	bool published = _i % 2 == 0;
+	struct owner o = { 0 };
+
+	fake_orders.no_fallocate = _i >= 2;
+	store_start(ROOT_EXCLUSIVE);
+	space_set_max(root->space, 15);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(asked_for(15), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 10), FTX_OK);
+	ck_assert_int_eq(asked_for(6), FTX_STAGE_FULL);
+	ck_assert_int_eq(asked_for(5), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, "0123456789", 10), FTX_OK);
+	ck_assert_int_eq(asked_for(6), FTX_STAGE_FULL);
+	if (published)
+		ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	ck_assert_int_eq(asked_for(6), FTX_STAGE_FULL);
+	owner_close(&o);
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert_int_eq(asked_for(15), FTX_OK);
+	ck_assert_int_eq(asked_for(16), FTX_STAGE_FULL);
+	store_teardown();
+	ck_assert_int_eq(unit_names_in("root"), published);
+}
+END_TEST
+
 void
 add_close_cases(Suite *s)
 {
@@ -135,4 +182,5 @@ add_close_cases(Suite *s)
 	tcase_add_loop_test(tc, test_close_between, 0, 9);
 	tcase_add_loop_test(tc, test_close_when_told, 0, 12);
 	tcase_add_test(tc, test_orphan_that_fails);
+	tcase_add_loop_test(tc, test_promise_lasts, 0, 4);
 }
