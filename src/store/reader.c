@@ -1,6 +1,7 @@
 #include "store/reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -9,12 +10,32 @@
 #include "store/iov.h"
 #include "store/path.h"
 
+/*
+ * No mixture of two versions may pass for one. What can be proved by looking at a file's times, and
+ * how, for those who write to it as write(2) does, on a local file system:
+ *
+ * - Who begins to write after the first read changes the times before any content, so the look that
+ *   follows the last read sees it. Times come from a clock with ticks of milliseconds, though: a
+ *   write in the tick of the last change leaves them as they are. So the first read waits until
+ *   that tick is over.
+ * - Who had begun before, with one long write, changes them no more. But it has the inode's lock
+ *   until it ends, and we take that once before the first read (SEEK_DATA does).
+ * - Who sets the time of modification back cannot do so to the time of change. That one moves with
+ *   the names, the owner and the mode of the file, too; only of names can we tell.
+ */
+
+/* The clock's tick is 10 ms at most; more tries are for nothing (somebody has set the clock). */
+#define SETTLE_TRIES 20
+#define SETTLE_NS    (1000 * 1000)
+
+#ifndef CLOCK_REALTIME_COARSE /* Linux: the clock that files get their times from */
+#define CLOCK_REALTIME_COARSE CLOCK_REALTIME
+#endif
+
 void
 reader_init(struct reader *rd)
 {
-	rd->fd = -1;
-	rd->size = 0;
-	rd->mtime = (struct timespec){ 0 };
+	*rd = (struct reader){ .fd = -1 };
 }
 
 void
@@ -47,7 +68,37 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	}
 	rd->size = (uint64_t)st.st_size;
 	rd->mtime = st.st_mtim;
+	rd->ctime = st.st_ctim;
+	rd->links = st.st_nlink;
+	rd->dev = st.st_dev;
+	rd->ino = st.st_ino;
+	rd->root = r;
+	rd->name = name;
 	return FTX_OK;
+}
+
+static bool
+is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The name leads to another file by now, or to none: ours was renamed or replaced. */
+static bool
+has_lost_its_name(const struct reader *rd)
+{
+	struct stat st;
+	const char *leaf;
+	int dir_fd;
+	bool found;
+
+	if (path_open_parent(rd->root->fd, root_path_flags(rd->root) | PATH_SEARCH_ONLY, rd->name,
+		&dir_fd, &leaf) != FTX_OK)
+		return true;
+	found = fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == rd->dev &&
+		st.st_ino == rd->ino;
+	close(dir_fd);
+	return !found;
 }
 
 static bool
@@ -55,13 +106,46 @@ is_same_version(const struct reader *rd)
 {
 	struct stat st;
 
-	return fstat(rd->fd, &st) == 0 && (uint64_t)st.st_size == rd->size &&
-	       st.st_mtim.tv_sec == rd->mtime.tv_sec && st.st_mtim.tv_nsec == rd->mtime.tv_nsec;
+	if (fstat(rd->fd, &st) != 0 || (uint64_t)st.st_size != rd->size ||
+	    !is_same_time(&st.st_mtim, &rd->mtime))
+		return false;
+	return is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links ||
+	       has_lost_its_name(rd);
+}
+
+/* Until the file's next change must have another time than its last one. */
+static enum ftx_rc
+settle(struct reader *rd)
+{
+	const struct timespec step = { .tv_nsec = SETTLE_NS };
+	struct timespec now;
+
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
+			return FTX_IO;
+		if (!is_same_version(rd))
+			return FTX_CHANGED;
+		if (now.tv_sec > rd->ctime.tv_sec ||
+		    (now.tv_sec == rd->ctime.tv_sec && now.tv_nsec > rd->ctime.tv_nsec))
+			break;
+		nanosleep(&step, NULL);
+	}
+#ifdef SEEK_DATA
+	(void)lseek(rd->fd, 0, SEEK_DATA); /* for its lock; it fails on a file that is all hole */
+#endif
+	rd->settled = true;
+	return FTX_OK;
 }
 
 enum ftx_rc
 reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 {
+	if (!rd->settled) {
+		enum ftx_rc rc = settle(rd);
+
+		if (rc != FTX_OK)
+			return rc;
+	}
 	while (count > 0) {
 		ssize_t n = preadv(rd->fd, iov, count, (off_t)offset);
 

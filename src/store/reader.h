@@ -1,12 +1,14 @@
 /*
  * reader.h - an existing file on its way out: the version that was opened, or an error.
  * Layer: store. Threads: every call may block (pool), one at a time on a reader.
- * Tests: tests/unit/test_store.c
+ * Tests: tests/unit/test_store_get.c, tests/system/test_races.py
  */
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "base/rc.h"
@@ -17,16 +19,28 @@ struct iovec;
 struct reader {
 	int fd; /* owned; -1: none */
 	uint64_t size;
-	struct timespec mtime; /* with size, what tells one version from another */
+	struct timespec mtime, ctime; /* with size, what tells one version from another */
+	nlink_t links;
+	dev_t dev;
+	ino_t ino;
+	struct root *root; /* borrowed, as the name: both outlive the reader */
+	const char *name;
+	bool settled; /* a change from here on will show */
 };
 
 void reader_init(struct reader *rd);
-/* FTX_NOT_FOUND, FTX_NOT_REGULAR, FTX_NO_PARENT, ... On failure the reader is closed. */
+/*
+ * FTX_NOT_FOUND, FTX_NOT_REGULAR, FTX_NO_PARENT, ... On failure the reader is closed; else root and
+ * name must stay until it is.
+ */
 enum ftx_rc reader_open(struct reader *rd, struct root *r, const char *name) FTX_MUST_CHECK;
 /*
  * Fills the vector, which it may change, from offset. FTX_CHANGED when the file ends before that,
- * or when it was written to since it was opened and this read reaches its end (so that no mixture
- * of two versions is ever handed out whole). Replacing or removing its name changes nothing.
+ * or when it was changed since it was opened and this read reaches its end, so that no mixture of
+ * two versions is ever handed out whole: also by who sets its time back. Renaming, replacing,
+ * removing or linking it changes nothing; its owner or mode do. What is not noticed: writing
+ * through a mapping (mmap(2)) that was written to before, or past the page cache (O_DIRECT); what
+ * happens on other hosts of a network file system; changes that come with one of its names.
  */
 enum ftx_rc reader_read(
     struct reader *rd, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;

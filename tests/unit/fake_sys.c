@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fake_orders fake_orders;
@@ -213,5 +214,71 @@ fstatvfs(int fd, struct statvfs *v)
 		v->f_frsize = 1;
 		v->f_bavail = fake_orders.free_bytes;
 	}
+	return 0;
+}
+
+/* `begin` and `end` are real times; end.tv_sec is 0 while the tick lasts. */
+static struct {
+	atomic_int looks;
+	struct timespec begin, end;
+} tick;
+
+void
+fake_tick(int looks)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	tick.begin = now;
+	tick.end = (struct timespec){ 0 };
+	atomic_store(&tick.looks, looks);
+}
+
+static bool
+is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* All of a tick is its beginning. */
+static void
+make_coarse(struct timespec *ts)
+{
+	if (!is_before(ts, &tick.begin) && (tick.end.tv_sec == 0 || is_before(ts, &tick.end)))
+		*ts = tick.begin;
+}
+
+int
+fstat(int fd, struct stat *st)
+{
+	int (*real)(int, struct stat *);
+
+	REAL(fstat);
+	if (real(fd, st) != 0)
+		return -1;
+	if (tick.begin.tv_sec != 0) {
+		make_coarse(&st->st_mtim);
+		make_coarse(&st->st_ctim);
+	}
+	return 0;
+}
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int (*real)(clockid_t, struct timespec *);
+
+	REAL(clock_gettime);
+	if (real(clock, ts) != 0)
+		return -1;
+	if (clock != CLOCK_REALTIME_COARSE || tick.begin.tv_sec == 0)
+		return 0;
+	if (tick.end.tv_sec == 0 && atomic_fetch_sub(&tick.looks, 1) <= 0) {
+		/* Later than any time given so far; and all that follow are later still. */
+		real(CLOCK_REALTIME, &tick.end);
+		while (is_before(ts, &tick.end))
+			real(clock, ts);
+	}
+	make_coarse(ts);
 	return 0;
 }

@@ -26,6 +26,12 @@ struct fake_orders {
 extern struct fake_orders fake_orders;
 
 /*
+ * A tick of the clock that files have their times from begins. It ends when the program has looked
+ * at that clock so many times.
+ */
+void fake_tick(int looks);
+
+/*
  * What happened since fake_watch(), in steps counted from 1; 0: it did not happen. `leaf` is the
  * name that fake_named() is about.
  */

@@ -2,12 +2,15 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "store/reader.h"
 #include "unit/fake_sys.h"
 #include "unit/test_store.h"
 
@@ -220,35 +223,146 @@ START_TEST(test_file_grows)
 }
 END_TEST
 
-/* As long as before, and what is still to come is the same: only its time tells. */
+static void
+rewrite_first_byte(void)
+{
+	int fd = open("root/file", O_WRONLY);
+
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
+	close(fd);
+}
+
+/* As long as before, and what is still to come is the same: only its times tell. */
 START_TEST(test_file_is_rewritten)
 {
 	struct owner o = { 0 };
-	int fd;
+	struct timespec times[2];
+	struct stat st;
 
 	begin(&o);
+	ck_assert_int_eq(stat("root/file", &st), 0);
 	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
-	fd = open("root/file", O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
-	close(fd);
+	rewrite_first_byte();
+	if (_i == 1) {
+		/* One of them says that nothing happened. */
+		times[0] = st.st_atim;
+		times[1] = st.st_mtim;
+		ck_assert_int_eq(utimensat(AT_FDCWD, "root/file", times, 0), 0);
+	}
 	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
 	ck_assert_uint_lt(o.t->offset, LEN);
 	finish(&o);
 }
 END_TEST
 
-/* What was opened is what is served. */
-START_TEST(test_file_is_replaced_or_removed)
+/* Changed, opened, read from and changed again, all in one tick of the file system's clock. */
+START_TEST(test_file_is_rewritten_at_once)
+{
+	struct owner o = { 0 };
+
+	content[0] = 'x';
+	store_start(0);
+	fake_tick(3);
+	rewrite_first_byte();
+	owner_get(&o, "file");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	rewrite_first_byte();
+	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	finish(&o);
+}
+END_TEST
+
+#define LONG ((size_t)64 << 20)
+
+static void *
+write_long(void *bytes)
+{
+	int fd = open("root/file", O_WRONLY);
+
+	if (pwrite(fd, bytes, LONG, 0) != (ssize_t)LONG)
+		bytes = NULL;
+	close(fd);
+	return bytes;
+}
+
+/*
+ * One write that has begun when the file is opened, and changes its times no more. It fills the
+ * file from the front; so we look at the end first.
+ */
+START_TEST(test_file_is_being_written)
+{
+	char *old = calloc(1, LONG), *new = malloc(LONG), *seen = calloc(1, LONG);
+	struct reader rd;
+	struct root *r;
+	struct stat before, st;
+	pthread_t writer;
+	void *wrote;
+	enum ftx_rc rc = FTX_OK;
+
+	memset(new, 1, LONG);
+	unit_write("root/file", old, LONG);
+	unit_sleep_ms(20);
+	ck_assert_int_eq(root_open(&r, "root", 0, 0600), FTX_OK);
+	ck_assert_int_eq(stat("root/file", &before), 0);
+	ck_assert_int_eq(pthread_create(&writer, NULL, write_long, new), 0);
+	do {
+		ck_assert_int_eq(stat("root/file", &st), 0);
+	} while (st.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+		 st.st_mtim.tv_nsec == before.st_mtim.tv_nsec);
+	ck_assert_int_eq(reader_open(&rd, r, "file"), FTX_OK);
+	for (size_t at = LONG; at > 0 && rc == FTX_OK; at -= STORE_CHUNK_MAX) {
+		struct iovec v = { seen + at - STORE_CHUNK_MAX, STORE_CHUNK_MAX };
+
+		rc = reader_read(&rd, &v, 1, at - STORE_CHUNK_MAX);
+	}
+	ck_assert_int_eq(pthread_join(writer, &wrote), 0);
+	UNIT_CHECK(wrote == new);
+	ck_assert_int_eq(rc, FTX_OK);
+	UNIT_CHECK(memcmp(seen, new, LONG) == 0);
+	reader_close(&rd);
+	root_close(r);
+	free(old);
+	free(new);
+	free(seen);
+}
+END_TEST
+
+/* It cannot be told from a change of the content whose time was set back. */
+START_TEST(test_mode_changes)
 {
 	struct owner o = { 0 };
 
 	begin(&o);
 	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
-	if (_i == 0) {
+	ck_assert_int_eq(chmod("root/file", 0600), 0);
+	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	finish(&o);
+}
+END_TEST
+
+/* What was opened is what is served. */
+START_TEST(test_names_change)
+{
+	struct owner o = { 0 };
+
+	begin(&o);
+	if (_i >= 4)
+		ck_assert_int_eq(read_next(&o, 100), FTX_OK);
+	switch (_i % 4) {
+	case 0:
 		unit_write("root/other", "other", 5);
 		ck_assert_int_eq(rename("root/other", "root/file"), 0);
-	} else
+		break;
+	case 1:
 		ck_assert_int_eq(unlink("root/file"), 0);
+		break;
+	case 2:
+		ck_assert_int_eq(rename("root/file", "root/moved"), 0);
+		break;
+	default:
+		ck_assert_int_eq(link("root/file", "root/second"), 0);
+	}
 	ck_assert_int_eq(read_all(&o), FTX_OK);
 	ck_assert_uint_eq(o.t->offset, LEN);
 	finish(&o);
@@ -315,8 +429,11 @@ add_get_cases(Suite *s)
 	tcase_add_loop_test(tc, test_get_where_one_may_only_search, 0, 8);
 	tcase_add_loop_test(tc, test_file_shrinks, 0, 2);
 	tcase_add_loop_test(tc, test_file_grows, 0, 2);
-	tcase_add_test(tc, test_file_is_rewritten);
-	tcase_add_loop_test(tc, test_file_is_replaced_or_removed, 0, 2);
+	tcase_add_loop_test(tc, test_file_is_rewritten, 0, 2);
+	tcase_add_test(tc, test_file_is_rewritten_at_once);
+	tcase_add_test(tc, test_file_is_being_written);
+	tcase_add_test(tc, test_mode_changes);
+	tcase_add_loop_test(tc, test_names_change, 0, 8);
 	tcase_add_loop_test(tc, test_get_close_in_the_middle, 0, 2);
 	tcase_add_loop_test(tc, test_get_close_when_told, 0, 2);
 }
