@@ -9,13 +9,12 @@
 #include <unistd.h>
 
 #include "conf/option.h"
+#include "fuzz/target.h"
 #include "unit/conf_sample.h"
 
 static char dir[] = "/tmp/fuzz_conf.XXXXXX";
 static char main_file[64], include_file[64]; /* in it */
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
 /*

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "fuzz/target.h"
 #include "v1/message.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 try_request(const uint8_t *data)

@@ -1,30 +1,74 @@
 # libFuzzer targets: configure with CC=clang --enable-fuzzing, then run one with a directory for
-# what it finds, and the one of tests/fuzz/corpus that has its name, to start from.
+# what it finds, and the one of tests/fuzz/corpus that has its name, to start from. The replay of a
+# target is a test of every build: the same code, given the files of its corpus by replay.c.
 FUZZER_FLAGS = -fsanitize=fuzzer
 
 if FUZZING
 noinst_PROGRAMS += \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_path \
+	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_v1_message
 endif
 
-tests_fuzz_fuzz_conf_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
-tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_FLAGS)
-tests_fuzz_fuzz_conf_LDADD = src/libconf.a src/libbase.a $(LIBCONFIG_LIBS)
-tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/unit/conf_sample.h
+fuzz_replays = \
+	tests/fuzz/replay_conf \
+	tests/fuzz/replay_path \
+	tests/fuzz/replay_session \
+	tests/fuzz/replay_v1_message
+check_PROGRAMS += $(fuzz_replays)
+TESTS += $(fuzz_replays)
+EXTRA_DIST += tests/fuzz/corpus
 
-EXTRA_DIST += \
-	tests/fuzz/corpus/conf/cut \
-	tests/fuzz/corpus/conf/groups \
-	tests/fuzz/corpus/conf/include \
-	tests/fuzz/corpus/conf/loop \
-	tests/fuzz/corpus/conf/types
+fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+fuzz_ldflags = $(AM_LDFLAGS) $(FUZZER_FLAGS)
+replay_sources = tests/fuzz/replay.c
 
-tests_fuzz_fuzz_path_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_FLAGS)
-tests_fuzz_fuzz_path_LDADD = src/libstore.a src/libbase.a
-tests_fuzz_fuzz_path_SOURCES = tests/fuzz/fuzz_path.c
+fuzz_conf_sources = tests/fuzz/fuzz_conf.c tests/fuzz/target.h tests/unit/conf_sample.h
+fuzz_conf_ldadd = src/libconf.a src/libbase.a $(LIBCONFIG_LIBS)
+tests_fuzz_fuzz_conf_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_conf_LDADD = $(fuzz_conf_ldadd)
+tests_fuzz_fuzz_conf_SOURCES = $(fuzz_conf_sources)
+tests_fuzz_replay_conf_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"conf"'
+tests_fuzz_replay_conf_LDADD = $(fuzz_conf_ldadd)
+tests_fuzz_replay_conf_SOURCES = $(fuzz_conf_sources) $(replay_sources)
 
-tests_fuzz_fuzz_v1_message_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_FLAGS)
-tests_fuzz_fuzz_v1_message_LDADD = src/libv1message.a src/libbase.a
-tests_fuzz_fuzz_v1_message_SOURCES = tests/fuzz/fuzz_v1_message.c
+fuzz_path_sources = tests/fuzz/fuzz_path.c tests/fuzz/target.h
+fuzz_path_ldadd = src/libstore.a src/libbase.a
+tests_fuzz_fuzz_path_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_path_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_path_LDADD = $(fuzz_path_ldadd)
+tests_fuzz_fuzz_path_SOURCES = $(fuzz_path_sources)
+tests_fuzz_replay_path_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"path"'
+tests_fuzz_replay_path_LDADD = $(fuzz_path_ldadd)
+tests_fuzz_replay_path_SOURCES = $(fuzz_path_sources) $(replay_sources)
+
+fuzz_v1_message_sources = tests/fuzz/fuzz_v1_message.c tests/fuzz/target.h
+fuzz_v1_message_ldadd = src/libv1message.a src/libbase.a
+tests_fuzz_fuzz_v1_message_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_v1_message_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_v1_message_LDADD = $(fuzz_v1_message_ldadd)
+tests_fuzz_fuzz_v1_message_SOURCES = $(fuzz_v1_message_sources)
+tests_fuzz_replay_v1_message_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"v1_message"'
+tests_fuzz_replay_v1_message_LDADD = $(fuzz_v1_message_ldadd)
+tests_fuzz_replay_v1_message_SOURCES = $(fuzz_v1_message_sources) $(replay_sources)
+
+fuzz_session_cppflags = $(fuzz_cppflags) $(LIBEVENT_CFLAGS)
+fuzz_session_ldadd = \
+	src/libdaemon.a src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
+	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS)
+fuzz_session_sources = \
+	tests/fuzz/fuzz_session.c tests/fuzz/target.h \
+	tests/fuzz/session.h tests/fuzz/session_check.c \
+	tests/fuzz/session_files.c tests/fuzz/session_peer.c \
+	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
+	tests/pair/pair_stage.c tests/pair/pair_stage.h \
+	tests/unit/fake_sys.c tests/unit/fake_sys.h
+tests_fuzz_fuzz_session_CPPFLAGS = $(fuzz_session_cppflags)
+tests_fuzz_fuzz_session_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_session_LDADD = $(fuzz_session_ldadd)
+tests_fuzz_fuzz_session_SOURCES = $(fuzz_session_sources)
+tests_fuzz_replay_session_CPPFLAGS = $(fuzz_session_cppflags) -DFUZZ_TARGET='"session"'
+tests_fuzz_replay_session_LDADD = $(fuzz_session_ldadd)
+tests_fuzz_replay_session_SOURCES = $(fuzz_session_sources) $(replay_sources)

@@ -54,14 +54,17 @@ stage_state(void)
 	return last_state;
 }
 
+static void settle_with_threads(struct pair_stage *st);
+
 void
-stage_up(struct pair_stage *st)
+stage_up_with(struct pair_stage *st, unsigned root_flags)
 {
 	const char *tmp = getenv("TMPDIR");
 
 	memset(st, 0, sizeof(*st));
 	st->peer = -1;
 	st->cancel_at = -1;
+	st->settle = settle_with_threads;
 	now_ms = 1000 * 1000;
 	last_state[0] = '\0';
 	clock_set_hook(moved_clock);
@@ -72,7 +75,7 @@ stage_up(struct pair_stage *st)
 	MUST(mkdtemp(st->dir) != NULL);
 	MUST(worker_new(&st->worker, NULL) == FTX_OK);
 	MUST(pool_new(&st->pool, POOL_THREADS_MIN) == FTX_OK);
-	MUST(root_open(&st->root, st->dir, ROOT_EXCLUSIVE, 0640) == FTX_OK);
+	MUST(root_open(&st->root, st->dir, root_flags, 0640) == FTX_OK);
 	MUST(registry_new(&st->registry) == FTX_OK);
 	MUST(store_local_new(&st->server.store, st->root, st->worker, st->pool) == FTX_OK);
 	st->server.registry = st->registry;
@@ -104,7 +107,13 @@ remove_tree(const char *dir)
 }
 
 void
-stage_down(struct pair_stage *st)
+stage_remove_dir(struct pair_stage *st)
+{
+	remove_tree(st->dir);
+}
+
+void
+stage_stop(struct pair_stage *st)
 {
 	if (st->conn != NULL)
 		conn_close(st->conn, FTX_SHUTDOWN);
@@ -119,7 +128,28 @@ stage_down(struct pair_stage *st)
 	root_close(st->root);
 	if (st->peer >= 0)
 		close(st->peer);
-	remove_tree(st->dir);
+}
+
+void
+stage_up(struct pair_stage *st)
+{
+	stage_up_with(st, ROOT_EXCLUSIVE);
+}
+
+void
+stage_down(struct pair_stage *st)
+{
+	stage_stop(st);
+	stage_remove_dir(st);
+}
+
+void
+stage_socketpair(const struct pair_stage *st, int fds[2])
+{
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+	for (int i = 0; st->socket_buffer > 0 && i < 2; i++)
+		MUST(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &st->socket_buffer,
+			 sizeof(st->socket_buffer)) == 0);
 }
 
 static void
@@ -138,7 +168,7 @@ make_conn(struct pair_stage *st)
 	int fds[2];
 
 	MUST(st->conn == NULL && st->peer < 0);
-	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+	stage_socketpair(st, fds);
 	st->peer = fds[0];
 	st->closed = false;
 	MUST(conn_new(&st->conn, st->worker, fds[1], NULL, &st->limits) == FTX_OK);
@@ -194,8 +224,8 @@ stage_client(struct pair_stage *st, bool upload, const char *remote, const char 
 	stage_settle(st);
 }
 
-void
-stage_settle(struct pair_stage *st)
+static void
+settle_with_threads(struct pair_stage *st)
 {
 	for (int quiet = 0; quiet < 8; quiet++) {
 		/* What is in the pool comes back and may go on: waiting for it is no guess. */
@@ -205,6 +235,12 @@ stage_settle(struct pair_stage *st)
 		}
 		worker_turn(st->worker, false);
 	}
+}
+
+void
+stage_settle(struct pair_stage *st)
+{
+	st->settle(st);
 }
 
 void

@@ -1,7 +1,7 @@
 /*
- * stage.h - what a scripted case runs on: one end of a socketpair(2) with a real half of protocol 1
- * on it, the other end
- * in the script's hands, a storage root of its own, and a clock that only the script moves.
+ * pair_stage.h - what a scripted case runs on: one end of a socketpair(2) with a real half of
+ * protocol 1 on it, the other end in the script's hands, a storage root of its own, and a clock
+ * that only the script moves. The fuzzer of sessions (tests/fuzz) plays on the same stage.
  */
 #ifndef PAIR_STAGE_H
 #define PAIR_STAGE_H
@@ -32,6 +32,9 @@ struct pair_stage {
 	struct v1_client client;
 	struct conn_limits limits;
 	char remote[512], local[512];
+	/* How stage_settle() goes about it; a test with a pool of its own sets its own way. */
+	void (*settle)(struct pair_stage *st);
+	int socket_buffer; /* bytes: SO_SNDBUF of both ends; 0: as they are */
 
 	int peer;          /* the script's end; -1: closed */
 	struct conn *conn; /* NULL: none yet, or closed */
@@ -43,9 +46,17 @@ struct pair_stage {
 	int cancel_at; /* enum v1_notice: the client's owner ends it within that one; -1: none */
 };
 
-/* A fresh root, worker, pool. Aborts when it cannot. */
+/* A fresh root (with these flags: store/root.h), worker, pool. Aborts when it cannot. */
+void stage_up_with(struct pair_stage *st, unsigned root_flags);
+/* Ends and frees all but the directory and what is in it. */
+void stage_stop(struct pair_stage *st);
+void stage_remove_dir(struct pair_stage *st);
+/* The stage of a script: a daemon's root, and everything removed at the end. */
 void stage_up(struct pair_stage *st);
 void stage_down(struct pair_stage *st);
+
+/* Two connected sockets, the second one for a half. */
+void stage_socketpair(const struct pair_stage *st, int fds[2]);
 void stage_serve(struct pair_stage *st, bool upload);
 void stage_client(struct pair_stage *st, bool upload, const char *remote, const char *local);
 /* Runs the loop until nothing happens any more. */
