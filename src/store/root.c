@@ -119,9 +119,12 @@ make_mark(struct root *r)
 	r->marked = true;
 	rc = FTX_OK;
 out:
-	if (rc != FTX_OK)
+	if (rc != FTX_OK) {
 		log_error(
 		    "cannot mark the storage root as having stage files: %s", strerror(errno));
+		if (!r->unswept)
+			remove_mark(r); /* it would speak of stages that nobody has made */
+	}
 	if (fd >= 0)
 		close(fd);
 	if (dir >= 0)
