@@ -73,10 +73,14 @@ src_libv1client_a_SOURCES = \
 noinst_LIBRARIES += src/libdaemon.a
 src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)
 src_libdaemon_a_SOURCES = \
+	src/daemon/activation.c src/daemon/activation.h \
 	src/daemon/background.c src/daemon/background.h \
+	src/daemon/landlock.c src/daemon/landlock.h \
 	src/daemon/listener.c src/daemon/listener.h \
+	src/daemon/listeners.c src/daemon/listeners.h \
 	src/daemon/notify.c src/daemon/notify.h \
 	src/daemon/options.c src/daemon/options.h \
+	src/daemon/privileges.c src/daemon/privileges.h \
 	src/daemon/server.c src/daemon/server.h \
 	src/daemon/session.c src/daemon/session.h
 

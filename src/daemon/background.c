@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 /*
  * The first process: waits for the code, or for the end of the pipe when the daemon died without a
@@ -24,13 +27,19 @@ wait_until_ready(int fd)
 }
 
 int
-background_enter(void)
+background_enter(struct background *b)
 {
 	int fds[2];
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) != 0)
+	b->pipe = -1;
+	b->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (b->null < 0)
 		return -1;
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		close(b->null);
+		return -1;
+	}
 	fflush(NULL);
 	pid = fork();
 	if (pid > 0) {
@@ -42,36 +51,35 @@ background_enter(void)
 		if (setsid() < 0)
 			_exit(EX_OSERR);
 		pid = fork();
-		if (pid == 0)
-			return fds[1];
+		if (pid == 0) {
+			b->pipe = fds[1];
+			return 0;
+		}
 		_exit(pid > 0 ? 0 : EX_OSERR);
 	}
 	close(fds[0]);
 	close(fds[1]);
+	close(b->null);
 	return -1;
 }
 
 void
-background_tell(int handle, int code)
+background_tell(struct background *b, int code)
 {
 	char byte = (char)code;
 
-	while (write(handle, &byte, 1) < 0 && errno == EINTR)
+	while (write(b->pipe, &byte, 1) < 0 && errno == EINTR)
 		continue;
-	close(handle);
+	close(b->pipe);
+	close(b->null);
 }
 
 void
-background_detach(void)
+background_detach(const struct background *b)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		close(null);
-	}
+	dup2(b->null, STDIN_FILENO);
+	dup2(b->null, STDOUT_FILENO);
+	dup2(b->null, STDERR_FILENO);
 	if (chdir("/") != 0)
 		errno = 0; /* then it keeps a directory busy: no harm */
 }
@@ -98,6 +106,7 @@ pid_file_remove(char *absolute)
 {
 	if (absolute == NULL)
 		return;
-	(void)unlink(absolute);
+	if (unlink(absolute) != 0 && errno != ENOENT)
+		log_warn("pid_file %s stays behind: %s", absolute, strerror(errno));
 	free(absolute);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/util.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,24 +128,22 @@ bind_and_listen(struct addr *addr)
 	return fd;
 }
 
-enum ftx_rc
-listener_new(struct listener **out, struct worker *w, struct addr *addr,
-    listener_accept_cb *on_accept, void *arg, int *err)
+/* fd becomes the listener's; on failure it is closed. */
+static enum ftx_rc
+listen_with(struct listener **out, struct worker *w, int fd, listener_accept_cb *on_accept,
+    void *arg, int *err)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
 	*err = ENOMEM;
-	if (l == NULL)
+	if (l == NULL) {
+		close(fd);
 		return FTX_NOMEM;
+	}
 	l->worker = w;
 	l->on_accept = on_accept;
 	l->arg = arg;
-	l->fd = bind_and_listen(addr);
-	if (l->fd < 0) {
-		*err = errno;
-		free(l);
-		return FTX_CONNECT;
-	}
+	l->fd = fd;
 	l->event = event_new(worker_base(w), l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
 	if (l->event == NULL || worker_timer_init(w, &l->retry, on_retry, l) != FTX_OK ||
 	    event_add(l->event, NULL) != 0) {
@@ -155,6 +154,34 @@ listener_new(struct listener **out, struct worker *w, struct addr *addr,
 	return FTX_OK;
 }
 
+enum ftx_rc
+listener_new(struct listener **out, struct worker *w, struct addr *addr,
+    listener_accept_cb *on_accept, void *arg, int *err)
+{
+	int fd = bind_and_listen(addr);
+
+	if (fd < 0) {
+		*err = errno;
+		return FTX_CONNECT;
+	}
+	return listen_with(out, w, fd, on_accept, arg, err);
+}
+
+enum ftx_rc
+listener_adopt(struct listener **out, struct worker *w, int fd, struct addr *addr,
+    listener_accept_cb *on_accept, void *arg, int *err)
+{
+	memset(addr, 0, sizeof(*addr));
+	addr->len = sizeof(addr->ss);
+	if (getsockname(fd, (struct sockaddr *)&addr->ss, &addr->len) != 0 ||
+	    evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0) {
+		*err = errno;
+		close(fd);
+		return FTX_CONNECT;
+	}
+	return listen_with(out, w, fd, on_accept, arg, err);
+}
+
 void
 listener_free(struct listener *l)
 {
@@ -163,6 +190,6 @@ listener_free(struct listener *l)
 	if (l->event != NULL)
 		event_free(l->event);
 	worker_timer_clear(l->worker, &l->retry);
-	close(l->fd);
+	close(l->fd); /* no shutdown(2): the service manager may listen on the same socket */
 	free(l);
 }

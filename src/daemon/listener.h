@@ -27,6 +27,12 @@ typedef bool listener_accept_cb(void *arg, int fd, const struct addr *peer);
  */
 enum ftx_rc listener_new(struct listener **out, struct worker *w, struct addr *addr,
     listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;
+/*
+ * The same with a socket that listens already; fd is the listener's, also on failure. addr gets its
+ * address.
+ */
+enum ftx_rc listener_adopt(struct listener **out, struct worker *w, int fd, struct addr *addr,
+    listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;
 void listener_free(struct listener *l);
 
 /* A descriptor or a place has become free. Cheap when the listener is not paused. */

@@ -12,8 +12,10 @@
 
 #include "base/log.h"
 #include "daemon/background.h"
+#include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/privileges.h"
 #include "daemon/server.h"
 
 static const char synopsis[] = "ftxferd [OPTION...]";
@@ -68,55 +70,92 @@ answer_questions(const struct option_set *set, const struct daemon_options *opti
 	return true;
 }
 
+/*
+ * Up to where it could serve, in this order: what takes privileges, then none, then threads. What
+ * goes wrong with the former is said to the terminal.
+ */
 static int
-serve(struct server *server, const struct daemon_options *options, int handle)
+start(struct server *server, const struct daemon_options *options, bool in_background,
+    char **pid_file)
 {
-	int code = server_start(server);
-	char *pid_file = NULL;
+	struct privileges_needs needs = {
+		.user = options->user,
+		.root_fd = server_root_fd(server),
+		.storage_root = options->storage_root,
+		.config = options->config,
+	};
+	int code;
 
-	if (code == 0 && options->pid_file != NULL && options->pid_file[0] != '\0' &&
-	    pid_file_write(options->pid_file, &pid_file) != 0) {
+	if (options->pid_file != NULL && options->pid_file[0] != '\0' &&
+	    pid_file_write(options->pid_file, pid_file) != 0) {
 		log_error("pid_file %s: %s", options->pid_file, strerror(errno));
-		code = EX_CANTCREAT;
+		return EX_CANTCREAT;
 	}
-	if (code == 0)
-		server_print_addresses(server, stdout);
-	if (handle >= 0) {
-		if (code == 0)
-			background_detach();
-		background_tell(handle, code);
-	}
+	needs.pid_file = *pid_file;
+	code = privileges_give_up(&needs);
 	if (code != 0)
 		return code;
-	notify_ready();
-	code = server_run(server);
+	if (in_background)
+		log_open(
+		    "ftxferd", LOG_STYLE_SYSLOG, options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	return server_start(server);
+}
+
+/* background: NULL in the foreground. */
+static int
+serve(struct server *server, const struct daemon_options *options, struct background *background)
+{
+	char *pid_file = NULL;
+	int code = start(server, options, background != NULL, &pid_file);
+
+	if (code == 0)
+		server_print_addresses(server, stdout);
+	if (background != NULL) {
+		if (code == 0)
+			background_detach(background);
+		background_tell(background, code);
+	}
+	if (code == 0) {
+		notify_ready();
+		code = server_run(server);
+	}
 	pid_file_remove(pid_file);
 	return code;
 }
 
 static int
-run_daemon(const struct daemon_options *options, bool addresses_set)
+run_daemon(const struct daemon_options *options, unsigned chosen)
 {
-	bool background = options->daemonize && !options->foreground;
+	bool in_background = options->daemonize && !options->foreground;
+	struct background background;
 	struct server *server = NULL;
-	int handle = -1;
-	int code = server_open(&server, options, addresses_set);
+	int code = server_open(&server, options, chosen);
 
 	if (code != 0)
 		return code;
-	if (background) {
-		handle = background_enter();
-		if (handle < 0) {
+	if (in_background) {
+		if (background_enter(&background) != 0) {
 			log_error("cannot go into the background: %s", strerror(errno));
 			server_close(server);
 			return EX_OSERR;
 		}
-		log_open(
-		    "ftxferd", LOG_STYLE_SYSLOG, options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	}
-	code = serve(server, options, handle);
+	code = serve(server, options, in_background ? &background : NULL);
 	server_close(server);
 	return code;
+}
+
+/* What of enum listeners_chosen holds. */
+static unsigned
+chosen_by_operator(const struct option_set *set)
+{
+	unsigned chosen = 0;
+
+	if (option_source(set, "listen_address") != OPTION_FROM_DEFAULT)
+		chosen |= CHOSEN_ADDRESSES;
+	if (option_source(set, "listen_port") != OPTION_FROM_DEFAULT)
+		chosen |= CHOSEN_PORT;
+	return chosen;
 }
 
 /*
@@ -162,8 +201,7 @@ main(int argc, char **argv)
 		else if (code == 0) {
 			log_open("ftxferd", LOG_STYLE_DAEMON,
 			    options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-			code = run_daemon(
-			    &options, option_source(&set, "listen_address") != OPTION_FROM_DEFAULT);
+			code = run_daemon(&options, chosen_by_operator(&set));
 		}
 	}
 	option_set_clear(&set);

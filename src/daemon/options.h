@@ -20,6 +20,7 @@ struct daemon_options {
 	int test, print_config, print_options, help, version;
 	/* also in the file; sizes in bytes, times in ms */
 	char *storage_root;
+	char *user;
 	struct option_list listen_address;
 	uint64_t listen_port;
 	uint64_t max_connections;

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "core/limits.h"
 #include "core/registry.h"
-#include "daemon/listener.h"
+#include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/session.h"
 #include "loop/pool.h"
@@ -21,9 +21,6 @@
 #include "store/root.h"
 #include "store/space.h"
 #include "store/store.h"
-
-#define ADDRESSES_MAX 64 /* listening sockets */
-#define PORT_TRIES    16 /* ports tried until one is free on all addresses */
 
 /* What a connection may need at a time: its socket, a stage and its directory. */
 #define DESCRIPTORS_PER_SESSION 3
@@ -48,9 +45,7 @@ struct server {
 	struct root *root;
 	struct registry *registry;
 	struct limits *limits;
-	struct listener *listeners[ADDRESSES_MAX];
-	struct addr addresses[ADDRESSES_MAX];
-	size_t address_count;
+	struct listeners listeners; /* embedded */
 	struct signal_watch *signals;
 	struct timer grace;
 	struct sweep sweep;
@@ -62,15 +57,6 @@ struct server {
 };
 
 static void
-resume_listeners(struct server *s)
-{
-	for (size_t i = 0; i < s->address_count; i++) {
-		if (s->listeners[i] != NULL)
-			listener_resume(s->listeners[i]);
-	}
-}
-
-static void
 on_session_end(void *arg)
 {
 	struct server *s = arg;
@@ -78,7 +64,7 @@ on_session_end(void *arg)
 	if (s->stopping && s->group.count == 0)
 		worker_stop(s->worker);
 	else if (!s->stopping)
-		resume_listeners(s);
+		listeners_resume(&s->listeners);
 }
 
 static bool
@@ -102,7 +88,7 @@ static void
 size_by_descriptors(struct server *s)
 {
 	struct rlimit rl;
-	rlim_t base = DESCRIPTORS_BASE + s->address_count, usable;
+	rlim_t base = DESCRIPTORS_BASE + s->listeners.count, usable;
 
 	s->session_max = SIZE_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
@@ -162,101 +148,8 @@ open_root(struct server *s)
 	return 0;
 }
 
-/* The addresses of the list, in its order; a name may stand for several. */
-static int
-resolve_addresses(struct server *s)
-{
-	const struct option_list *list = &s->options->listen_address;
-	uint16_t port = (uint16_t)s->options->listen_port;
-
-	for (size_t i = 0; i < list->count; i++) {
-		size_t n = 1, room = ADDRESSES_MAX - s->address_count;
-		struct addr *next = &s->addresses[s->address_count];
-		enum ftx_rc rc;
-
-		if (room == 0) {
-			log_error("listen_address: more than %d addresses", ADDRESSES_MAX);
-			return EX_CONFIG;
-		}
-		rc = addr_parse(next, list->items[i], port);
-		if (rc == FTX_USAGE)
-			rc = addr_resolve(list->items[i], port, next, room, &n);
-		if (rc != FTX_OK) {
-			log_error("listen_address %s: %s", list->items[i], ftx_rc_text(rc));
-			return rc == FTX_HOST_UNKNOWN ? EX_NOHOST : EX_CONFIG;
-		}
-		s->address_count += n;
-	}
-	if (s->address_count == 0) {
-		log_error("listen_address: there is no address to listen on");
-		return EX_CONFIG;
-	}
-	return 0;
-}
-
-static void
-close_listeners(struct server *s)
-{
-	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
-		listener_free(s->listeners[i]);
-		s->listeners[i] = NULL;
-	}
-}
-
-/* A default address of a kind that this host does not have (IPv6 may be off) is no error. */
-static bool
-may_skip(int err, bool addresses_set)
-{
-	return !addresses_set && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
-}
-
-/* All addresses on one port. Zero, or an errno with *failed the address that it is about. */
-static int
-listen_on_all(struct server *s, bool addresses_set, const struct addr **failed)
-{
-	uint16_t port = (uint16_t)s->options->listen_port;
-	size_t open = 0;
-	int err;
-
-	for (size_t i = 0; i < s->address_count; i++) {
-		struct addr a = s->addresses[i];
-
-		addr_set_port(&a, port);
-		if (listener_new(&s->listeners[i], s->worker, &a, on_accept, s, &err) != FTX_OK) {
-			*failed = &s->addresses[i];
-			if (may_skip(err, addresses_set))
-				continue;
-			return err;
-		}
-		s->addresses[i] = a;
-		port = addr_port(&a); /* what port 0 became is the port of all */
-		open++;
-	}
-	return open > 0 ? 0 : EADDRNOTAVAIL;
-}
-
-static int
-open_listeners(struct server *s, bool addresses_set)
-{
-	const struct addr *failed = &s->addresses[0];
-	char text[ADDR_TEXT_SIZE];
-	int err = 0;
-
-	for (int tries = 0; tries < PORT_TRIES; tries++) {
-		err = listen_on_all(s, addresses_set, &failed);
-		if (err == 0)
-			return 0;
-		close_listeners(s);
-		/* Port 0 became one that is taken on another address: the next try gets another. */
-		if (err != EADDRINUSE || s->options->listen_port != 0)
-			break;
-	}
-	log_error("cannot listen on %s: %s", addr_text(failed, text), strerror(err));
-	return err == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
-}
-
 int
-server_open(struct server **out, const struct daemon_options *options, bool addresses_set)
+server_open(struct server **out, const struct daemon_options *options, unsigned chosen)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int code = EX_OSERR;
@@ -270,18 +163,15 @@ server_open(struct server **out, const struct daemon_options *options, bool addr
 	code = open_root(s);
 	if (code != 0)
 		goto fail;
-	code = resolve_addresses(s);
-	if (code != 0)
-		goto fail;
-	size_by_descriptors(s);
 	if (worker_new(&s->worker, NULL) != FTX_OK) {
 		log_error("cannot make an event loop");
 		code = EX_OSERR;
 		goto fail;
 	}
-	code = open_listeners(s, addresses_set);
+	code = listeners_open(&s->listeners, options, chosen, s->worker, on_accept, s);
 	if (code != 0)
 		goto fail;
+	size_by_descriptors(s);
 	*out = s;
 	return 0;
 fail:
@@ -289,16 +179,16 @@ fail:
 	return code;
 }
 
+int
+server_root_fd(const struct server *s)
+{
+	return s->root->fd;
+}
+
 void
 server_print_addresses(const struct server *s, FILE *out)
 {
-	char text[ADDR_TEXT_SIZE];
-
-	for (size_t i = 0; i < s->address_count; i++) {
-		if (s->listeners[i] != NULL)
-			fprintf(out, "listening on %s\n", addr_text(&s->addresses[i], text));
-	}
-	fflush(out);
+	listeners_print(&s->listeners, out);
 }
 
 static void
@@ -369,7 +259,7 @@ on_stop_signal(void *arg, int signo)
 	s->stopping = true;
 	atomic_store(&s->sweep.stop, true);
 	notify_stopping();
-	close_listeners(s);
+	listeners_close(&s->listeners);
 	for (session = TAILQ_FIRST(&s->group.list); session != NULL; session = next) {
 		next = session_next(session);
 		session_end_idle(session);
@@ -447,7 +337,7 @@ server_close(struct server *s)
 {
 	if (s == NULL)
 		return;
-	close_listeners(s);
+	listeners_close(&s->listeners);
 	if (s->worker != NULL)
 		worker_timer_clear(s->worker, &s->grace);
 	pool_free(s->pool);

@@ -6,7 +6,6 @@
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "daemon/options.h"
@@ -16,11 +15,15 @@ struct server;
 /*
  * Opens the storage root and the listening sockets. On failure it has said why in the log, nothing
  * is left open, and the result is the exit code for it (sysexits.h); 0 is success. options is
- * borrowed and outlives the server; addresses_set: the operator chose the addresses, so that each
- * must work.
+ * borrowed and outlives the server; chosen: enum listeners_chosen.
  */
-int server_open(struct server **out, const struct daemon_options *options, bool addresses_set);
-/* Starts threads and takes signals: after the last fork. The same results. */
+int server_open(struct server **out, const struct daemon_options *options, unsigned chosen);
+/* The storage root, open; borrowed. */
+int server_root_fd(const struct server *s);
+/*
+ * Starts threads and takes signals: after the last fork, and when privileges are given up, which
+ * binds only the threads that are started later. The same results.
+ */
 int server_start(struct server *s);
 /* One line `listening on ADDR:PORT` per address. */
 void server_print_addresses(const struct server *s, FILE *out);

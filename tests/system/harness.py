@@ -173,6 +173,8 @@ class Daemon(Listener):
 
 
 def conf_text(options):
+    """Tests may run as root and in a container without accounts: their daemons stay who they are."""
+    options = {"user": "root", **options}
     return "".join("%s = %s;\n" % (key, conf_value(value))
                    for key, value in options.items() if value is not None).encode()
 
@@ -189,8 +191,17 @@ def conf_value(value):
 
 # What the kernel knows about a process
 
+def may_look_into(pid):
+    """Only root may read the descriptors of a daemon: to its own user it is closed."""
+    return os.access("/proc/%d/fd" % pid, os.R_OK)
+
+
 def descriptors(pid):
-    return len(os.listdir("/proc/%d/fd" % pid))
+    where = "/proc/%d/fd" % pid
+    count = len(os.listdir(where)) if may_look_into(pid) else os.stat(where).st_size  # Linux 6.2
+    if count == 0:
+        raise unittest.SkipTest("this system does not count a daemon's descriptors for its user")
+    return count
 
 
 def status_field(path, field):
@@ -217,7 +228,7 @@ def cpu_seconds(pid):
 
 
 def listening_ports(pid):
-    """The TCP ports that a process listens on, found through its descriptors."""
+    """The TCP ports that a process listens on, found through its descriptors: may_look_into()."""
     inodes = set()
     for fd in os.listdir("/proc/%d/fd" % pid):
         try:

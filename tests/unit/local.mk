@@ -17,6 +17,7 @@ room_tests = \
 	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pool \
+	tests/unit/test_privileges \
 	tests/unit/test_progress \
 	tests/unit/test_registry \
 	tests/unit/test_root \
@@ -170,3 +171,11 @@ tests_unit_test_explain_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_progress_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_progress_SOURCES = tests/unit/test_progress.c $(unit_sources)
 tests_unit_test_progress_LDADD = src/libcli.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_privileges_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_privileges_SOURCES = \
+	tests/unit/test_privileges.c tests/unit/test_privileges.h \
+	tests/unit/test_privileges_landlock.c \
+	tests/unit/fake_landlock.c tests/unit/fake_landlock.h \
+	$(unit_sources)
+tests_unit_test_privileges_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)

@@ -1,0 +1,45 @@
+/*
+ * listeners.h - all that the daemon listens on: the addresses of its options, or the sockets that
+ * the service manager gave it.
+ * Layer: daemon. Threads: their worker's.
+ * Tests: tests/system/test_daemon.py, tests/system/test_activation.py
+ */
+#ifndef DAEMON_LISTENERS_H
+#define DAEMON_LISTENERS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "daemon/listener.h"
+#include "daemon/options.h"
+#include "net/addr.h"
+
+#define LISTENERS_MAX 64
+
+/* What the operator has set, rather than left at its default. */
+enum listeners_chosen {
+	CHOSEN_ADDRESSES = 1 << 0, /* so each of them must work */
+	CHOSEN_PORT = 1 << 1
+};
+
+struct listeners {
+	struct listener *list[LISTENERS_MAX]; /* owned; NULL: passed over, this host has none */
+	struct addr addresses[LISTENERS_MAX];
+	size_t count;
+};
+
+/*
+ * Begins to listen; l is zeroed. On failure it has said why, nothing is left open, and the result
+ * is the exit code for it (sysexits.h); 0 is success.
+ */
+int listeners_open(struct listeners *l, const struct daemon_options *options, unsigned chosen,
+    struct worker *w, listener_accept_cb *on_accept, void *arg);
+/* Any number of times. */
+void listeners_close(struct listeners *l);
+
+/* A descriptor or a place has become free. */
+void listeners_resume(struct listeners *l);
+/* One line `listening on ADDR:PORT` for each. */
+void listeners_print(const struct listeners *l, FILE *out);
+
+#endif

@@ -1,0 +1,252 @@
+#include "daemon/privileges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef HAVE_SYS_PRCTL_H
+#include <sys/prctl.h>
+#endif
+#if defined HAVE_LINUX_CAPABILITY_H && HAVE_DECL_SYS_CAPSET
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#endif
+
+#include "base/log.h"
+#include "daemon/landlock.h"
+
+/*
+ * Root
+ */
+
+/* A system without accounts (a bare container) has root nevertheless. */
+static bool
+stays_root(const char *user, const struct passwd *account)
+{
+	return account != NULL ? account->pw_uid == 0 : strcmp(user, "root") == 0;
+}
+
+static bool
+is_only(uid_t uid, gid_t gid)
+{
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	return getresuid(&ruid, &euid, &suid) == 0 && getresgid(&rgid, &egid, &sgid) == 0 &&
+	       ruid == uid && euid == uid && suid == uid && rgid == gid && egid == gid &&
+	       sgid == gid;
+}
+
+static int
+become(const struct passwd *account)
+{
+	if (initgroups(account->pw_name, account->pw_gid) != 0 ||
+	    setresgid(account->pw_gid, account->pw_gid, account->pw_gid) != 0 ||
+	    setresuid(account->pw_uid, account->pw_uid, account->pw_uid) != 0) {
+		log_error("cannot become the user %s: %s; start ftxferd as that user, or give it "
+			  "the right to change users",
+		    account->pw_name, strerror(errno));
+		return EX_NOPERM;
+	}
+	/* Not taken on trust: a way back would be there for whoever breaks in. */
+	if (!is_only(account->pw_uid, account->pw_gid) || setuid(0) == 0) {
+		log_error("the user %s can become root again; start ftxferd as that user",
+		    account->pw_name);
+		return EX_OSERR;
+	}
+	return 0;
+}
+
+/* What was opened as root must be of use to the new user, too. */
+static int
+check_storage(const struct privileges_needs *needs)
+{
+	if (faccessat(needs->root_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno == EROFS)
+		return 0;
+	log_error("storage root %s: the user %s may not write to it: give it to that user (chown "
+		  "%s), or name another one with the option user",
+	    needs->storage_root, needs->user, needs->user);
+	return EX_NOPERM;
+}
+
+static int
+leave_root(const struct privileges_needs *needs)
+{
+	const struct passwd *account;
+	int code;
+
+	if (geteuid() != 0)
+		return 0;
+	errno = 0;
+	account = getpwnam(needs->user);
+	if (stays_root(needs->user, account)) {
+		log_warn("ftxferd stays root, as the option user says: an ordinary user is safer");
+		return 0;
+	}
+	if (account == NULL) {
+		log_error("there is no user %s: make that account (systemd-sysusers, useradd), "
+			  "name another one with the option user, or start ftxferd as an ordinary "
+			  "user",
+		    needs->user);
+		return EX_NOUSER;
+	}
+	code = become(account);
+	return code != 0 ? code : check_storage(needs);
+}
+
+/*
+ * Capabilities that were given to an ordinary user, to bind a low port as a rule: the sockets are
+ * open. Root that became an ordinary user has lost its own.
+ */
+static int
+drop_capabilities(void)
+{
+#if defined HAVE_LINUX_CAPABILITY_H && HAVE_DECL_SYS_CAPSET
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], none[2] = { { 0 } };
+
+	if (geteuid() == 0)
+		return 0;
+	if (syscall(SYS_capget, &head, data) == 0 && memcmp(data, none, sizeof(none)) == 0)
+		return 0;
+	return syscall(SYS_capset, &head, none) == 0 ? 0 : -1;
+#else
+	return 0;
+#endif
+}
+
+/*
+ * Every process
+ */
+
+/* A core file would hold what passed through the buffers: other people's files. */
+static int
+forbid_cores(void)
+{
+	const struct rlimit none = { 0, 0 };
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_max == 0)
+		return 0;
+	return setrlimit(RLIMIT_CORE, &none);
+}
+
+/*
+ * No debugger of the same user, no core to a program of the administrator's (core(5)). After the
+ * change of user, which sets it anew.
+ */
+static int
+forbid_dumps(void)
+{
+#if defined HAVE_SYS_PRCTL_H && defined PR_SET_DUMPABLE && !defined SANITIZED
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#else
+	return 0; /* the leak sanitizer attaches to its own process, like a debugger */
+#endif
+}
+
+static int
+forbid_new_privileges(void)
+{
+#if defined HAVE_SYS_PRCTL_H && defined PR_SET_NO_NEW_PRIVS
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#else
+	return 0;
+#endif
+}
+
+static int
+harden(void)
+{
+	const char *what = NULL;
+
+	if (drop_capabilities() != 0)
+		what = "drop capabilities";
+	else if (forbid_cores() != 0)
+		what = "forbid core files";
+	else if (forbid_dumps() != 0)
+		what = "shut out debuggers";
+	else if (forbid_new_privileges() != 0)
+		what = "give up new privileges";
+	if (what == NULL)
+		return 0;
+	log_error("cannot %s: %s", what, strerror(errno));
+	return EX_OSERR;
+}
+
+/*
+ * Landlock
+ */
+
+/*
+ * The directory of a file, so that one that takes the file's place is reached as well. Or -1; also
+ * for a file in /, which would be a grant for everything.
+ */
+static int
+open_directory_of(const char *file)
+{
+	char *copy = file != NULL ? strdup(file) : NULL;
+	const char *dir = copy != NULL ? dirname(copy) : "/";
+	int fd = -1;
+
+	if (strcmp(dir, "/") != 0)
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	return fd;
+}
+
+/*
+ * No failure ends the daemon: without Landlock it is as safe as its user, and many a kernel has
+ * none. A place that cannot be opened is not granted.
+ */
+static void
+confine(const struct privileges_needs *needs)
+{
+	struct landlock_place places[4] = { { LANDLOCK_STORE, needs->root_fd } };
+	size_t count = 1;
+	int fd;
+
+	fd = open_directory_of(needs->config);
+	if (fd >= 0)
+		places[count++] = (struct landlock_place){ LANDLOCK_READ, fd };
+	fd = open_directory_of(needs->pid_file);
+	if (fd >= 0)
+		places[count++] = (struct landlock_place){ LANDLOCK_REMOVE, fd };
+#ifdef SANITIZED
+	/* A sanitizer reads /proc, and starts a program that puts names into its report. */
+	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		places[count++] = (struct landlock_place){ LANDLOCK_ALL, fd };
+#endif
+	if (landlock_enter(places, count) == 0)
+		;
+	else if (errno == ENOSYS || errno == EOPNOTSUPP)
+		log_info("this system has no Landlock: what files ftxferd can reach is up to its "
+			 "user's permissions");
+	else
+		log_warn("not confined by Landlock: %s", strerror(errno));
+	while (count > 1)
+		close(places[--count].fd);
+}
+
+int
+privileges_give_up(const struct privileges_needs *needs)
+{
+	int code;
+
+	tzset(); /* syslog(3) writes local time; what it is stands in a file that we lose */
+	code = leave_root(needs);
+	if (code == 0)
+		code = harden();
+	if (code == 0)
+		confine(needs);
+	return code;
+}

@@ -1,0 +1,25 @@
+/*
+ * privileges.h - what the daemon can do without, it gives up for good: root, new privileges, core
+ * files, and all of the file system but its storage root.
+ * Layer: daemon. Threads: start-up only, before any thread is started: part of it binds the calling
+ * thread and those that it starts later, no others.
+ * Tests: tests/unit/test_privileges.c, tests/system/test_privileges.py
+ */
+#ifndef DAEMON_PRIVILEGES_H
+#define DAEMON_PRIVILEGES_H
+
+struct privileges_needs {
+	const char *user;         /* whom to become when started as root */
+	int root_fd;              /* the storage root, open */
+	const char *storage_root; /* its path, for messages */
+	const char *config;       /* the configuration file, which need not exist */
+	const char *pid_file;     /* absolute, to be removed at the end; NULL: none */
+};
+
+/*
+ * Sockets, the storage root and the pid file have been opened. On failure it has said why, and the
+ * result is the exit code for it (sysexits.h): the daemon must not go on. 0 is success.
+ */
+int privileges_give_up(const struct privileges_needs *needs);
+
+#endif
