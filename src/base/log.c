@@ -11,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #define LOG_LINE_MAX 2048 /* bytes; a longer line is cut */
+#define AGAIN_MS     (60 * 1000)
 
 static struct {
 	const char *ident;
@@ -199,6 +201,17 @@ void
 log_debug(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_DEBUG);
+}
+
+bool
+log_is_due(uint64_t *next)
+{
+	uint64_t now = clock_now_ms();
+
+	if (now < *next)
+		return false;
+	*next = now + AGAIN_MS;
+	return true;
 }
 
 void

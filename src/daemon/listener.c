@@ -21,7 +21,7 @@ struct listener {
 	struct event *event;   /* owned; not pending while paused */
 	struct timer retry;
 	bool paused;
-	bool starved; /* said once, until an accept succeeds */
+	uint64_t say_next; /* when it may be said again that accept(2) failed */
 	listener_accept_cb *on_accept;
 	void *arg; /* borrowed */
 };
@@ -76,9 +76,8 @@ accept_one(int fd, struct addr *peer)
 static void
 starve(struct listener *l, int err)
 {
-	if (!l->starved)
+	if (log_is_due(&l->say_next))
 		log_warn("cannot accept connections for now: %s", strerror(err));
-	l->starved = true;
 	pause_accepting(l);
 	worker_timer_start(l->worker, &l->retry, worker_now(l->worker) + RETRY_MS);
 }
@@ -98,7 +97,6 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 				starve(l, errno);
 			return;
 		}
-		l->starved = false;
 		if (!l->on_accept(l->arg, fd, &peer)) {
 			pause_accepting(l);
 			return;

@@ -52,7 +52,7 @@ struct server {
 
 	struct session_group group;
 	size_t session_max; /* as many as there are descriptors for */
-	bool full_said;     /* that session_max is reached: said once */
+	uint64_t full_next; /* when it may be said again that session_max is reached */
 	bool stopping;
 };
 
@@ -76,37 +76,53 @@ on_accept(void *arg, int fd, const struct addr *peer)
 	if (s->group.count < s->session_max)
 		return true;
 	/* Who comes now waits in the kernel's queue until the descriptors for a file are free. */
-	if (!s->full_said)
+	if (log_is_due(&s->full_next))
 		log_warn("%zu connections: the limit of open files allows no more at a time",
 		    s->group.count);
-	s->full_said = true;
 	return false;
 }
 
-/* Takes as many descriptors as we may have, and works out how many connections they suffice for. */
-static void
-size_by_descriptors(struct server *s)
+/*
+ * Takes as many descriptors as we may have, and returns how many those are. 0: they do not suffice
+ * for so many listeners and one connection.
+ */
+static rlim_t
+take_descriptors(size_t listeners)
 {
+	rlim_t least = DESCRIPTORS_BASE + listeners + DESCRIPTORS_PER_SESSION;
 	struct rlimit rl;
-	rlim_t base = DESCRIPTORS_BASE + s->listeners.count, usable;
 
-	s->session_max = SIZE_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
-		return;
+		return RLIM_INFINITY;
 	if (rl.rlim_cur < rl.rlim_max) {
 		rl.rlim_cur = rl.rlim_max;
 		if (setrlimit(RLIMIT_NOFILE, &rl) != 0)
 			(void)getrlimit(RLIMIT_NOFILE, &rl);
 	}
-	if (rl.rlim_cur == RLIM_INFINITY)
-		return;
-	usable = rl.rlim_cur > base ? rl.rlim_cur - base : 0;
-	s->session_max = (size_t)(usable / DESCRIPTORS_PER_SESSION);
-	if (s->session_max == 0)
-		s->session_max = 1;
+	if (rl.rlim_cur >= least)
+		return rl.rlim_cur;
+	log_error("the limit of open files (%llu) is too low: %llu are needed at least",
+	    (unsigned long long)rl.rlim_cur, (unsigned long long)least);
+	return 0;
+}
+
+/* Works out for how many connections they suffice. */
+static int
+size_by_descriptors(struct server *s)
+{
+	rlim_t limit = take_descriptors(s->listeners.count);
+
+	if (limit == 0)
+		return EX_OSERR;
+	s->session_max = SIZE_MAX;
+	if (limit == RLIM_INFINITY)
+		return 0;
+	s->session_max =
+	    (size_t)((limit - DESCRIPTORS_BASE - s->listeners.count) / DESCRIPTORS_PER_SESSION);
 	if (s->options->max_connections == 0 || s->session_max < s->options->max_connections)
 		log_info("the limit of open files (%llu) allows %zu connections at a time",
-		    (unsigned long long)rl.rlim_cur, s->session_max);
+		    (unsigned long long)limit, s->session_max);
+	return 0;
 }
 
 static int
@@ -163,6 +179,11 @@ server_open(struct server **out, const struct daemon_options *options, unsigned 
 	code = open_root(s);
 	if (code != 0)
 		goto fail;
+	/* Said here, before others run short of them in words of their own. */
+	if (take_descriptors(1) == 0) {
+		code = EX_OSERR;
+		goto fail;
+	}
 	if (worker_new(&s->worker, NULL) != FTX_OK) {
 		log_error("cannot make an event loop");
 		code = EX_OSERR;
@@ -171,7 +192,9 @@ server_open(struct server **out, const struct daemon_options *options, unsigned 
 	code = listeners_open(&s->listeners, options, chosen, s->worker, on_accept, s);
 	if (code != 0)
 		goto fail;
-	size_by_descriptors(s);
+	code = size_by_descriptors(s);
+	if (code != 0)
+		goto fail;
 	*out = s;
 	return 0;
 fail:

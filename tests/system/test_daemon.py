@@ -6,9 +6,8 @@ import signal
 import time
 import unittest
 
-from harness import (SystemTest, conf_text, cpu_seconds, ftxferd, has_ipv6, limit_descriptors,
-                     listening_ports, may_look_into, run, sanitizers, switches,
-                     without_proc)
+from harness import (SystemTest, conf_text, cpu_seconds, ftxferd, has_ipv6, listening_ports,
+                     may_look_into, run, sanitizers, switches, without_proc)
 from wire import Peer, content, read_file, request, wait_for, write_file
 
 AGAIN = 75
@@ -234,38 +233,6 @@ class TestTimeouts(SystemTest):
             time.sleep(0.4)
         self.assertEqual(peer.rest(), (b"", "fin"))
         self.assertEqual(read_file(daemon.path("n")), data)
-
-
-class TestDescriptors(SystemTest):
-    weight = 5
-
-    def test_more_clients_than_descriptors(self):
-        """64 descriptors, 100 clients: no spinning, and it recovers."""
-        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(64)})
-        peers = [self.peer(daemon) for _ in range(100)]
-        for peer in peers:
-            try:
-                peer.send(b"D")
-            except ConnectionError:
-                pass
-        time.sleep(0.5)
-        before = cpu_seconds(daemon.pid)
-        lines = daemon.err().count("\n")
-        time.sleep(2)
-        self.assertLess(cpu_seconds(daemon.pid) - before, 0.3)
-        self.assertLess(daemon.err().count("\n") - lines, 20, "it floods its log")
-        for peer in peers:
-            peer.close()
-
-        def works():
-            try:
-                with Peer(daemon.address, deadline=2) as peer:
-                    peer.send(request(b"D", "no"))
-                    return peer.rest()[0][:1] == b"F"
-            except OSError:
-                return False
-        wait_for(works, "an answer after all have gone", 10)
-        self.upload(daemon, "n", b"x")
 
 
 class TestStages(SystemTest):

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static char line[4096]; /* the last one that the hook got */
@@ -329,6 +330,31 @@ START_TEST(test_quote_all_sizes)
 }
 END_TEST
 
+static uint64_t now_ms = 5;
+
+static uint64_t
+moved_time(void)
+{
+	return now_ms;
+}
+
+START_TEST(test_due_once_a_minute)
+{
+	uint64_t one = 0, other = 0;
+
+	clock_set_hook(moved_time);
+	UNIT_CHECK(log_is_due(&one));
+	UNIT_CHECK(!log_is_due(&one));
+	now_ms += 59999;
+	UNIT_CHECK(!log_is_due(&one));
+	UNIT_CHECK(log_is_due(&other));
+	now_ms++;
+	UNIT_CHECK(log_is_due(&one));
+	UNIT_CHECK(!log_is_due(&one));
+	clock_set_hook(NULL);
+}
+END_TEST
+
 START_TEST(test_quote_holds_the_longest_name)
 {
 	char in[255], buf[LOG_QUOTE_SIZE];
@@ -349,6 +375,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_line_has_no_control_characters);
 	tcase_add_test(tc, test_line_keeps_utf8);
 	tcase_add_test(tc, test_line_is_cut_clean);
+	tcase_add_test(tc, test_due_once_a_minute);
 	tc = unit_case(s, "styles");
 	tcase_add_checked_fixture(tc, unit_enter_dir, NULL);
 	tcase_add_test(tc, test_style_tool);

@@ -1,0 +1,272 @@
+"""Too many at once: for the descriptors that there are, or only to be in the way of the others."""
+
+import resource
+import socket
+import threading
+import time
+import unittest
+
+from harness import (SLOW, SystemTest, conf_text, cpu_seconds, descriptors, ftxferd,
+                     limit_descriptors, rss_anon, run, sanitizers)
+from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
+
+OS_ERROR = 71
+
+
+class ScarceTest(SystemTest):
+    def assert_rests(self, daemon):
+        """It uses next to no processor time over a second."""
+        spent = cpu_seconds(daemon.pid)
+        time.sleep(1)
+        self.assertLess(cpu_seconds(daemon.pid) - spent, 0.1)
+
+    def together(self, plays):
+        """Each function in a thread of its own; they must all come to an end."""
+        errors = []
+
+        def run_one(play):
+            try:
+                play()
+            except BaseException as e:
+                errors.append(e)
+        threads = [threading.Thread(target=run_one, args=(play,), daemon=True) for play in plays]
+        for thread in threads:
+            thread.start()
+        return threads, errors
+
+
+class TestDescriptors(ScarceTest):
+    weight = 8
+    IDLE, UP, DOWN = 40, 30, 30
+
+    def hundred(self, daemon, data):
+        """Plays of a hundred clients: some that only come, and some that want to be served."""
+        def idle():
+            with Peer(daemon.address, deadline=40) as peer:
+                peer.rest()
+
+        def upload(i):
+            return lambda: self.upload(daemon, "up%d" % i, data, deadline=40)
+
+        def download():
+            self.assertEqual(self.download(daemon, "there", deadline=40), data)
+        plays = []
+        for i in range(self.IDLE):
+            plays += [idle] + ([upload(i)] if i < self.UP else []) + [download] * (i < self.DOWN)
+        return plays
+
+    def test_a_hundred_clients_with_64_descriptors(self):
+        """Those for whom there is no room wait, at no cost, and are served when others leave."""
+        daemon = self.daemon(request_timeout=1, popen={"preexec_fn": lambda: limit_descriptors(64)})
+        data = content(300000)
+        write_file(daemon.path("there"), data)
+        at_rest = descriptors(daemon.pid)
+        first = [self.started_upload(daemon, "first%d" % i, 10, b"x") for i in range(5)]
+        first += [self.started_download(daemon, "there", len(data)) for _ in range(5)]
+        threads, errors = self.together(self.hundred(daemon, data))
+        wait_for(lambda: "limit of open files allows no more" in daemon.err(), "it to be full")
+        for peer in first[5:]:
+            peer.send(b"T")
+        time.sleep(0.2)
+        self.assert_rests(daemon)
+        self.assertLessEqual(descriptors(daemon.pid), 64)
+        for peer in first[:5]:
+            peer.reset()
+        for peer in first[5:]:
+            self.assertEqual(peer.rest(), (data, "fin"))
+            peer.close()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(errors, [])
+        daemon.ended(110)
+        self.assertEqual(daemon.reasons().count("ok"), self.UP + self.DOWN + 5)
+        for i in range(self.UP):
+            self.assertEqual(read_file(daemon.path("up%d" % i)), data)
+        self.assertEqual(daemon.strays("there", *["up%d" % i for i in range(self.UP)]), [])
+        wait_for(lambda: descriptors(daemon.pid) <= at_rest, "all descriptors to be closed")
+        self.assert_rests(daemon)
+        self.assertLessEqual(daemon.err().count("\n"), 110 + 5, "it floods its log")
+
+    def few_left(self, daemon, count):
+        """From here on it may open no more than that many descriptors in addition."""
+        limit = descriptors(daemon.pid) + count
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, 4096))
+        self.addCleanup(self.enough, daemon)
+
+    def enough(self, daemon):
+        if daemon.running():
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+
+    @unittest.skipIf(sanitizers(), "a sanitizer opens files of its own")
+    def test_none_is_left_at_each_step(self):
+        """Fewer than was thought at the start, as when the whole system runs out of them."""
+        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(4096)})
+        data = content(300000)
+        write_file(daemon.path("there"), data)
+        at_rest = descriptors(daemon.pid)
+        for count in range(5):
+            self.few_left(daemon, count)
+            for kind, name in ((b"U", "n%d" % count), (b"D", "there")):
+                with Peer(daemon.address) as peer:
+                    peer.send(request(kind, name))
+                    if count == 0:
+                        self.assertTrue(peer.is_quiet(0.5))
+                        continue
+                    answer = peer.receive(1)
+                    if answer == b"E":
+                        self.assertIn(peer.rest(), ((b"", "fin"), (REFUSED, "fin")))
+                    elif kind == b"U":
+                        self._finish_upload(peer, data)
+                    else:
+                        peer.send(b"T")
+                        self.assertEqual(peer.rest(), (size_message(len(data)) + data, "fin"))
+            self.enough(daemon)
+            wait_for(lambda: descriptors(daemon.pid) <= at_rest, "all descriptors to be closed")
+        self.assertEqual(read_file(daemon.path("n4")), data)
+        self.assertLessEqual(set(daemon.files()), {"there", "n2", "n3", "n4"})
+        daemon.ended(10)
+        self.assertEqual(set(daemon.reasons()), {"ok", "descriptors"})
+        self.assertEqual(daemon.err().count("cannot accept connections for now"), 1)
+
+    @unittest.skipIf(sanitizers(), "a sanitizer opens files of its own")
+    def test_one_word_about_it(self):
+        """Also where it finds one now and then, and none the next time."""
+        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(4096)})
+        self.few_left(daemon, 2)
+
+        def refused():
+            for _ in range(20):
+                with Peer(daemon.address) as peer:
+                    peer.send(request(b"D", "no"))
+                    self.assertIn(peer.rest()[0][:1], (b"F", b"E"))
+        threads, errors = self.together([refused] * 10)
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(errors, [])
+        daemon.ended(200)
+        self.assertEqual(daemon.err().count("cannot accept connections for now"), 1)
+
+    def test_too_few_to_start(self):
+        """Said in one sentence; and what is just enough is enough to be served."""
+        root = self.root()
+        conf = write_file(self.scratch("conf"), conf_text({
+            "storage_root": root, "listen_address": ["127.0.0.1"]}))
+        least = None
+        for count in (8, 12, 16, 20, 24):
+            ran = run(ftxferd() + ["-f", conf, "-l", "0"],
+                      preexec_fn=lambda: limit_descriptors(count))
+            self.assertEqual(ran.status, OS_ERROR, ran)
+            self.assertRegex(ran.err, r"^\S+ ftxferd\[\d+\] error: the limit of open files \(%d\) is "
+                                      r"too low: \d+ are needed at least\n$" % count)
+            least = int(ran.err.split()[-5])
+        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(least)})
+        data = content(300000)
+        self.upload(daemon, "n", data)
+        self.assertEqual(self.together(
+            [lambda: self.assertEqual(self.download(daemon, "n"), data)] * 10)[1], [])
+        daemon.ended(11)
+        self.assertEqual(daemon.reasons(), ["ok"] * 11)
+
+
+class TestHalfOpen(ScarceTest):
+    """A thousand clients that come and do not go on, in each state that they can stop in."""
+
+    weight = 40
+    COUNT = 1000
+    SIZE = 4 << 20
+
+    def setUp(self):
+        super().setUp()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < 4 * self.COUNT:
+            self.skipTest("the limit of open files here is %d" % hard)
+        if soft < 2 * self.COUNT:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2 * self.COUNT, hard))
+            self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+
+    def served(self, daemon, name):
+        """Seconds that an upload and a download by the real client take."""
+        started = time.monotonic()
+        local = self.scratch("local")
+        data = content(500000)
+        self.transferred("upload", daemon, name, write_file(local, data))
+        self.transferred("download", daemon, name, local)
+        self.assertEqual(read_file(local), data)
+        return time.monotonic() - started
+
+    def half_open(self, daemon, count, messages, answers, source="127.0.0.1"):
+        peers = []
+        for i in range(count):
+            sock = socket.socket()
+            sock.settimeout(20)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+            sock.bind((source, 0))
+            sock.connect(daemon.address)
+            peers.append(Peer(sock=sock))
+            self.addCleanup(sock.close)
+            for message, answer in zip(messages(i), answers):
+                peers[-1].send(message)
+                if answer:
+                    peers[-1].receive(answer)
+        return peers
+
+    def stop_in(self, messages, answers=(0,), count=COUNT, memory=32 << 10,
+                reason="request-timeout"):
+        daemon = self.daemon(request_timeout=3, idle_timeout=3, max_connections_per_address=0)
+        write_file(daemon.path("there"), bytes(self.SIZE))
+        at_rest = min(self.served(daemon, "r%d" % i) for i in range(2))
+        before = descriptors(daemon.pid), rss_anon(daemon.pid)
+        peers = self.half_open(daemon, count, messages, answers)
+        self.assertLess(self.served(daemon, "under"), 5 * at_rest + 1)
+        grown = rss_anon(daemon.pid) - before[1]
+        if not sanitizers():
+            self.assertLess(grown * 1024, count * memory + (8 << 20))
+        self.assert_rests(daemon)
+        daemon.ended(4 + 2 + count)
+        self.assertEqual(daemon.reasons().count(reason), count, set(daemon.reasons()))
+        for peer in peers:
+            peer.close()
+        wait_for(lambda: descriptors(daemon.pid) <= before[0], "all descriptors to be closed")
+        self.assertEqual(daemon.strays("there", "r0", "r1", "under"), [])
+
+    def test_nothing_sent(self):
+        self.stop_in(lambda i: [b""])
+
+    def test_part_of_a_request(self):
+        self.stop_in(lambda i: [request(b"UD"[i % 2:][:1], "n%d" % i)[:1 + i % 255]])
+
+    def test_no_size(self):
+        self.stop_in(lambda i: [request(b"U", "n%d" % i), size_message(1)[:i % 8]], (1, 0))
+
+    def test_no_confirmation(self):
+        self.stop_in(lambda i: [request(b"D", "there")], (9,))
+
+    def test_no_content(self):
+        self.stop_in(lambda i: [request(b"U", "n%d" % i), size_message(1000)], (1, 1),
+                     reason="idle-timeout")
+
+    def test_part_of_the_content(self):
+        self.stop_in(lambda i: [request(b"U", "n%d" % i), size_message(1000), b"x" * (i % 1000)],
+                     (1, 1, 0), reason="idle-timeout")
+
+    def test_content_is_not_read(self):
+        """The memory for each is as HACKING says: half a megabyte at most."""
+        self.stop_in(lambda i: [request(b"D", "there"), b"T"], (9, 0),
+                     self.COUNT if SLOW else 200, 512 << 10, reason="idle-timeout")
+
+    def test_with_a_limit_for_each_address(self):
+        """They come from one address, and the limit is for them; another has the room it had."""
+        daemon = self.daemon(request_timeout=4, max_connections_per_address=100,
+                             max_connections=150)
+        peers = []
+        for _ in range(self.COUNT):
+            try:
+                peers.append(Peer(daemon.address, source="127.0.0.2"))
+                self.addCleanup(peers[-1].close)
+            except ConnectionError:
+                pass  # turned away before it knew that it was connected
+        wait_for(lambda: daemon.reasons().count("limit") == self.COUNT - 100, "the others to go")
+        self.assertLess(self.served(daemon, "n"), 5)
+        daemon.ended(self.COUNT + 2)
+        self.assertEqual(daemon.reasons().count("request-timeout"), 100)
+        self.upload(daemon, "m", b"x", source="127.0.0.2")
