@@ -77,6 +77,18 @@ root_path_flags(const struct root *r)
 	return (r->flags & ROOT_NO_OPENAT2) != 0 ? PATH_NO_OPENAT2 : 0;
 }
 
+enum ftx_rc
+root_not_durable(int err)
+{
+	return err == ENOSPC || err == EDQUOT ? FTX_NO_SPACE : FTX_IO;
+}
+
+enum ftx_rc
+root_sync_dir(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : root_not_durable(errno);
+}
+
 /* The path of the mark, relative to the root. */
 #define MARK_PATH PATH_STATE_DIR "/" ROOT_STATE_MARK
 
@@ -114,7 +126,8 @@ make_mark(struct root *r)
 	if (dir < 0)
 		goto out;
 	fd = openat(dir, ROOT_STATE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fsync(fd) != 0 || fsync(dir) != 0 || fsync(r->fd) != 0)
+	if (fd < 0 || fsync(fd) != 0 || root_sync_dir(dir) != FTX_OK ||
+	    root_sync_dir(r->fd) != FTX_OK)
 		goto out;
 	r->marked = true;
 	rc = FTX_OK;
@@ -196,7 +209,10 @@ root_needs_sweep(const struct root *r)
 	return fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Removes one stage file found at `name`, relative to the root, through the jail. */
+/*
+ * Removes one stage file found at `name`, relative to the root, through the jail. For good: the
+ * mark is removed after it, and must not be lost before it.
+ */
 static bool
 sweep_one(struct root *r, const char *name)
 {
@@ -206,7 +222,8 @@ sweep_one(struct root *r, const char *name)
 
 	if (path_open_parent(r->fd, 0, name, &dir_fd, &leaf) != FTX_OK)
 		return false;
-	gone = unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT;
+	gone =
+	    (unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT) && root_sync_dir(dir_fd) == FTX_OK;
 	close(dir_fd);
 	return gone;
 }

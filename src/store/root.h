@@ -56,6 +56,15 @@ enum ftx_rc root_open(
     struct root **out, const char *path, unsigned flags, mode_t mode) FTX_MUST_CHECK;
 void root_close(struct root *r);
 
+/*
+ * Makes the entries of a directory durable, not what they name. EINVAL is not an error: "bound to a
+ * special file which does not support synchronization" (fsync(2)), as a directory may be on a file
+ * system that makes each change of it durable by itself.
+ */
+enum ftx_rc root_sync_dir(int fd) FTX_MUST_CHECK;
+/* For the errno of a failed fsync(2): some file systems look for space only then (NFS, quotas). */
+enum ftx_rc root_not_durable(int err);
+
 /* What path_open_parent() is to be told about this root. */
 unsigned root_path_flags(const struct root *r);
 
@@ -72,7 +81,10 @@ enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CH
 void root_set_unlinkable(struct root *r, dev_t dev);
 bool root_knows_unlinkable(struct root *r, dev_t dev);
 
-/* A stage file of this run could not be removed: the mark stays, and the next start tries again. */
+/*
+ * A stage file of this run could not be removed, or not for good: the mark stays, and the next
+ * start tries again.
+ */
 void root_set_left(struct root *r);
 
 /* A mark from an earlier run stands: stage files of it may be lying about. */

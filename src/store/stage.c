@@ -34,12 +34,39 @@ stage_close(struct stage *s)
 	stage_init(s);
 }
 
+/* The stage's own name goes. */
+static void
+remove_temp(struct stage *s)
+{
+	if (unlinkat(s->dir_fd, s->temp, 0) != 0) {
+		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
+		root_set_left(s->root);
+	}
+	s->temp[0] = '\0';
+}
+
+/*
+ * Makes durable what was given or lost its name. If that cannot be done, a power cut may bring the
+ * stage's own name back: the mark that it is found by must stay.
+ */
+static enum ftx_rc
+sync_names(struct stage *s)
+{
+	enum ftx_rc rc = root_sync_dir(s->dir_fd);
+
+	if (rc != FTX_OK && s->kind == STAGE_NAMED)
+		root_set_left(s->root);
+	return rc;
+}
+
 void
 stage_discard(struct stage *s)
 {
-	if (s->kind == STAGE_NAMED && s->temp[0] != '\0' && unlinkat(s->dir_fd, s->temp, 0) != 0) {
-		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
-		root_set_left(s->root);
+	if (s->kind == STAGE_NAMED && s->temp[0] != '\0') {
+		remove_temp(s);
+		/* A client leaves no mark, and need not wait. */
+		if ((s->root->flags & ROOT_EXCLUSIVE) != 0)
+			(void)sync_names(s);
 	}
 	stage_close(s);
 }
@@ -219,30 +246,16 @@ rename_if_free(struct stage *s, const struct root *r)
 #else
 	(void)r;
 #endif
-	/* stage_discard() removes the stage's own name. */
-	return linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf, 0);
-}
-
-/* Some file systems look for space only now (NFS, quotas): fsync(2). */
-static enum ftx_rc
-not_durable(int err)
-{
-	return err == ENOSPC || err == EDQUOT ? FTX_NO_SPACE : FTX_IO;
+	if (linkat(s->dir_fd, s->temp, s->dir_fd, s->leaf, 0) != 0)
+		return -1;
+	remove_temp(s); /* both changes of the directory are made durable at once */
+	return 0;
 }
 
 /*
- * EINVAL: "bound to a special file which does not support synchronization" (fsync(2)), as a
- * directory may be on a file system that makes each change of it durable by itself.
- */
-static enum ftx_rc
-sync_dir(int fd)
-{
-	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : not_durable(errno);
-}
-
-/*
- * Of what is written through, the same. A regular file is nothing of the kind: EROFS there comes
- * from a file system that has given up after an error (ext4), and the content is lost.
+ * Of what is written through, EINVAL and EROFS are: "bound to a special file which does not support
+ * synchronization" (fsync(2)). A regular file is nothing of the kind: EROFS there comes from a file
+ * system that has given up after an error (ext4), and the content is lost.
  */
 static enum ftx_rc
 sync_content(const struct stage *s)
@@ -251,7 +264,7 @@ sync_content(const struct stage *s)
 		return FTX_OK;
 	if (s->kind == STAGE_THROUGH && (errno == EINVAL || errno == EROFS))
 		return FTX_OK;
-	return not_durable(errno);
+	return root_not_durable(errno);
 }
 
 /* Some file systems have no permission bits to set (vfat): not worth losing a file for. */
@@ -380,7 +393,7 @@ stage_publish(struct stage *s, struct root *r, const atomic_bool *cancelled)
 	}
 	rc = give_name(s, r);
 	if (rc == FTX_OK)
-		rc = sync_dir(s->dir_fd);
+		rc = sync_names(s);
 out:
 	stage_discard(s);
 	return rc;

@@ -365,6 +365,31 @@ START_TEST(test_no_permission)
 }
 END_TEST
 
+/*
+ * A stage whose removal is not durable may come back after a power cut: what it is found by must
+ * stay, and only then.
+ */
+static const unsigned mark_flags[] = { ROOT_NAMED_STAGE, ROOT_NAMED_STAGE | ROOT_NO_RENAMEAT2 };
+
+START_TEST(test_mark_stays_with_a_stage_that_may_come_back)
+{
+	bool publishes = (_i & 1) != 0, fails = (_i & 2) != 0;
+
+	open_root(ROOT_EXCLUSIVE | mark_flags[_i / 4]);
+	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	fake_orders.fsync_dir = fails ? EIO : 0;
+	if (publishes)
+		ck_assert_int_eq(publish(), fails ? FTX_IO : FTX_OK);
+	else
+		stage_discard(&stage);
+	fake_orders.fsync_dir = 0;
+	root_close(root);
+	ck_assert_int_eq(unit_names_in("root"), publishes + fails);
+	open_root(ROOT_EXCLUSIVE);
+	ck_assert_int_eq(root_needs_sweep(root), fails);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -391,6 +416,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_through_full_device);
 	tcase_add_test(tc, test_through_takes_files_as_ever);
 	tcase_add_loop_test(tc, test_no_permission, 0, 2);
+	tcase_add_loop_test(
+	    tc, test_mark_stays_with_a_stage_that_may_come_back, 0, 4 * COUNT(mark_flags));
 }
 
 int
