@@ -22,3 +22,34 @@ tests_torture_ftxfer_LDADD = $(ftxfer_LDADD)
 EXTRA_tests_torture_ftxfer_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
 
 EXTRA_DIST += tests/torture/README $(torture_wrapped)
+
+# The same programs, which write down what they do to their files.
+check_PROGRAMS += tests/torture/ftxferd_record tests/torture/ftxfer_record
+torture_recorded = tests/torture/recorded
+record_ldflags = $(AM_LDFLAGS) @$(top_srcdir)/$(torture_recorded)
+record_sources = \
+	tests/torture/record.c tests/torture/record.h \
+	tests/torture/record_content.c \
+	tests/torture/record_names.c
+
+tests_torture_ftxferd_record_CPPFLAGS = $(torture_cppflags)
+tests_torture_ftxferd_record_LDFLAGS = $(record_ldflags)
+tests_torture_ftxferd_record_SOURCES = $(ftxferd_SOURCES) $(record_sources)
+tests_torture_ftxferd_record_LDADD = $(ftxferd_LDADD)
+EXTRA_tests_torture_ftxferd_record_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
+
+tests_torture_ftxfer_record_CPPFLAGS = $(torture_cppflags)
+tests_torture_ftxfer_record_LDFLAGS = $(record_ldflags)
+tests_torture_ftxfer_record_SOURCES = $(ftxfer_SOURCES) $(record_sources)
+tests_torture_ftxfer_record_LDADD = $(ftxfer_LDADD)
+EXTRA_tests_torture_ftxfer_record_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
+
+# Any user, no root, well under 20 s: part of make check.
+TESTS += tests/torture/powercut
+dist_check_SCRIPTS += tests/torture/powercut
+EXTRA_DIST += \
+	$(torture_recorded) \
+	tests/torture/powercut_calls.py \
+	tests/torture/powercut_check.py \
+	tests/torture/powercut_model.py \
+	tests/torture/powercut_run.py
