@@ -107,8 +107,6 @@ v1_refusal(enum ftx_rc why)
 	case FTX_NOT_FOUND:
 	case FTX_EXISTS:
 	case FTX_BUSY:
-	case FTX_NO_SPACE:
-	case FTX_TOO_LARGE:
 		return V1_NO;
 	default:
 		return V1_ERROR;

@@ -61,8 +61,8 @@ enum ftx_rc v1_letter_decode(
     uint8_t byte, const char *allowed, enum v1_letter *letter) FTX_MUST_CHECK;
 
 /*
- * The letter that refuses a name for this reason: 'F' for what the peer may try differently, 'E'
- * for an error.
+ * The letter that refuses a name for this reason. 'F': it is not there, or there already, or busy;
+ * 'E': all else is an error, no room for another file among it.
  */
 enum v1_letter v1_refusal(enum ftx_rc why);
 

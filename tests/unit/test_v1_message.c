@@ -207,13 +207,13 @@ START_TEST(test_every_letter)
 }
 END_TEST
 
-/* F: the peer may try differently. E: an error. */
+/* F: what the name is now. E: an error. */
 START_TEST(test_refusals)
 {
-	static const enum ftx_rc no[] = { FTX_NOT_FOUND, FTX_EXISTS, FTX_BUSY, FTX_NO_SPACE,
-		FTX_TOO_LARGE };
+	static const enum ftx_rc no[] = { FTX_NOT_FOUND, FTX_EXISTS, FTX_BUSY };
 	static const enum ftx_rc error[] = { FTX_BAD_NAME, FTX_NOT_REGULAR, FTX_NO_PARENT,
-		FTX_ACCESS, FTX_IO, FTX_NOMEM, FTX_DESCRIPTORS, FTX_INTERNAL, FTX_UNSUPPORTED };
+		FTX_ACCESS, FTX_IO, FTX_NO_SPACE, FTX_NOMEM, FTX_DESCRIPTORS, FTX_INTERNAL,
+		FTX_UNSUPPORTED };
 
 	for (int i = 0; i < COUNT(no); i++)
 		ck_assert_int_eq(v1_refusal(no[i]), V1_NO);
