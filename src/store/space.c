@@ -102,17 +102,40 @@ space_find(struct space *s, dev_t dev)
 	return fs;
 }
 
-/* Blocks for the unprivileged (statvfs(3) f_bavail), in bytes; saturates. */
+static uint64_t
+multiply(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+/* Blocks for the unprivileged (statvfs(3) f_bavail), in bytes, and the size of one. Saturates. */
 static enum ftx_rc
-available(int fd, uint64_t *out)
+available(int fd, uint64_t *bytes, uint64_t *block)
 {
 	struct statvfs v;
 
 	if (fstatvfs(fd, &v) != 0)
 		return FTX_IO;
-	if (__builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, out))
-		*out = UINT64_MAX;
+	*block = v.f_frsize;
+	*bytes = multiply(v.f_bavail, *block);
 	return FTX_OK;
+}
+
+/*
+ * What a file of that size may take of a file system that does not say so beforehand: whole blocks,
+ * those that point to them (8 bytes each, in up to three levels), and one for its name.
+ */
+static uint64_t
+with_overhead(uint64_t size, uint64_t block)
+{
+	uint64_t blocks;
+
+	if (block < 512) /* no blocks, but bytes */
+		return size;
+	blocks = size / block + (size % block != 0 ? 1 : 0);
+	return multiply(blocks + blocks / (block / 8 - 1) + 4, block);
 }
 
 /*
@@ -147,7 +170,7 @@ admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 {
 	struct space_fs *fs;
 	struct stat st;
-	uint64_t avail, promised;
+	uint64_t avail, block, promised;
 	enum ftx_rc rc;
 
 	if (fstat(fd, &st) != 0)
@@ -156,20 +179,24 @@ admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 	if (fs == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_lock(&fs->admission);
-	rc = available(fd, &avail);
+	/* First, since what is written in between is taken from both: never from neither. */
+	promised = atomic_load(&fs->promised);
+	rc = available(fd, &avail, &block);
 	if (rc != FTX_OK)
 		goto out;
-	promised = atomic_load(&fs->promised);
 	if (promised > avail || size > avail - promised) {
 		rc = FTX_NO_SPACE;
 		goto out;
 	}
 	rc = allocate(fd, size);
 	if (rc == FTX_UNSUPPORTED) {
+		size = with_overhead(size, block);
+		rc = size > avail - promised ? FTX_NO_SPACE : FTX_OK;
+		if (rc != FTX_OK)
+			goto out;
 		atomic_fetch_add(&fs->promised, size);
 		hold->fs = fs;
 		hold->bytes = size;
-		rc = FTX_OK;
 	}
 out:
 	pthread_mutex_unlock(&fs->admission);
