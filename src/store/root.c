@@ -23,6 +23,9 @@
  * the first named stage of a run, and removed when none is left.
  */
 
+/* The path of the mark, relative to the root. */
+#define MARK_PATH PATH_STATE_DIR "/" ROOT_STATE_MARK
+
 /* Not secret, only different from run to run. */
 static uint64_t
 run_number(void)
@@ -34,6 +37,30 @@ run_number(void)
 		return v;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec << 30 ^ (uint64_t)ts.tv_nsec << 16 ^ (uint64_t)getpid();
+}
+
+/* When nobody can say, there may be one. */
+static bool
+may_have_mark(const struct root *r)
+{
+	struct stat st;
+
+	return fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* Unless something else is in it. */
+static void
+remove_state_dir(const struct root *r)
+{
+	(void)unlinkat(r->fd, PATH_STATE_DIR, AT_REMOVEDIR);
+}
+
+static void
+remove_mark(const struct root *r)
+{
+	if (unlinkat(r->fd, MARK_PATH, 0) == 0)
+		remove_state_dir(r);
 }
 
 enum ftx_rc
@@ -63,7 +90,10 @@ root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
 	rc = space_new(&r->space);
 	if (rc != FTX_OK)
 		goto fail;
-	r->unswept = root_needs_sweep(r);
+	r->unswept = may_have_mark(r);
+	/* Without its mark it is what a run left that died between the two. */
+	if ((flags & ROOT_EXCLUSIVE) != 0 && !r->unswept)
+		remove_state_dir(r);
 	*out = r;
 	return FTX_OK;
 fail:
@@ -87,16 +117,6 @@ enum ftx_rc
 root_sync_dir(int fd)
 {
 	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : root_not_durable(errno);
-}
-
-/* The path of the mark, relative to the root. */
-#define MARK_PATH PATH_STATE_DIR "/" ROOT_STATE_MARK
-
-static void
-remove_mark(const struct root *r)
-{
-	if (unlinkat(r->fd, MARK_PATH, 0) == 0)
-		unlinkat(r->fd, PATH_STATE_DIR, AT_REMOVEDIR); /* unless something else is in it */
 }
 
 void
@@ -204,9 +224,7 @@ root_set_left(struct root *r)
 bool
 root_needs_sweep(const struct root *r)
 {
-	struct stat st;
-
-	return fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return r->unswept;
 }
 
 /*

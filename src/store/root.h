@@ -87,7 +87,7 @@ bool root_knows_unlinkable(struct root *r, dev_t dev);
  */
 void root_set_left(struct root *r);
 
-/* A mark from an earlier run stands: stage files of it may be lying about. */
+/* A mark of an earlier run stood at the start: stage files of it may be lying about. */
 bool root_needs_sweep(const struct root *r);
 /*
  * Removes the stage files of earlier runs, in all directories, and then their mark. path: the
