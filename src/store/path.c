@@ -200,19 +200,21 @@ path_open_parent(int root_fd, unsigned flags, const char *name, int *dir_fd, con
 enum ftx_rc
 path_open_file(int dir_fd, const char *leaf, int *fd)
 {
+	enum ftx_rc rc = FTX_NOT_REGULAR;
 	struct stat st;
 
 	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return ftx_rc_from_errno(errno);
 	if (!S_ISREG(st.st_mode))
-		return FTX_NOT_REGULAR;
+		return rc;
 	*fd = openat(dir_fd, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (*fd < 0)
 		return ftx_rc_from_errno(errno);
-	if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		close(*fd);
-		*fd = -1;
-		return FTX_NOT_REGULAR;
-	}
-	return FTX_OK;
+	if (fstat(*fd, &st) != 0)
+		rc = ftx_rc_from_errno(errno);
+	else if (S_ISREG(st.st_mode))
+		return FTX_OK;
+	close(*fd);
+	*fd = -1;
+	return rc;
 }

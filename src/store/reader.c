@@ -101,16 +101,19 @@ has_lost_its_name(const struct reader *rd)
 	return !found;
 }
 
-static bool
-is_same_version(const struct reader *rd)
+/* FTX_CHANGED: it is another version by now. */
+static enum ftx_rc
+check_version(const struct reader *rd)
 {
 	struct stat st;
 
-	if (fstat(rd->fd, &st) != 0 || (uint64_t)st.st_size != rd->size ||
-	    !is_same_time(&st.st_mtim, &rd->mtime))
-		return false;
-	return is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links ||
-	       has_lost_its_name(rd);
+	if (fstat(rd->fd, &st) != 0)
+		return FTX_IO;
+	if ((uint64_t)st.st_size != rd->size || !is_same_time(&st.st_mtim, &rd->mtime))
+		return FTX_CHANGED;
+	if (is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links)
+		return FTX_OK;
+	return has_lost_its_name(rd) ? FTX_OK : FTX_CHANGED;
 }
 
 /* Until the file's next change must have another time than its last one. */
@@ -121,10 +124,13 @@ settle(struct reader *rd)
 	struct timespec now;
 
 	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		enum ftx_rc rc;
+
 		if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
 			return FTX_IO;
-		if (!is_same_version(rd))
-			return FTX_CHANGED;
+		rc = check_version(rd);
+		if (rc != FTX_OK)
+			return rc;
 		if (now.tv_sec > rd->ctime.tv_sec ||
 		    (now.tv_sec == rd->ctime.tv_sec && now.tv_nsec > rd->ctime.tv_nsec))
 			break;
@@ -159,5 +165,5 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}
-	return offset < rd->size || is_same_version(rd) ? FTX_OK : FTX_CHANGED;
+	return offset < rd->size ? FTX_OK : check_version(rd);
 }
