@@ -125,6 +125,15 @@ worker_post(struct worker *w, struct mail *m)
 	pthread_mutex_unlock(&w->mail_lock);
 }
 
+/* libevent keeps the room that it made for a timer: to arm ours later can then not fail. */
+static bool
+make_room_for_timer(struct worker *w)
+{
+	static const struct timeval later = { .tv_sec = 60 };
+
+	return event_add(w->timer_event, &later) == 0 && event_del(w->timer_event) == 0;
+}
+
 enum ftx_rc
 worker_new(struct worker **out, struct event_base *base)
 {
@@ -149,7 +158,7 @@ worker_new(struct worker **out, struct event_base *base)
 	w->reaper = event_new(w->base, -1, 0, on_reap, w);
 	w->mail_event = event_new(w->base, w->mail_fd, EV_READ | EV_PERSIST, on_mail_fd, w);
 	if (w->timer_event == NULL || w->reaper == NULL || w->mail_event == NULL ||
-	    event_add(w->mail_event, NULL) != 0)
+	    event_add(w->mail_event, NULL) != 0 || !make_room_for_timer(w))
 		goto fail;
 	*out = w;
 	return FTX_OK;

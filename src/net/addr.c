@@ -157,15 +157,19 @@ addr_text(const struct addr *a, char buf[ADDR_TEXT_SIZE])
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->ss;
 	char host[ADDR_TEXT_SIZE - sizeof("[]:65535") + 1];
-	bool bare = a->ss.ss_family == AF_INET;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&a->ss;
+	bool bare = true;
 
-	if (a->ss.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		bare = inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, host, sizeof(host)) != NULL;
+	if (a->ss.ss_family == AF_INET)
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+	else if (a->ss.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, host, sizeof(host));
 	else if (getnameinfo((const struct sockaddr *)&a->ss, a->len, host, sizeof(host), NULL, 0,
 		     NI_NUMERICHOST) != 0) {
 		snprintf(buf, ADDR_TEXT_SIZE, "unknown");
 		return buf;
-	}
+	} else
+		bare = false;
 	snprintf(buf, ADDR_TEXT_SIZE, bare ? "%s:%u" : "[%s]:%u", host, (unsigned)addr_port(a));
 	return buf;
 }

@@ -24,7 +24,7 @@ conn_update_reading(struct conn *c)
 	if (c->closing || c->peer_end != FTX_OK || evbuffer_get_length(conn_in(c)) >= c->input_max)
 		event_del(c->reading);
 	else if (event_add(c->reading, NULL) != 0)
-		log_error("conn=%" PRIu64 " cannot be read from any more", c->id);
+		c->peer_end = FTX_NOMEM; /* we shall not hear of it again */
 }
 
 /* One read of at most max bytes. False: nothing more to be had now. */
@@ -310,16 +310,33 @@ conn_peer_end(const struct conn *c)
 	return c->peer_end;
 }
 
+/*
+ * The bufferevent writes by itself what is added to it, but for want of memory it may have lost the
+ * callback that does so when it was made, or its event now, and says nothing.
+ */
+static enum ftx_rc
+see_to_writing(struct conn *c)
+{
+	if ((bufferevent_get_enabled(c->bev) & EV_WRITE) != 0 &&
+	    bufferevent_enable(c->bev, EV_WRITE) != 0)
+		return FTX_NOMEM;
+	return FTX_OK;
+}
+
 enum ftx_rc
 conn_write(struct conn *c, const void *p, size_t len)
 {
-	return bufferevent_write(c->bev, p, len) == 0 ? FTX_OK : FTX_NOMEM;
+	if (bufferevent_write(c->bev, p, len) != 0)
+		return FTX_NOMEM;
+	return see_to_writing(c);
 }
 
 enum ftx_rc
 conn_write_buffer(struct conn *c, struct evbuffer *from)
 {
-	return bufferevent_write_buffer(c->bev, from) == 0 ? FTX_OK : FTX_NOMEM;
+	if (bufferevent_write_buffer(c->bev, from) != 0)
+		return FTX_NOMEM;
+	return see_to_writing(c);
 }
 
 size_t
