@@ -237,6 +237,14 @@ run(const struct option_set *set, const struct cli_options *options)
 	return EX_USAGE;
 }
 
+/* A detail of what is said to the user in a sentence. */
+static void
+on_event_log(int severity, const char *text)
+{
+	(void)severity;
+	log_debug("libevent: %s", text);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -249,6 +257,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
+	event_set_log_callback(on_event_log);
 	if (!option_set_init(&set, cli_option_defs, cli_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);
 	if (!cmdline_parse(&set, argc, argv, &first, &err)) {

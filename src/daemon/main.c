@@ -171,6 +171,16 @@ give_memory_back(void)
 #endif
 }
 
+/* What libevent has to say is a line like others. */
+static void
+on_event_log(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warn("libevent: %s", text);
+	else
+		log_debug("libevent: %s", text);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -184,6 +194,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */
 	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
+	event_set_log_callback(on_event_log);
 	if (!option_set_init(&set, daemon_option_defs, daemon_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);
 	if (!cmdline_parse(&set, argc, argv, &first, &err)) {
