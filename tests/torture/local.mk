@@ -21,7 +21,17 @@ tests_torture_ftxfer_SOURCES = $(ftxfer_SOURCES) $(torture_sources)
 tests_torture_ftxfer_LDADD = $(ftxfer_LDADD)
 EXTRA_tests_torture_ftxfer_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
 
-EXTRA_DIST += tests/torture/README $(torture_wrapped)
+torture_suites = tests/torture/kill tests/torture/fail
+TESTS += $(torture_suites)
+dist_check_SCRIPTS += $(torture_suites)
+EXTRA_DIST += \
+	tests/torture/README \
+	tests/torture/calls.py \
+	tests/torture/errors.py \
+	tests/torture/fail_client.py \
+	tests/torture/fail_daemon.py \
+	tests/torture/torture.py \
+	$(torture_wrapped)
 
 # The same programs, which write down what they do to their files.
 check_PROGRAMS += tests/torture/ftxferd_record tests/torture/ftxfer_record

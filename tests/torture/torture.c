@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#if __has_include(<execinfo.h>)
+#include <execinfo.h>
+#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +39,23 @@ torture_begin(void)
 	control = map;
 }
 
+/* Where the step was made, on standard error; addr2line(1) makes names of the addresses. */
+static void
+trace(unsigned action)
+{
+#if __has_include(<execinfo.h>)
+	void *frames[32];
+
+	if (getenv("FTX_TORTURE_TRACE") == NULL)
+		return;
+	atomic_store(&control->action, TORTURE_NONE); /* it allocates */
+	backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+	atomic_store(&control->action, action);
+#else
+	(void)action;
+#endif
+}
+
 static void
 die(void)
 {
@@ -58,6 +78,7 @@ torture_enter(struct torture_step *s, const char *call, const char *group)
 	s->hit = true;
 	strncpy(control->call, call, sizeof(control->call) - 1);
 	atomic_store(&control->hit, 1);
+	trace(action);
 	if (action == TORTURE_KILL_BEFORE)
 		die();
 	if (action != TORTURE_FAIL)

@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -54,6 +56,7 @@ TORTURE_WRAP(int, setrlimit, TORTURE_OTHER,
     (int what, const struct rlimit *rl), (what, rl))
 TORTURE_WRAP(int, setsockopt, TORTURE_OTHER,
     (int fd, int level, int name, const void *value, socklen_t len), (fd, level, name, value, len))
+TORTURE_WRAP(int, signalfd, TORTURE_OTHER, (int fd, const sigset_t *mask, int flags), (fd, mask, flags))
 TORTURE_WRAP(int, shutdown, TORTURE_OTHER, (int fd, int how), (fd, how))
 TORTURE_WRAP(int, socket, TORTURE_OTHER, (int family, int type, int protocol), (family, type, protocol))
 TORTURE_WRAP(int, stat, TORTURE_OTHER, (const char *path, struct stat *st), (path, st))
@@ -92,6 +95,8 @@ static atomic_int event_fds[EVENT_FDS]; /* those of eventfd(2), plus 1; they are
 
 extern int __real_eventfd(unsigned value, int flags);
 extern int __wrap_eventfd(unsigned value, int flags);
+extern int __real_prctl(int option, ...);
+extern int __wrap_prctl(int option, ...);
 extern ssize_t __real_write(int fd, const void *buf, size_t len);
 extern ssize_t __wrap_write(int fd, const void *buf, size_t len);
 extern ssize_t __real_read(int fd, void *buf, size_t len);
@@ -168,6 +173,25 @@ __wrap_read(int fd, void *buf, size_t len)
 		return __real_read(fd, buf, len);
 	if (torture_enter(&step, "read", TORTURE_OTHER))
 		ret = __real_read(fd, buf, len);
+	torture_leave(&step);
+	return ret;
+}
+
+/* The process stays open to who looks at its descriptors from outside. */
+int
+__wrap_prctl(int option, ...)
+{
+	struct torture_step step;
+	unsigned long a[4];
+	int ret = -1;
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (torture_enter(&step, "prctl", TORTURE_OTHER))
+		ret = option == PR_SET_DUMPABLE ? 0 : __real_prctl(option, a[0], a[1], a[2], a[3]);
 	torture_leave(&step);
 	return ret;
 }

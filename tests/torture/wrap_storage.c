@@ -17,7 +17,6 @@
 #include "torture/torture.h"
 
 /* clang-format off */
-TORTURE_WRAP(int, close, TORTURE_STORAGE, (int fd), (fd))
 TORTURE_WRAP(int, fchmod, TORTURE_STORAGE, (int fd, mode_t mode), (fd, mode))
 TORTURE_WRAP(int, flock, TORTURE_STORAGE, (int fd, int how), (fd, how))
 TORTURE_WRAP(int, fsync, TORTURE_STORAGE, (int fd), (fd))
@@ -30,6 +29,8 @@ TORTURE_WRAP(int, unlinkat, TORTURE_STORAGE, (int dir, const char *path, int fla
 /* clang-format on */
 
 /* The real calls' names; each has a wrapper below. */
+extern int __real_close(int fd);
+extern int __wrap_close(int fd);
 extern int __real_open(const char *path, int flags, ...);
 extern int __wrap_open(const char *path, int flags, ...);
 extern int __wrap___open_2(const char *path, int flags);
@@ -52,6 +53,25 @@ extern ssize_t __real_pwritev(int fd, const struct iovec *iov, int count, off_t 
 extern ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
 extern ssize_t __real_writev(int fd, const struct iovec *iov, int count);
 extern ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
+
+/* Whatever it says, the descriptor is gone (close(2)). */
+int
+__wrap_close(int fd)
+{
+	struct torture_step step;
+	int ret = -1;
+
+	if (torture_enter(&step, "close", TORTURE_STORAGE))
+		ret = __real_close(fd);
+	else {
+		int err = errno;
+
+		(void)__real_close(fd);
+		errno = err;
+	}
+	torture_leave(&step);
+	return ret;
+}
 
 static int
 step_openat(const char *call, int dir, const char *path, int flags, mode_t mode)
