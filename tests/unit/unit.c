@@ -37,7 +37,8 @@ remove_content(int fd)
 			continue;
 		if (unlinkat(dirfd(d), e->d_name, 0) == 0)
 			continue;
-		(void)fchmodat(dirfd(d), e->d_name, 0700, 0);
+		if (fchmodat(dirfd(d), e->d_name, 0700, 0) != 0)
+			continue;
 		remove_content(
 		    openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 		(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
