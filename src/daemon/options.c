@@ -36,6 +36,10 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "idle_timeout", .type = OPTION_TIME, .offset = AT(idle_timeout),
 	  .initial = "60s", .min = 1, .max = 24 * HOUR_MS, .arg = "TIME",
 	  .help = "time without a byte moving after which a transfer is cut off" },
+	{ .name = "min_rate", .type = OPTION_SIZE, .offset = AT(min_rate),
+	  .initial = "1k", .min = 0, .max = (uint64_t)1 << 30, .arg = "SIZE",
+	  .help = "bytes a second that a transfer must move, on average of 30 s of the client's "
+		  "time (0: no limit)" },
 	{ .name = "grace_time", .type = OPTION_TIME, .offset = AT(grace_time),
 	  .initial = "30s", .min = 0, .max = 24 * HOUR_MS, .arg = "TIME",
 	  .help = "time that running transfers get to end when the daemon is told to stop" },

@@ -27,6 +27,7 @@ struct daemon_options {
 	uint64_t max_connections_per_address;
 	uint64_t request_timeout;
 	uint64_t idle_timeout;
+	uint64_t min_rate;
 	uint64_t grace_time;
 	uint64_t max_file_size;
 	uint64_t max_stage_bytes;

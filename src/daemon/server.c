@@ -332,6 +332,7 @@ server_start(struct server *s)
 	s->group.limits = s->limits;
 	s->group.timeouts.request_ms = s->options->request_timeout;
 	s->group.timeouts.idle_ms = s->options->idle_timeout;
+	s->group.timeouts.min_rate = s->options->min_rate;
 	s->group.v1.registry = s->registry;
 	s->group.v1.max_file_size = s->options->max_file_size;
 	s->group.v1.names.alphabet = (enum path_alphabet)s->options->names;

@@ -66,7 +66,7 @@ read_some(struct conn *c, size_t max)
 		c->peer_end = FTX_NOMEM;
 		return false;
 	}
-	c->last_active = worker_now(c->worker);
+	conn_count_received(c, (size_t)n);
 	return true;
 }
 
@@ -129,7 +129,6 @@ on_bev_event(struct bufferevent *bev, short what, void *arg)
 	c->io->on_input(c->io_arg);
 }
 
-/* Bytes that left for the kernel are life, too. */
 static void
 on_output_change(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -137,7 +136,7 @@ on_output_change(struct evbuffer *out, const struct evbuffer_cb_info *info, void
 
 	(void)out;
 	if (info->n_deleted > 0)
-		c->last_active = worker_now(c->worker);
+		conn_count_sent(c, info->n_deleted);
 }
 
 static void
@@ -165,11 +164,11 @@ conn_new(struct conn **out, struct worker *w, int fd, const struct addr *peer,
 	c->io = &silent;
 	c->input_max = CONN_INPUT_SMALL;
 	c->id = ++ids;
-	c->started = c->last_active = worker_now(w);
+	c->started = c->received_at = c->taken_at = worker_now(w);
 	if (peer != NULL)
 		addr_text(peer, c->peer);
-	/* Answers are small and wanted at once; a socketpair has no such option. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* Answers are small and wanted at once. A socketpair has no such option, and no acks. */
+	c->acknowledges = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0;
 	c->bev = bufferevent_socket_new(worker_base(w), fd, 0);
 	c->reading = event_new(worker_base(w), fd, EV_READ | EV_PERSIST, on_readable, c);
 	if (c->bev == NULL || c->reading == NULL ||
@@ -349,20 +348,6 @@ void
 conn_set_output_low(struct conn *c, size_t bytes)
 {
 	bufferevent_setwatermark(c->bev, EV_WRITE, bytes, 0);
-}
-
-uint64_t
-conn_idle_since(const struct conn *c)
-{
-	return c->busy ? worker_now(c->worker) : c->last_active;
-}
-
-void
-conn_set_busy(struct conn *c, bool busy)
-{
-	if (c->busy && !busy)
-		c->last_active = worker_now(c->worker);
-	c->busy = busy;
 }
 
 void

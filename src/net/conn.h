@@ -1,7 +1,7 @@
 /*
  * conn.h - a connection: its socket, buffers, who talks on it, and the one way it ends.
  * Layer: net. Threads: its worker's.
- * Tests: tests/pair/, tests/unit/test_conn.c, tests/unit/test_conn_end.c
+ * Tests: tests/pair/, tests/unit/test_conn.c, test_conn_end.c, test_conn_time.c
  *
  * The bufferevent is the transport of what is sent. What arrives is read by the connection's own
  * event into the same bufferevent's input (libevent 2.1 reads 4 KiB a call by itself), and stops
@@ -22,10 +22,11 @@ struct conn;
 struct evbuffer;
 struct worker;
 
-/* Time limits, ms; 0 is none. */
+/* Limits of what the peer may take; 0 is none. Times are ms. */
 struct conn_limits {
 	uint64_t request_ms; /* for the whole handshake, less the time we took ourselves */
 	uint64_t idle_ms;    /* nothing moved */
+	uint64_t min_rate;   /* bytes a second, on average of a window (machine.h) */
 	uint64_t close_ms;   /* how long a client waits for the close that confirms its upload */
 };
 
@@ -105,10 +106,27 @@ size_t conn_output_length(const struct conn *c);
 /* on_output is called when at most so many bytes are left; 0: all is with the kernel. */
 void conn_set_output_low(struct conn *c, size_t bytes);
 
-/* When a byte moved last, ms of base/clock. While conn_set_busy() is on, always now. */
+/*
+ * What has moved, and how long the peer has had for it. Moved is what was read from the peer, and
+ * what it has taken: acknowledged, where the kernel can tell (tcp(7), SIOCOUTQ), not only swallowed
+ * by our own kernel, which may be megabytes.
+ *
+ * The peer's clock is base/clock's (ms), but stands still while we keep the peer waiting.
+ */
+uint64_t conn_peer_clock(const struct conn *c);
+void conn_set_busy(struct conn *c, bool busy); /* machine_set_busy(), where one runs */
+bool conn_is_busy(const struct conn *c);
+/* Content goes out: what the peer sends meanwhile is no movement. */
+void conn_set_sending(struct conn *c, bool sending);
+/*
+ * Asks the kernel what the peer has taken by now. Nothing else does, so that it costs nothing while
+ * all goes well: what is found to have moved is taken to have moved just now.
+ */
+void conn_look(struct conn *c);
+/* Bytes that had moved by the last look. */
+uint64_t conn_moved(const struct conn *c);
+/* When a byte moved last, by the last look; ms of the peer's clock. */
 uint64_t conn_idle_since(const struct conn *c);
-/* On: it is we who keep the peer waiting, so that no idle time passes. */
-void conn_set_busy(struct conn *c, bool busy);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

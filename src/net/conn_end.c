@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/conn_private.h"
 
@@ -81,7 +82,8 @@ conn_finish(struct conn *c, enum ftx_rc why)
 	conn_set_output_low(c, 0);
 	conn_set_input_max(c, CONN_READ_MAX);
 	if (c->limits.idle_ms > 0) {
-		worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + c->limits.idle_ms);
+		worker_timer_start(
+		    c->worker, &c->timer, clock_after(worker_now(c->worker), c->limits.idle_ms));
 	}
 	finish_output(c);
 }

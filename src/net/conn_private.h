@@ -1,5 +1,6 @@
 /*
- * conn_private.h - what conn.c (bytes) and conn_end.c (the way out) share; nobody else includes it.
+ * conn_private.h - what conn.c (bytes), conn_time.c (and when) and conn_end.c (the way out) share;
+ * nobody else includes it.
  * Layer: net. Threads: the connection's worker.
  * Tests: see conn.h
  */
@@ -32,10 +33,19 @@ struct conn {
 
 	size_t input_max;
 	enum ftx_rc peer_end;
-	bool busy, closing, finishing, shut;
+	bool closing, finishing, shut;
 	enum ftx_rc why; /* of the finish under way */
 	uint64_t drained;
-	uint64_t started, last_active; /* ms */
+	uint64_t started; /* ms */
+
+	/* What has moved, bytes, and when it did last by the peer's clock. */
+	uint64_t received, received_at;
+	uint64_t sent;            /* handed to the kernel */
+	uint64_t taken, taken_at; /* of it: by the peer, as was seen last */
+	bool acknowledges;        /* TCP: the kernel can tell */
+	bool sending;
+	bool busy;
+	uint64_t busy_since, busy_ms; /* ms; the latter is what earlier times add up to */
 
 	uint64_t id;
 	char peer[ADDR_TEXT_SIZE];
@@ -58,6 +68,9 @@ conn_out(const struct conn *c)
 
 /* Starts or stops reading, after anything that it depends on has changed. */
 void conn_update_reading(struct conn *c);
+/* Bytes have come, or left for the kernel. */
+void conn_count_received(struct conn *c, size_t bytes);
+void conn_count_sent(struct conn *c, size_t bytes);
 /* Of conn_finish(): the peer had its time. */
 void conn_on_finish_deadline(void *arg);
 /* Frees all that there is; every member may be missing. */

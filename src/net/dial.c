@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "loop/worker.h"
 
 struct dial {
@@ -78,7 +79,7 @@ try_one(struct dial *d, const struct addr *a)
 	d->event = event_new(worker_base(d->worker), d->fd, EV_WRITE, on_connected, d);
 	if (d->event == NULL || event_add(d->event, NULL) != 0)
 		goto fail;
-	worker_timer_start(d->worker, &d->timer, worker_now(d->worker) + d->timeout_ms);
+	worker_timer_start(d->worker, &d->timer, clock_after(worker_now(d->worker), d->timeout_ms));
 	return true;
 fail:
 	d->err = errno;

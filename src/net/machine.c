@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "loop/worker.h"
 #include "net/conn.h"
@@ -26,45 +27,108 @@ fail(struct machine *m, enum ftx_rc why)
 		m->def->fail(m->ctx, why);
 }
 
-/* When the state's deadline is, ms; UINT64_MAX: it has none. *why is what passing it means. */
+/* When the peer will have had the rest of its time; never, while its clock stands still. */
 static uint64_t
-deadline_of(const struct machine *m, enum ftx_rc *why)
+after_rest(const struct machine *m, uint64_t had, uint64_t limit)
+{
+	if (conn_is_busy(m->conn))
+		return UINT64_MAX;
+	return clock_after(worker_now(conn_worker(m->conn)), had < limit ? limit - had : 0);
+}
+
+/* By the peer's clock, since a byte moved, or since the state was entered: a sign of life, too. */
+static uint64_t
+idle_time(const struct machine *m)
+{
+	uint64_t since = conn_idle_since(m->conn);
+
+	return conn_peer_clock(m->conn) - (since > m->idle_from ? since : m->idle_from);
+}
+
+static uint64_t
+window_time(const struct machine *m)
+{
+	return conn_peer_clock(m->conn) - m->window_from;
+}
+
+static void
+begin_window(struct machine *m)
+{
+	m->window_from = conn_peer_clock(m->conn);
+	m->window_moved = conn_moved(m->conn);
+}
+
+/* Bytes that the rate asks for in that time; saturates. */
+static uint64_t
+bytes_due(uint64_t rate, uint64_t ms)
+{
+	uint64_t whole, part;
+
+	if (__builtin_mul_overflow(rate / 1000, ms, &whole) ||
+	    __builtin_mul_overflow(rate % 1000, ms, &part) ||
+	    __builtin_add_overflow(whole, part / 1000, &whole))
+		return UINT64_MAX;
+	return whole;
+}
+
+/* The state's deadline, ms; it may still turn out later. UINT64_MAX: none. */
+static uint64_t
+deadline_of(const struct machine *m)
 {
 	const struct conn_limits *limits = conn_limits(m->conn);
-	uint64_t from = 0, limit = 0;
+	uint64_t due = UINT64_MAX, window;
 
 	switch (state_of(m)->deadline) {
 	case DEADLINE_REQUEST:
-		*why = FTX_REQUEST_TIMEOUT;
-		from = conn_started(m->conn) + m->own_ms;
-		limit = limits->request_ms;
+		if (limits->request_ms > 0)
+			due = clock_after(conn_started(m->conn) + m->own_ms, limits->request_ms);
 		break;
 	case DEADLINE_IDLE:
-		*why = FTX_IDLE_TIMEOUT;
-		from = conn_idle_since(m->conn);
-		/* Entering a state is a sign of life: the peer's time began then. */
-		if (from < m->entered)
-			from = m->entered;
-		limit = limits->idle_ms;
+		if (limits->idle_ms > 0)
+			due = after_rest(m, idle_time(m), limits->idle_ms);
+		if (limits->min_rate > 0) {
+			window = after_rest(m, window_time(m), MACHINE_WINDOW_MS);
+			due = window < due ? window : due;
+		}
 		break;
 	case DEADLINE_CLOSE:
-		*why = FTX_IDLE_TIMEOUT;
-		from = m->entered;
-		limit = limits->close_ms;
+		if (limits->close_ms > 0)
+			due = clock_after(m->entered, limits->close_ms);
 		break;
 	case DEADLINE_NONE:
 	default:
 		break;
 	}
-	return limit == 0 ? UINT64_MAX : from + limit;
+	return due;
+}
+
+/* What the peer has done since the last look decides whether it may go on: FTX_OK. */
+static enum ftx_rc
+judge_movement(struct machine *m)
+{
+	const struct conn_limits *limits = conn_limits(m->conn);
+	uint64_t moved;
+
+	if (conn_is_busy(m->conn))
+		return FTX_OK;
+	conn_look(m->conn);
+	if (limits->idle_ms > 0 && idle_time(m) >= limits->idle_ms)
+		return FTX_IDLE_TIMEOUT;
+	if (limits->min_rate == 0 || window_time(m) < MACHINE_WINDOW_MS)
+		return FTX_OK;
+	moved = conn_moved(m->conn) - m->window_moved;
+	if ((moved > 0 || limits->idle_ms == 0) &&
+	    moved < bytes_due(limits->min_rate, window_time(m)))
+		return FTX_TOO_SLOW;
+	begin_window(m);
+	return FTX_OK;
 }
 
 static void
 arm_deadline(struct machine *m)
 {
 	struct worker *w = conn_worker(m->conn);
-	enum ftx_rc why;
-	uint64_t due = deadline_of(m, &why);
+	uint64_t due = deadline_of(m);
 
 	if (due == UINT64_MAX)
 		worker_timer_stop(w, &m->timer);
@@ -76,15 +140,27 @@ static void
 on_deadline(void *arg)
 {
 	struct machine *m = arg;
-	enum ftx_rc why = FTX_INTERNAL;
-	uint64_t due = deadline_of(m, &why);
+	enum machine_deadline kind = state_of(m)->deadline;
+	enum ftx_rc why = FTX_OK;
 
-	if (due == UINT64_MAX)
-		return;
-	if (due > worker_now(conn_worker(m->conn)))
-		arm_deadline(m); /* bytes have moved since */
-	else
+	if (kind == DEADLINE_IDLE)
+		why = judge_movement(m);
+	else if (deadline_of(m) <= worker_now(conn_worker(m->conn)))
+		why = kind == DEADLINE_REQUEST ? FTX_REQUEST_TIMEOUT : FTX_IDLE_TIMEOUT;
+	if (why != FTX_OK)
 		fail(m, why);
+	else
+		arm_deadline(m);
+}
+
+void
+machine_set_busy(struct machine *m, bool busy)
+{
+	bool was = conn_is_busy(m->conn);
+
+	conn_set_busy(m->conn, busy);
+	if (was && !busy && !m->stopped)
+		arm_deadline(m);
 }
 
 static void
@@ -96,6 +172,11 @@ enter(struct machine *m, uint8_t next)
 		m->own_ms += now - m->entered;
 	m->state = next;
 	m->entered = now;
+	if (state_of(m)->deadline == DEADLINE_IDLE) {
+		conn_look(m->conn); /* what came before is no movement of this state's */
+		m->idle_from = conn_peer_clock(m->conn);
+		begin_window(m);
+	}
 	if (machine_state_name(m) != NULL)
 		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
 		    machine_state_name(m));

@@ -31,8 +31,8 @@ enum machine_event {
 enum machine_deadline {
 	DEADLINE_NONE,    /* we keep the peer waiting: no clock runs */
 	DEADLINE_REQUEST, /* for all such states together, since the connection began */
-	DEADLINE_IDLE,    /* since a byte moved */
-	DEADLINE_CLOSE    /* since the state was entered */
+	DEADLINE_IDLE, /* since a byte moved; and the average of a window must be the least rate */
+	DEADLINE_CLOSE /* since the state was entered */
 };
 
 struct machine_state {
@@ -40,6 +40,12 @@ struct machine_state {
 	size_t wants;     /* bytes: ON_MESSAGE when so many are there; 0: input is not looked at */
 	enum machine_deadline deadline;
 };
+
+/*
+ * The rate is looked at over such a time of the peer's clock. A window in which nothing moved at
+ * all is the idle deadline's to judge.
+ */
+#define MACHINE_WINDOW_MS 30000
 
 #define MACHINE_STAY UINT8_MAX /* as a row's next state: the one it is in */
 
@@ -73,8 +79,10 @@ struct machine {
 	bool stopped;
 	bool end_told;
 	struct timer timer;
-	uint64_t entered; /* ms: when the state was */
-	uint64_t own_ms;  /* spent in states without a deadline: not the peer's */
+	uint64_t entered;                /* ms: when the state was */
+	uint64_t own_ms;                 /* spent in states without a deadline: not the peer's */
+	uint64_t idle_from, window_from; /* ms of the peer's clock */
+	uint64_t window_moved;           /* bytes that had moved when the window began */
 };
 
 /*
@@ -95,6 +103,8 @@ void machine_event(struct machine *m, uint8_t event);
 void machine_resume(struct machine *m);
 /* The connection's notices are the machine's again (a pump had them). */
 void machine_take_io(struct machine *m);
+/* On: it is we who keep the peer waiting; its clock stands still (conn_peer_clock()). */
+void machine_set_busy(struct machine *m, bool busy);
 /* No event is handled any more; gives the timer back. Idempotent. */
 void machine_stop(struct machine *m);
 /* Of the state it is in; NULL for one whose entering is not logged. */

@@ -15,7 +15,8 @@ pump_release(struct pump *p)
 	struct conn *c = p->conn;
 
 	p->conn = NULL;
-	conn_set_busy(c, false);
+	machine_set_busy(p->machine, false);
+	conn_set_sending(c, false);
 	conn_set_input_max(c, CONN_INPUT_SMALL);
 	machine_take_io(p->machine);
 }
@@ -44,7 +45,7 @@ receive_step(struct pump *p)
 		return;
 	}
 	if (!p->waiting && len == 0) {
-		conn_set_busy(p->conn, false);
+		machine_set_busy(p->machine, false);
 		if (conn_peer_end(p->conn) != FTX_OK)
 			pump_fail(p, conn_peer_end(p->conn));
 		return;
@@ -56,7 +57,7 @@ receive_step(struct pump *p)
 		len = conn_input_length(p->conn);
 	}
 	/* As long as there is room, and more to come, the peer is the one we wait for. */
-	conn_set_busy(p->conn, len >= CONN_INPUT_BULK || len >= p->left);
+	machine_set_busy(p->machine, len >= CONN_INPUT_BULK || len >= p->left);
 }
 
 static void
@@ -64,7 +65,7 @@ send_step(struct pump *p)
 {
 	enum ftx_rc end = conn_peer_end(p->conn);
 
-	conn_set_busy(p->conn, conn_output_length(p->conn) == 0 && p->left > 0);
+	machine_set_busy(p->machine, conn_output_length(p->conn) == 0 && p->left > 0);
 	/* First of all: a peer that leaves does not leave its read behind, which nobody counts. */
 	if (p->waiting)
 		return;
@@ -127,6 +128,7 @@ pump_start(struct pump *p)
 	p->left = p->transfer->size;
 	conn_set_io(p->conn, &io, p);
 	conn_set_output_low(p->conn, p->sending ? OUTPUT_LOW : 0);
+	conn_set_sending(p->conn, p->sending);
 	if (!p->sending)
 		conn_set_input_max(p->conn, CONN_INPUT_BULK);
 	pump_step(p);

@@ -190,7 +190,7 @@ publish(void *ctx)
 	/* What stands behind the last byte already shows that the size was not the file's. */
 	if (conn_input_length(h->conn) > 0)
 		return FTX_EXCESS;
-	conn_set_busy(h->conn, true);
+	machine_set_busy(&h->machine, true);
 	store_commit(h->transfer);
 	return FTX_OK;
 }

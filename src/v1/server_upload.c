@@ -241,7 +241,7 @@ publish(void *ctx)
 	if (conn_input_length(u->conn) > 0)
 		return FTX_EXCESS;
 	/* It is our time now: the idle clock must not end what the peer has finished. */
-	conn_set_busy(u->conn, true);
+	machine_set_busy(&u->machine, true);
 	store_commit(u->transfer);
 	return FTX_OK;
 }

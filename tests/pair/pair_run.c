@@ -94,14 +94,16 @@ do_cancel(struct pair_stage *st, char *p)
 		fail("no such notice: %s", name);
 }
 
-static void
-do_expect_bytes(struct pair_stage *st)
+static uint8_t got[PAIR_BYTES_MAX + 1];
+
+/* Reads what comes, up to `most` bytes, until nothing does any more; how much. */
+static size_t
+receive(struct pair_stage *st, size_t most)
 {
-	static uint8_t got[PAIR_BYTES_MAX];
 	size_t len = 0;
 
-	for (int idle = 0; len < bytes_len && idle < 4;) {
-		ssize_t n = recv(st->peer, got + len, bytes_len - len, MSG_DONTWAIT);
+	for (int idle = 0; len < most && idle < 4;) {
+		ssize_t n = recv(st->peer, got + len, most - len, MSG_DONTWAIT);
 
 		if (n > 0)
 			len += (size_t)n;
@@ -109,6 +111,24 @@ do_expect_bytes(struct pair_stage *st)
 			idle++;
 		stage_settle(st);
 	}
+	return len;
+}
+
+/* TAKE N */
+static void
+do_take(struct pair_stage *st, char *p)
+{
+	size_t most = strtoull(name_of(&p), NULL, 0);
+
+	if (most > sizeof(got) || receive(st, most) != most)
+		fail("there are no %zu bytes to take", most);
+}
+
+static void
+do_expect_bytes(struct pair_stage *st)
+{
+	size_t len = receive(st, bytes_len);
+
 	if (len != bytes_len || memcmp(got, bytes, len) != 0)
 		fail("expected %zu bytes, first %02x; got %zu, first %02x", bytes_len, bytes[0],
 		    len, len > 0 ? got[0] : 0);
@@ -138,7 +158,6 @@ static void
 do_expect_file(struct pair_stage *st, char *p, bool wanted)
 {
 	const char *name = name_of(&p);
-	static uint8_t got[PAIR_BYTES_MAX + 1];
 	char path[512];
 	ssize_t n;
 	int fd;
@@ -257,6 +276,8 @@ do_limit(struct pair_stage *st, char *p)
 
 	if (strcmp(name, "max_file_size") == 0)
 		st->server.max_file_size = value;
+	else if (strcmp(name, "min_rate") == 0)
+		st->limits.min_rate = value;
 	else if (strcmp(name, "max_stage_bytes") == 0)
 		space_set_max(st->root->space, value);
 	else if (strcmp(name, "max_depth") == 0)
@@ -308,7 +329,9 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 	} else if (strcmp(cmd, "LAST") == 0) {
 		parse_bytes(p);
 		do_last(st);
-	} else if (strcmp(cmd, "EXPECT") == 0)
+	} else if (strcmp(cmd, "TAKE") == 0)
+		do_take(st, p);
+	else if (strcmp(cmd, "EXPECT") == 0)
 		do_expect(st, p);
 	else if (strcmp(cmd, "ELAPSE") == 0)
 		stage_elapse(st, strtoull(name_of(&p), NULL, 10) * 1000); /* seconds */

@@ -83,9 +83,9 @@ class TestCommandLine(SystemTest):
                          "--print-config")
         self.assertEqual((first.status, first.err), (0, ""), first)
         for key in ("listen_address", "listen_port", "storage_root", "max_connections",
-                    "max_connections_per_address", "request_timeout", "idle_timeout", "grace_time",
-                    "max_file_size", "max_stage_bytes", "max_depth", "names", "file_mode", "daemonize",
-                    "pid_file", "pool_threads", "debug"):
+                    "max_connections_per_address", "request_timeout", "idle_timeout", "min_rate",
+                    "grace_time", "max_file_size", "max_stage_bytes", "max_depth", "names",
+                    "file_mode", "daemonize", "pid_file", "pool_threads", "debug"):
             self.assertRegex(first.out, r"(?m)^(# *)?%s =" % key)
         again = write_file(self.scratch("again"), first.out.encode())
         second = self.ran("-f", again, "--print-config")

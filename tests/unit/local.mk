@@ -7,6 +7,7 @@ room_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
+	tests/unit/test_conn_time \
 	tests/unit/test_dial \
 	tests/unit/test_explain \
 	tests/unit/test_limits \
@@ -135,9 +136,14 @@ tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)
 tests_unit_test_conn_end_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
+tests_unit_test_conn_time_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_time_SOURCES = tests/unit/test_conn_time.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_time_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
 tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_machine_SOURCES = \
 	tests/unit/test_machine.c tests/unit/test_machine.h \
+	tests/unit/test_machine_rate.c \
 	tests/unit/test_machine_time.c \
 	$(pair_sources) $(unit_sources)
 tests_unit_test_machine_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)

@@ -263,6 +263,19 @@ START_TEST(test_cursor_out_huge_lengths)
 }
 END_TEST
 
+START_TEST(test_clock_after)
+{
+	ck_assert_uint_eq(clock_after(5, 7), 12);
+	ck_assert_uint_eq(clock_after(0, UINT64_MAX), UINT64_MAX);
+	ck_assert_uint_eq(clock_after(1, UINT64_MAX), UINT64_MAX);
+	ck_assert_uint_eq(clock_after(UINT64_MAX - 7, 7), UINT64_MAX);
+	ck_assert_uint_eq(clock_after(UINT64_MAX - 7, 6), UINT64_MAX - 1);
+	ck_assert_uint_eq(clock_after((uint64_t)1 << 63, (uint64_t)1 << 63), UINT64_MAX);
+	ck_assert_uint_eq(clock_after((uint64_t)1 << 63, INT64_MAX), UINT64_MAX);
+	ck_assert_uint_eq(clock_after(UINT64_MAX, 0), UINT64_MAX);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -275,6 +288,7 @@ add_cases(Suite *s)
 	tc = unit_case(s, "clock");
 	tcase_add_test(tc, test_clock_hook);
 	tcase_add_test(tc, test_clock_is_monotonic);
+	tcase_add_test(tc, test_clock_after);
 	tc = unit_case(s, "cursor");
 	tcase_add_test(tc, test_cursor_reads_big_endian);
 	tcase_add_test(tc, test_cursor_never_reads_beyond);

@@ -274,35 +274,6 @@ START_TEST(test_refusal_behind_a_write_error)
 }
 END_TEST
 
-/* Life: bytes in, bytes out; and while we keep the peer waiting, no time passes. */
-START_TEST(test_idle_since)
-{
-	uint64_t start;
-
-	pair(_i);
-	start = conn_started(conn);
-	ck_assert_uint_eq(start, worker_now(worker));
-	unit_clock_add(100);
-	ck_assert_uint_eq(conn_idle_since(conn), start);
-	peer_send("x", 1);
-	UNIT_UNTIL(heard.inputs > 0, worker_turn(worker, false));
-	ck_assert_uint_eq(conn_idle_since(conn), start + 100);
-	unit_clock_add(100);
-	ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
-	ck_assert_uint_eq(conn_idle_since(conn), start + 100); /* not with the kernel yet */
-	UNIT_UNTIL(heard.outputs > 0, worker_turn(worker, false));
-	ck_assert_uint_eq(conn_idle_since(conn), start + 200);
-	conn_set_busy(conn, true);
-	unit_clock_add(5000);
-	ck_assert_uint_eq(conn_idle_since(conn), start + 5200);
-	conn_set_busy(conn, false);
-	conn_set_busy(conn, false);
-	unit_clock_add(7);
-	ck_assert_uint_eq(conn_idle_since(conn), start + 5200);
-	ck_assert_uint_eq(conn_started(conn), start);
-}
-END_TEST
-
 START_TEST(test_identity)
 {
 	struct conn *second;
@@ -349,7 +320,6 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_refusal_behind_a_write_error, 0, 2);
 	tc = unit_case(s, "time");
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
-	tcase_add_loop_test(tc, test_idle_since, 0, 2);
 	tcase_add_loop_test(tc, test_identity, 0, 2);
 }
 

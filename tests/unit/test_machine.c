@@ -1,9 +1,11 @@
 /*
  * net/machine: the driver of the state tables, with a table that is made for it. Deadlines are in
- * test_machine_time.c: one program.
+ * test_machine_time.c, the least rate in test_machine_rate.c: one program.
  */
 #include "unit/test_machine.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -30,16 +32,19 @@ static enum ftx_rc failed_with;
 static enum ftx_rc
 act(char letter)
 {
+	static int actions;
+	int me = ++actions, n = post_count;
 	enum ftx_rc rc = result;
-	int n = post_count;
+	size_t len = strlen(trace);
 
-	trace[strlen(trace)] = letter;
+	if (len + 1 < sizeof(trace))
+		trace[len] = letter;
 	result = FTX_OK;
 	post_count = 0;
 	for (int i = 0; i < n; i++)
 		machine_event(&machine, posts[i]);
 	/* Not within this one. */
-	UNIT_CHECK(trace[strlen(trace) - 1] == letter);
+	UNIT_CHECK(actions == me);
 	if (closes)
 		conn_close(conn, FTX_CANCELLED);
 	return rc;
@@ -181,6 +186,22 @@ elapse(uint64_t ms)
 {
 	unit_clock_add(ms);
 	worker_run_timers(worker);
+}
+
+void
+machine_restart(struct conn_limits with)
+{
+	net_teardown();
+	net_setup();
+	limits = with;
+}
+
+void
+peer_acks_at_once(void)
+{
+	int one = 1;
+
+	(void)setsockopt(peer, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
 }
 
 /* Messages. */
@@ -479,6 +500,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_end_where_nothing_is_wanted, 0, 4);
 	tcase_add_test(tc, test_pump_has_the_notices);
 	add_deadline_cases(s);
+	add_rate_cases(s);
 }
 
 int

@@ -43,7 +43,7 @@ START_TEST(test_request_deadline_without_our_own_time)
 }
 END_TEST
 
-static void
+void
 to_bulk(void)
 {
 	machine_start_in(OWN);
@@ -57,17 +57,12 @@ START_TEST(test_idle_deadline)
 	to_bulk(); /* entering it is a sign of life: what was before does not count */
 	elapse(4999);
 	ck_assert_int_eq(fails, 0);
-	/* Bytes keep it alive, in and out. */
+	/* Bytes keep it alive. */
 	for (int i = 0; i < 10; i++) {
-		if (i % 2 == 0) {
-			size_t before = strlen(trace);
+		size_t before = strlen(trace);
 
-			peer_send("a", 1);
-			UNIT_UNTIL(strlen(trace) > before, worker_turn(worker, false));
-		} else {
-			ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
-			UNIT_UNTIL(conn_output_length(conn) == 0, worker_turn(worker, false));
-		}
+		peer_send("a", 1);
+		UNIT_UNTIL(strlen(trace) > before, worker_turn(worker, false));
 		elapse(4999);
 		ck_assert_int_eq(fails, 0);
 	}
@@ -76,17 +71,40 @@ START_TEST(test_idle_deadline)
 }
 END_TEST
 
-/* While we keep the peer waiting, its time does not run; then it begins anew. */
+/* By TCP, what the peer's kernel has acknowledged; else what our own kernel has taken. */
+START_TEST(test_idle_deadline_of_output)
+{
+	bool tcp = _i == 0;
+
+	if (!tcp) {
+		machine_restart(limits);
+		pair_unix();
+	}
+	to_bulk();
+	for (int i = 0; i < 10; i++) {
+		peer_acks_at_once();
+		ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
+		UNIT_UNTIL(conn_output_length(conn) == 0, worker_turn(worker, false));
+		elapse(4999);
+		ck_assert_int_eq(fails, 0);
+	}
+	/* What was found at the last look may be as old as the one before. */
+	elapse(tcp ? 5000 : 1);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+/* While we keep the peer waiting its clock stands still, and then goes on. */
 START_TEST(test_idle_deadline_while_busy)
 {
 	to_bulk();
 	elapse(3000);
-	conn_set_busy(conn, true);
+	machine_set_busy(&machine, true);
 	for (int i = 0; i < 20; i++)
 		elapse(4000);
 	ck_assert_int_eq(fails, 0);
-	conn_set_busy(conn, false);
-	elapse(4999);
+	machine_set_busy(&machine, false);
+	elapse(1999);
 	ck_assert_int_eq(fails, 0);
 	elapse(1);
 	machine_failed(FTX_IDLE_TIMEOUT);
@@ -124,11 +142,24 @@ START_TEST(test_no_limits)
 {
 	static const enum state all[] = { WAIT_TWO, SENDING, BULK, CLOSING };
 
-	net_teardown();
-	net_setup();
-	limits = (struct conn_limits){ 0 };
+	machine_restart((struct conn_limits){ 0 });
 	pair_tcp();
 	machine_start_in(all[_i]);
+	elapse(UINT64_C(1000) * 86400 * 365);
+	turns(5);
+	ck_assert_int_eq(fails, 0);
+}
+END_TEST
+
+/* So late that the sum does not fit: never, and not at once. */
+START_TEST(test_limits_that_are_too_late)
+{
+	static const enum state all[] = { WAIT_TWO, SENDING, BULK, CLOSING };
+	uint64_t ms = _i < 4 ? UINT64_MAX : (uint64_t)INT64_MAX;
+
+	machine_restart((struct conn_limits){ .request_ms = ms, .idle_ms = ms, .close_ms = ms });
+	pair_tcp();
+	machine_start_in(all[_i % 4]);
 	elapse(UINT64_C(1000) * 86400 * 365);
 	turns(5);
 	ck_assert_int_eq(fails, 0);
@@ -138,10 +169,8 @@ END_TEST
 /* The loop's own clock does it, too: no event is needed from outside. */
 START_TEST(test_deadline_in_real_time)
 {
-	net_teardown();
-	net_setup();
+	machine_restart((struct conn_limits){ .request_ms = 50 });
 	clock_set_hook(NULL);
-	limits = (struct conn_limits){ .request_ms = 50 };
 	pair_tcp();
 	machine_start_in(WAIT_TWO);
 	while (fails == 0)
@@ -159,9 +188,11 @@ add_deadline_cases(Suite *s)
 	tcase_add_test(tc, test_request_deadline);
 	tcase_add_test(tc, test_request_deadline_without_our_own_time);
 	tcase_add_test(tc, test_idle_deadline);
+	tcase_add_loop_test(tc, test_idle_deadline_of_output, 0, 2);
 	tcase_add_test(tc, test_idle_deadline_while_busy);
 	tcase_add_test(tc, test_close_deadline);
 	tcase_add_test(tc, test_a_state_left_has_no_deadline);
 	tcase_add_loop_test(tc, test_no_limits, 0, 4);
+	tcase_add_loop_test(tc, test_limits_that_are_too_late, 0, 8);
 	tcase_add_test(tc, test_deadline_in_real_time);
 }
