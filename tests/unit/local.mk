@@ -143,6 +143,7 @@ tests_unit_test_conn_time_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIB
 tests_unit_test_machine_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_machine_SOURCES = \
 	tests/unit/test_machine.c tests/unit/test_machine.h \
+	tests/unit/test_machine_end.c \
 	tests/unit/test_machine_rate.c \
 	tests/unit/test_machine_time.c \
 	$(pair_sources) $(unit_sources)

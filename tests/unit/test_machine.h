@@ -20,6 +20,8 @@ extern int fails;
 void machine_set_up(void);
 /* Its conversation begins in that state. */
 void machine_start_in(enum state first);
+/* The actions were these. */
+void traced(const char *want);
 /* It has ended, for this reason. */
 void machine_failed(enum ftx_rc why);
 /* All anew, with these limits, for another connection. */
@@ -31,6 +33,7 @@ void elapse(uint64_t ms);
 /* The peer's kernel does not wait with its next acknowledgements (tcp(7), TCP_QUICKACK). */
 void peer_acks_at_once(void);
 
+void add_end_cases(Suite *s);
 void add_deadline_cases(Suite *s);
 void add_rate_cases(Suite *s);
 
