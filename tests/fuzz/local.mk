@@ -1,15 +1,35 @@
-# libFuzzer targets: configure with CC=clang --enable-fuzzing, then run one with a directory for
-# what it finds, and the one of tests/fuzz/corpus that has its name, to start from. The replay of a
+# libFuzzer targets: tests/fuzz/NAME.c with the corpus tests/fuzz/corpus/NAME. `make fuzz` runs them
+# all, in this build if it was configured for that, else in one of its own below it. The replay of a
 # target is a test of every build: the same code, given the files of its corpus by replay.c.
 FUZZER_FLAGS = -fsanitize=fuzzer
+FUZZ_SECONDS = 60
 
-if FUZZING
-noinst_PROGRAMS += \
+fuzz_targets = \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_path \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_v1_message
+
+.PHONY: fuzz
+if FUZZING
+noinst_PROGRAMS += $(fuzz_targets)
+
+fuzz: $(fuzz_targets)
+	$(AM_V_at)'$(srcdir)/tests/fuzz/run' --seconds='$(FUZZ_SECONDS)' $(fuzz_targets)
+else
+fuzz:
+	$(AM_V_at)clang --version >/dev/null 2>&1 || \
+		{ echo 'make fuzz: needs clang, with its compiler-rt (Debian: clang)' >&2; exit 1; }
+	$(AM_V_at)test ! -f '$(srcdir)/config.status' || { echo 'make fuzz: builds in a directory' \
+		'of its own, which a source tree that is configured itself does not allow' >&2; exit 1; }
+	$(AM_V_at)$(MKDIR_P) fuzz
+	$(AM_V_at)cd fuzz && { test -f Makefile || \
+		'$(abs_top_srcdir)/configure' -q CC=clang --enable-fuzzing; }
+	$(AM_V_at)$(MAKE) -s -C fuzz fuzz FUZZ_SECONDS='$(FUZZ_SECONDS)'
 endif
+
+distclean-local:
+	rm -rf fuzz fuzz-results
 
 fuzz_replays = \
 	tests/fuzz/replay_conf \
@@ -18,7 +38,7 @@ fuzz_replays = \
 	tests/fuzz/replay_v1_message
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
-EXTRA_DIST += tests/fuzz/corpus
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
 
 fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZER_FLAGS)

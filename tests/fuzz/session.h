@@ -43,6 +43,7 @@ struct peer {
 	int fd;        /* -1: closed */
 	bool shut;     /* it has closed its side */
 	bool left;     /* it was closed by the script: what came later was not heard */
+	bool excess;   /* its last byte of content left together with one too many */
 	bool abortive; /* the half's end: SO_LINGER was on when it was set last, so a reset */
 	size_t sent_len, got_len;
 	uint8_t sent[PLAY_BYTES], got[PLAY_BYTES];
@@ -74,11 +75,11 @@ play_is_client(const struct play *play)
  * size, k itself below 128, else one of a table; content, see content_length(); a letter of four,
  * or k. What the socket does not take is not sent.
  */
-void peer_send(struct peer *p, const void *bytes, size_t len);
-void peer_send_request(struct peer *p, uint8_t k);
-void peer_send_size(struct peer *p, uint8_t k, bool with_letter);
+void peer_send(const struct play *play, struct peer *p, const void *bytes, size_t len);
+void peer_send_request(const struct play *play, struct peer *p, uint8_t k);
+void peer_send_size(const struct play *play, struct peer *p, uint8_t k, bool with_letter);
 void peer_send_content(struct play *play, struct peer *p, uint8_t k);
-void peer_send_letter(struct peer *p, uint8_t k);
+void peer_send_letter(const struct play *play, struct peer *p, uint8_t k);
 /* Hears up to len bytes; all that there is to come. */
 bool peer_get(struct peer *p, size_t len);
 void peer_get_all(struct play *play, struct peer *p);

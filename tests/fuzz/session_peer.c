@@ -13,8 +13,10 @@ static const uint64_t sizes[] = { 255, 256, 999, 1000, 1001, 4096, 65536, 262144
 #define PICK(table, k) ((table)[(k) % (sizeof(table) / sizeof((table)[0]))])
 
 void
-peer_send(struct peer *p, const void *bytes, size_t len)
+peer_send(const struct play *play, struct peer *p, const void *bytes, size_t len)
 {
+	size_t before = p->sent_len, head;
+	uint64_t size;
 	ssize_t n;
 
 	if (p->fd < 0 || p->shut)
@@ -26,17 +28,20 @@ peer_send(struct peer *p, const void *bytes, size_t len)
 		return;
 	memcpy(p->sent + p->sent_len, bytes, (size_t)n);
 	p->sent_len += (size_t)n;
+	if (play_announced(play, p, &size, &head) && p->sent_len - head > size &&
+	    (before < head || before - head < size))
+		p->excess = true;
 }
 
 void
-peer_send_request(struct peer *p, uint8_t k)
+peer_send_request(const struct play *play, struct peer *p, uint8_t k)
 {
 	const char *name = PICK(names, k >> 1);
 	uint8_t buf[V1_REQUEST_SIZE];
 
 	CHECK(v1_request_encode((k & 1) != 0 ? V1_DOWNLOAD : V1_UPLOAD, name, strlen(name), buf) ==
 	      FTX_OK);
-	peer_send(p, buf, sizeof(buf));
+	peer_send(play, p, buf, sizeof(buf));
 }
 
 /* What is left of the content that was announced, a little less or more; or some multiple. */
@@ -78,7 +83,7 @@ peer_send_content(struct play *play, struct peer *p, uint8_t k)
 
 		before = p->sent_len;
 		content_fill((unsigned)(p - play->peers), before - head, buf, n);
-		peer_send(p, buf, n);
+		peer_send(play, p, buf, n);
 		len -= p->sent_len - before;
 		if (p->sent_len == before)
 			stuck++;
@@ -111,18 +116,18 @@ peer_get_all(struct play *play, struct peer *p)
 }
 
 void
-peer_send_letter(struct peer *p, uint8_t k)
+peer_send_letter(const struct play *play, struct peer *p, uint8_t k)
 {
 	uint8_t letter = k < 4 ? (uint8_t) "TFEx"[k] : k;
 
-	peer_send(p, &letter, 1);
+	peer_send(play, p, &letter, 1);
 }
 
 void
-peer_send_size(struct peer *p, uint8_t k, bool with_letter)
+peer_send_size(const struct play *play, struct peer *p, uint8_t k, bool with_letter)
 {
 	uint8_t buf[V1_DOWNLOAD_ANSWER_SIZE] = { V1_YES };
 
 	v1_upload_size_encode(k < 128 ? k : PICK(sizes, k), buf + 1);
-	peer_send(p, buf + !with_letter, sizeof(buf) - !with_letter);
+	peer_send(play, p, buf + !with_letter, sizeof(buf) - !with_letter);
 }
