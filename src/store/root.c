@@ -227,10 +227,7 @@ root_needs_sweep(const struct root *r)
 	return r->unswept;
 }
 
-/*
- * Removes one stage file found at `name`, relative to the root, through the jail. For good: the
- * mark is removed after it, and must not be lost before it.
- */
+/* Removes one stage file found at `name`, relative to the root, through the jail. */
 static bool
 sweep_one(struct root *r, const char *name)
 {
@@ -240,16 +237,58 @@ sweep_one(struct root *r, const char *name)
 
 	if (path_open_parent(r->fd, 0, name, &dir_fd, &leaf) != FTX_OK)
 		return false;
-	gone =
-	    (unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT) && root_sync_dir(dir_fd) == FTX_OK;
+	gone = unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT;
 	close(dir_fd);
 	return gone;
+}
+
+/*
+ * Makes the directory at `name` (relative to the root; "": the root) durable as it is now. Also
+ * where no stage file was found: a daemon that was killed may have removed or renamed one, and what
+ * is not durable comes back after a power cut, when the mark will be gone.
+ */
+static bool
+sync_swept(struct root *r, const char *name)
+{
+	char inside[PATH_NAME_MAX + 3];
+	const char *leaf;
+	bool durable;
+	int dir_fd;
+
+	if (*name == '\0')
+		return root_sync_dir(r->fd) == FTX_OK;
+	if ((size_t)snprintf(inside, sizeof(inside), "%s/.", name) >= sizeof(inside) ||
+	    path_open_parent(r->fd, 0, inside, &dir_fd, &leaf) != FTX_OK)
+		return false;
+	durable = root_sync_dir(dir_fd) == FTX_OK;
+	close(dir_fd);
+	return durable;
+}
+
+/* One step of the walk, at `name` relative to the root. False: something may be left there. */
+static bool
+sweep_visit(struct root *r, const FTSENT *e, const char *name, unsigned *removed)
+{
+	bool good = e->fts_info != FTS_DNR && e->fts_info != FTS_ERR && e->fts_info != FTS_NS;
+	char own[64];
+
+	if (e->fts_info == FTS_DP)
+		return sync_swept(r, name);
+	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
+	if (e->fts_info == FTS_D || e->fts_level < 1 ||
+	    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
+	    strncmp(e->fts_name, own, strlen(own)) == 0)
+		return good;
+	if (!sweep_one(r, name))
+		return false;
+	(*removed)++;
+	return good;
 }
 
 enum ftx_rc
 root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *removed)
 {
-	char own[64], *top = strdup(path);
+	char *top = strdup(path);
 	char *paths[] = { top, NULL };
 	size_t skip = strlen(path);
 	enum ftx_rc rc = FTX_IO;
@@ -259,7 +298,6 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	*removed = 0;
 	if (top == NULL)
 		return FTX_NOMEM;
-	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
 	/* NOCHDIR: the working directory is all threads'. COMFOLLOW: the root may be a link. */
 	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	if (fts == NULL)
@@ -267,15 +305,10 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	rc = FTX_OK;
 	errno = 0;
 	while ((e = fts_read(fts)) != NULL && !atomic_load(stop)) {
-		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
-			rc = FTX_IO;
-		if (e->fts_info == FTS_D || e->fts_info == FTS_DP || e->fts_level < 1 ||
-		    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
-		    strncmp(e->fts_name, own, strlen(own)) == 0)
-			continue;
-		if (sweep_one(r, e->fts_path + skip + (path[skip - 1] == '/' ? 0 : 1)))
-			(*removed)++;
-		else
+		const char *name =
+		    e->fts_level < 1 ? "" : e->fts_path + skip + (path[skip - 1] == '/' ? 0 : 1);
+
+		if (!sweep_visit(r, e, name, removed))
 			rc = FTX_IO;
 		errno = 0;
 	}
