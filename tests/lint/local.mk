@@ -6,8 +6,7 @@ lint_scripts = \
 	tests/lint/mandoc \
 	tests/lint/options \
 	tests/lint/shell \
-	tests/lint/size \
-	tests/lint/units
+	tests/lint/size
 
 TESTS += $(lint_scripts)
 dist_check_SCRIPTS += $(lint_scripts)

@@ -62,4 +62,5 @@ EXTRA_DIST += \
 	tests/torture/powercut_calls.py \
 	tests/torture/powercut_check.py \
 	tests/torture/powercut_model.py \
+	tests/torture/powercut_rules.py \
 	tests/torture/powercut_run.py

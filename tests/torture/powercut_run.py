@@ -61,6 +61,7 @@ class Run:
         self.trace = os.path.join(self.dir, "trace")
         self.promise = Promise()
         self.records, self._read, self.sent, self.daemon = [], 0, 0, None
+        self.killed = 0  # records until a daemon was killed
         self.ports = {}  # port -> (name, (content, mode)) of uploads that were confirmed
         self._plant(tree or {})
         open(self.trace, "wb").close()
@@ -139,8 +140,17 @@ class Run:
     def stop_daemon(self):
         status = self.daemon.stop()
         assert status == 0, "%s: exit %d\n%s" % (self.name, status, self.daemon.err())
-        self.poll()
-        for number, record in enumerate(self.records):
+        self._settle()
+
+    def kill_daemon(self):
+        """As it stands; what it had not synced is still to be lost or kept."""
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self._settle()
+        self.killed = len(self.records)
+
+    def _settle(self):
+        for number, record in enumerate(self.poll()):
             if record["op"] == "end" and record["how"] == "fin" and record["port"] in self.ports:
                 name, version = self.ports.pop(record["port"])
                 self.promise.must.setdefault(name, []).append((number, version))
