@@ -1,10 +1,12 @@
-# The unit and its user. The unit is made here and not by configure, so that $(sbindir) is written out.
+# The units and their user. The service is made here and not by configure, so that $(sbindir) is written out.
 
-EXTRA_DIST += systemd/ftxferd.service.in systemd/ftxferd.sysusers
+EXTRA_DIST += systemd/ftxferd.service.in systemd/ftxferd.socket systemd/ftxferd.sysusers
 CLEANFILES += systemd/ftxferd.service
 
 if INSTALL_UNIT
-systemdsystemunit_DATA = systemd/ftxferd.service
+systemdsystemunit_DATA = systemd/ftxferd.service $(srcdir)/systemd/ftxferd.socket
+# An example, to be copied to where systemd finds it.
+dist_doc_DATA = systemd/own-sockets.conf
 
 install_data_hooks += install-sysusers
 uninstall_hooks += uninstall-sysusers

@@ -45,31 +45,21 @@ is_only(uid_t uid, gid_t gid)
 	       sgid == gid;
 }
 
+/*
+ * What was opened as root must be of use to the new user, too. Tried out while there is a way back,
+ * so that what a start that fails has made can be removed.
+ */
 static int
-become(const struct passwd *account)
+check_storage(const struct privileges_needs *needs, const struct passwd *account)
 {
-	if (initgroups(account->pw_name, account->pw_gid) != 0 ||
-	    setresgid(account->pw_gid, account->pw_gid, account->pw_gid) != 0 ||
-	    setresuid(account->pw_uid, account->pw_uid, account->pw_uid) != 0) {
-		log_error("cannot become the user %s: %s; start ftxferd as that user, or give it "
-			  "the right to change users",
-		    account->pw_name, strerror(errno));
-		return EX_NOPERM;
-	}
-	/* Not taken on trust: a way back would be there for whoever breaks in. */
-	if (!is_only(account->pw_uid, account->pw_gid) || setuid(0) == 0) {
-		log_error("the user %s can become root again; start ftxferd as that user",
-		    account->pw_name);
-		return EX_OSERR;
-	}
-	return 0;
-}
+	const uid_t same = (uid_t)-1;
+	bool usable;
 
-/* What was opened as root must be of use to the new user, too. */
-static int
-check_storage(const struct privileges_needs *needs)
-{
-	if (faccessat(needs->root_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno == EROFS)
+	if (setresuid(same, account->pw_uid, same) != 0)
+		return 0; /* said when it is tried for good */
+	usable =
+	    faccessat(needs->root_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno == EROFS;
+	if (setresuid(same, 0, same) == 0 && usable)
 		return 0;
 	log_error("storage root %s: the user %s may not write to it: give it to that user (chown "
 		  "%s), or name another one with the option user",
@@ -78,10 +68,35 @@ check_storage(const struct privileges_needs *needs)
 }
 
 static int
+become(const struct privileges_needs *needs, const struct passwd *account)
+{
+	int code;
+
+	if (initgroups(account->pw_name, account->pw_gid) != 0 ||
+	    setresgid(account->pw_gid, account->pw_gid, account->pw_gid) != 0)
+		goto fail;
+	code = check_storage(needs, account);
+	if (code != 0)
+		return code;
+	if (setresuid(account->pw_uid, account->pw_uid, account->pw_uid) != 0)
+		goto fail;
+	/* Not taken on trust: a way back would be there for whoever breaks in. */
+	if (is_only(account->pw_uid, account->pw_gid) && setuid(0) != 0)
+		return 0;
+	log_error(
+	    "the user %s can become root again; start ftxferd as that user", account->pw_name);
+	return EX_OSERR;
+fail:
+	log_error("cannot become the user %s: %s; start ftxferd as that user, or give it the "
+		  "right to change users",
+	    account->pw_name, strerror(errno));
+	return EX_NOPERM;
+}
+
+static int
 leave_root(const struct privileges_needs *needs)
 {
 	const struct passwd *account;
-	int code;
 
 	if (geteuid() != 0)
 		return 0;
@@ -98,8 +113,7 @@ leave_root(const struct privileges_needs *needs)
 		    needs->user);
 		return EX_NOUSER;
 	}
-	code = become(account);
-	return code != 0 ? code : check_storage(needs);
+	return become(needs, account);
 }
 
 /*

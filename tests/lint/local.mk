@@ -6,7 +6,8 @@ lint_scripts = \
 	tests/lint/mandoc \
 	tests/lint/options \
 	tests/lint/shell \
-	tests/lint/size
+	tests/lint/size \
+	tests/lint/units
 
 TESTS += $(lint_scripts)
 dist_check_SCRIPTS += $(lint_scripts)

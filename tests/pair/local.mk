@@ -2,6 +2,7 @@
 pair_files = \
 	tests/pair/client_download.pair \
 	tests/pair/client_upload.pair \
+	tests/pair/server_halfclose.pair \
 	tests/pair/server_names.pair \
 	tests/pair/server_download.pair \
 	tests/pair/server_upload.pair

@@ -1,6 +1,7 @@
 /*
  * net/machine: the driver of the state tables, with a table that is made for it. Deadlines are in
- * test_machine_time.c, the least rate in test_machine_rate.c, ends in test_machine_end.c: one program.
+ * test_machine_time.c, the least rate in test_machine_rate.c, ends in test_machine_end.c: one
+ * program.
  */
 #include "unit/test_machine.h"
 
