@@ -33,7 +33,7 @@ tests/confine/own-sockets.calls: $(unit_source) $(own_source) $(srcdir)/tests/co
 if HAVE_SECCOMP
 check-unit: all $(confine_lists)
 	$(AM_V_at)if test -s tests/confine/own-sockets.calls; then \
-		$(programs_environment) \
+		$(programs_environment) FTXFER_TEST_CONFINED=1 \
 		FTXFERD="$(confine_program) -k -s '$(abs_builddir)/tests/confine/own-sockets.calls' $(abs_builddir)/ftxferd" \
 			$(PYTHON) '$(srcdir)/tests/system/run' $(CHECK_SYSTEM_ARGS); \
 	else echo 'check-unit: skipped, there is no systemd-analyze'; exit 77; fi

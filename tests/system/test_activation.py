@@ -8,7 +8,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import (SystemTest, conf_text, ftxferd, has_ipv6, may_look_into, program, run,
+from harness import (CONFINED, SystemTest, conf_text, ftxferd, has_ipv6, may_look_into, program, run,
                      sanitizers)
 from wire import Peer, content, read_file, request, wait_for, write_file
 
@@ -203,6 +203,7 @@ class TestWrongSockets(ActivationTest):
         self.assertIn("more than 64 sockets", self.refused(*[self.socket() for _ in range(65)]))
 
 
+@unittest.skipIf(CONFINED, "it is confined already")
 class TestAsTheUnit(ActivationTest):
     """All that ftxferd.service forbids, at once: what it forbids ends the daemon, or fails."""
 

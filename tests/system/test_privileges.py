@@ -6,7 +6,7 @@ import re
 import signal
 import unittest
 
-from harness import SystemTest, conf_text, ftxferd, run, sanitizers, without_proc
+from harness import CONFINED, SystemTest, conf_text, ftxferd, run, sanitizers, without_proc
 from wire import content, read_file, wait_for, write_file
 
 NO_USER, NO_PERMISSION = 67, 77
@@ -57,6 +57,7 @@ class TestOrdinaryUser(PrivilegesTest):
 
 
 @unittest.skipUnless(ROOT, "only root can become somebody else")
+@unittest.skipIf(CONFINED, "a unit starts it as the user that it stays")
 class TestRoot(PrivilegesTest):
     def setUp(self):
         super().setUp()
