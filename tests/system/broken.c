@@ -83,6 +83,15 @@ openat(int dir, const char *path, int flags, ...)
 	return openat64(dir, path, flags, mode);
 }
 
+/* What openat(2) is in a build with FORTIFY when the compiler cannot see that no mode is needed. */
+int __openat_2(int dir, const char *path, int flags);
+
+int
+__openat_2(int dir, const char *path, int flags)
+{
+	return openat64(dir, path, flags, 0);
+}
+
 static ssize_t
 go_on(const char *name, int fd, const struct iovec *iov, int count, off_t offset)
 {
