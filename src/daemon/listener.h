@@ -2,7 +2,7 @@
  * listener.h - a listening socket, and what it does when there are too many connections or too few
  * descriptors.
  * Layer: daemon. Threads: its worker's.
- * Tests: tests/system/
+ * Tests: tests/unit/test_listener.c, tests/system/
  */
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H

@@ -1,7 +1,7 @@
 /*
  * options.h - ftxferd's options: the table, and the values it fills.
  * Layer: daemon. Threads: start-up only.
- * Tests: tests/unit/test_daemon_options.c, tests/lint/options
+ * Tests: tests/unit/test_server.c, tests/lint/options
  */
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H

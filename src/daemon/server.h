@@ -1,7 +1,7 @@
 /*
  * server.h - the daemon as a whole: what it is made of, how it starts, drains and stops.
  * Layer: daemon. Threads: the main one.
- * Tests: tests/system/
+ * Tests: tests/unit/test_server.c, tests/system/
  */
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H

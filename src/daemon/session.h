@@ -1,7 +1,7 @@
 /*
  * session.h - an accepted connection: its place among all, and which protocol it speaks.
  * Layer: daemon. Threads: its worker's.
- * Tests: tests/system/
+ * Tests: tests/unit/test_server.c, tests/system/
  */
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H

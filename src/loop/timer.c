@@ -131,6 +131,14 @@ timer_running(const struct timer *t)
 }
 
 int64_t
+timer_wait(uint64_t deadline, uint64_t now)
+{
+	uint64_t ms = deadline > now ? deadline - now : 0;
+
+	return ms < INT64_MAX ? (int64_t)ms : INT64_MAX;
+}
+
+int64_t
 timer_heap_run(struct timer_heap *h, uint64_t now)
 {
 	while (h->used > 0 && h->slots[0]->key <= now) {
@@ -146,5 +154,5 @@ timer_heap_run(struct timer_heap *h, uint64_t now)
 	}
 	if (h->used == 0)
 		return -1;
-	return (int64_t)(h->slots[0]->key - now);
+	return timer_wait(h->slots[0]->key, now);
 }

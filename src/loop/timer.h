@@ -35,6 +35,9 @@ void timer_heap_clear(struct timer_heap *h);
 /* Runs what is due at `now`. Returns the ms until the next one, or -1 when none runs. */
 int64_t timer_heap_run(struct timer_heap *h, uint64_t now);
 
+/* How long to wait for that time, ms, from 0 to INT64_MAX. */
+int64_t timer_wait(uint64_t deadline, uint64_t now);
+
 /* Takes a place in the heap for the timer's whole life, so that starting it can never fail. */
 enum ftx_rc timer_init(
     struct timer *t, struct timer_heap *h, void (*fire)(void *), void *arg) FTX_MUST_CHECK;

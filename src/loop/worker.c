@@ -244,13 +244,9 @@ worker_timer_clear(struct worker *w, struct timer *t)
 void
 worker_timer_start(struct worker *w, struct timer *t, uint64_t deadline)
 {
-	uint64_t now;
-
 	timer_start(t, &w->timers, deadline);
-	if (deadline >= w->timer_due)
-		return;
-	now = clock_now_ms();
-	arm_timer(w, deadline > now ? (int64_t)(deadline - now) : 0);
+	if (deadline < w->timer_due)
+		arm_timer(w, timer_wait(deadline, clock_now_ms()));
 }
 
 void

@@ -11,6 +11,7 @@ room_tests = \
 	tests/unit/test_dial \
 	tests/unit/test_explain \
 	tests/unit/test_limits \
+	tests/unit/test_listener \
 	tests/unit/test_local_file \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -24,6 +25,7 @@ room_tests = \
 	tests/unit/test_root \
 	tests/unit/test_signal \
 	tests/unit/test_signal_handler \
+	tests/unit/test_server \
 	tests/unit/test_space \
 	tests/unit/test_space_max \
 	tests/unit/test_stage \
@@ -178,6 +180,18 @@ tests_unit_test_explain_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_progress_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_progress_SOURCES = tests/unit/test_progress.c $(unit_sources)
 tests_unit_test_progress_LDADD = src/libcli.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_listener_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_listener_SOURCES = tests/unit/test_listener.c $(unit_sources)
+tests_unit_test_listener_LDADD = src/libdaemon.a src/libnet.a src/libloop.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_server_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_server_SOURCES = tests/unit/test_server.c $(unit_sources)
+tests_unit_test_server_LDADD = \
+	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
+	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
+	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_privileges_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_privileges_SOURCES = \

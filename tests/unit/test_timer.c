@@ -263,6 +263,35 @@ START_TEST(test_heap_freed_while_firing)
 }
 END_TEST
 
+/* So far away that the wait for it does not fit: a long wait, not none and not an end of it. */
+START_TEST(test_heap_far_away)
+{
+	static const struct {
+		uint64_t deadline, now;
+		int64_t wait;
+	} cases[] = {
+		{ 10, 3, 7 },
+		{ 3, 10, 0 },
+		{ INT64_MAX, 0, INT64_MAX },
+		{ (uint64_t)INT64_MAX + 1, 1, INT64_MAX },
+		{ (uint64_t)INT64_MAX + 1, 0, INT64_MAX },
+		{ UINT64_MAX, 1000, INT64_MAX },
+		{ UINT64_MAX, UINT64_MAX - 5, 5 },
+	};
+	struct alarm a = { 0 };
+
+	for (int i = 0; i < COUNT(cases); i++)
+		ck_assert_int_eq(timer_wait(cases[i].deadline, cases[i].now), cases[i].wait);
+	timer_heap_init(&heap);
+	ck_assert_int_eq(timer_init(&a.timer, &heap, on_alarm, &a), FTX_OK);
+	timer_start(&a.timer, &heap, UINT64_MAX);
+	ck_assert_int_eq(timer_heap_run(&heap, 1000), INT64_MAX);
+	ck_assert_uint_eq(a.fired, 0);
+	timer_clear(&a.timer, &heap);
+	timer_heap_clear(&heap);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -273,6 +302,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_heap_rearm_later_and_sooner);
 	tcase_add_test(tc, test_heap_zeroed_timer_can_be_cleared);
 	tcase_add_test(tc, test_heap_freed_while_firing);
+	tcase_add_test(tc, test_heap_far_away);
 }
 
 int

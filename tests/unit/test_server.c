@@ -1,0 +1,302 @@
+/*
+ * daemon/server and daemon/session: deadlines, by moved time; and the edges of the table of
+ * options. The server's own source is included: only it knows the worker whose timers are to run.
+ */
+#include "daemon/server.c"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include "unit/unit.h"
+#include "v1/message.h"
+
+#define GRACE 30000
+
+static struct server *server;
+static struct daemon_options options;
+static struct option_set set;
+static int peer = -1, descriptors;
+
+static void
+option(const char *name, const char *text)
+{
+	struct option_error err;
+
+	ck_assert_msg(option_assign(&set, option_find(&set, name), text, OPTION_FROM_FILE, &err),
+	    "%s: %s", name, err.text);
+}
+
+static void
+set_up_options(void)
+{
+	struct option_error err;
+
+	ck_assert_msg(
+	    option_set_init(&set, daemon_option_defs, daemon_option_count, &options, &err), "%s",
+	    err.text);
+}
+
+static void
+tear_down_options(void)
+{
+	option_set_clear(&set);
+}
+
+static void
+set_up(void)
+{
+	unit_enter_dir();
+	unit_clock_stop();
+	unit_log_keep();
+	descriptors = unit_descriptors();
+	set_up_options();
+	option("storage_root", ".");
+	option("listen_address", "127.0.0.1");
+	option("listen_port", "0");
+	ck_assert_int_eq(server_open(&server, &options, CHOSEN_ADDRESSES), 0);
+	ck_assert_int_eq(server_start(server), 0);
+}
+
+static void
+turns(int count)
+{
+	for (int i = 0; i < count; i++) {
+		worker_turn(server->worker, false);
+		unit_pause();
+	}
+}
+
+static void
+tear_down(void)
+{
+	if (peer >= 0)
+		close(peer);
+	abort_sessions(server);
+	UNIT_UNTIL(server->group.count == 0 && worker_held(server->worker) == 0, turns(1));
+	turns(3);
+	server_close(server);
+	tear_down_options();
+	ck_assert_int_eq(unit_descriptors(), descriptors);
+}
+
+/* A peer whose connection is accepted. */
+static void
+connect_peer(void)
+{
+	const struct addr *a = &server->listeners.addresses[0];
+
+	peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(peer, (const struct sockaddr *)&a->ss, a->len), 0);
+	UNIT_UNTIL(server->group.count == 1, turns(1));
+}
+
+static void
+say(const void *p, size_t len)
+{
+	ck_assert_int_eq(send(peer, p, len, MSG_NOSIGNAL), (ssize_t)len);
+	turns(3);
+}
+
+static void
+hear(char letter)
+{
+	char got = 0;
+
+	UNIT_UNTIL(recv(peer, &got, 1, MSG_DONTWAIT) == 1, turns(1));
+	ck_assert_int_eq(got, letter);
+}
+
+static void
+elapse(uint64_t ms)
+{
+	unit_clock_add(ms);
+	worker_run_timers(server->worker);
+	turns(3);
+}
+
+/* The one connection has ended, for this reason. */
+static void
+ended(const char *reason)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), " reason=%s", reason);
+	UNIT_UNTIL(server->group.count == 0, turns(1));
+	ck_assert_int_eq(unit_log_count(line), 1);
+}
+
+/* An upload that is under way and has sent nothing yet. */
+static void
+begin_upload(void)
+{
+	uint8_t request[V1_REQUEST_SIZE], size[V1_UPLOAD_SIZE_SIZE];
+
+	ck_assert_int_eq(v1_request_encode(V1_UPLOAD, "new", 3, request), FTX_OK);
+	v1_upload_size_encode(1000 * 1000, size);
+	connect_peer();
+	say(request, sizeof(request));
+	hear('T');
+	say(size, sizeof(size));
+	hear('T');
+}
+
+static void
+stop(void)
+{
+	ck_assert_int_eq(kill(getpid(), SIGTERM), 0);
+	UNIT_UNTIL(server->stopping, turns(1));
+}
+
+START_TEST(test_grace)
+{
+	begin_upload();
+	stop();
+	elapse(GRACE - 1);
+	ck_assert_uint_eq(server->group.count, 1);
+	elapse(1);
+	ended("shutdown");
+	ck_assert_int_eq(unit_log_count("1 connections did not end in the grace time"), 1);
+}
+END_TEST
+
+START_TEST(test_second_signal)
+{
+	begin_upload();
+	stop();
+	elapse(GRACE / 2);
+	ck_assert_int_eq(kill(getpid(), SIGTERM), 0);
+	ended("shutdown");
+	ck_assert_int_eq(unit_log_count("did not end in the grace time"), 0);
+}
+END_TEST
+
+/* Who has asked for nothing yet gets no grace. */
+START_TEST(test_no_grace_for_the_idle)
+{
+	connect_peer();
+	stop();
+	ended("shutdown");
+}
+END_TEST
+
+/* A peer that sends its request byte by byte has the same time as any other. */
+START_TEST(test_request_timeout)
+{
+	uint8_t request[V1_REQUEST_SIZE], *next = request;
+
+	ck_assert_int_eq(v1_request_encode(V1_UPLOAD, "new", 3, request), FTX_OK);
+	connect_peer();
+	for (int i = 0; i < 99; i++) {
+		if (_i == 1 || (_i == 2 && i > 50)) /* not a byte; from the start; late */
+			say(next++, 1);
+		elapse(100);
+	}
+	elapse(99);
+	ck_assert_uint_eq(server->group.count, 1);
+	elapse(1);
+	ended("request-timeout");
+}
+END_TEST
+
+START_TEST(test_idle_timeout)
+{
+	begin_upload();
+	elapse(60 * 1000 - 1);
+	ck_assert_uint_eq(server->group.count, 1);
+	elapse(1);
+	ended("idle-timeout");
+}
+END_TEST
+
+/* With the daemon's default: the original proxy's 5 KB/s pass, a tenth of 1 KiB/s does not. */
+START_TEST(test_min_rate)
+{
+	static const char content[5000];
+	size_t each = _i == 0 ? sizeof(content) : 100;
+	int seconds = 0;
+
+	begin_upload();
+	for (; seconds < 90 && server->group.count == 1; seconds++) {
+		say(content, each);
+		elapse(1000);
+	}
+	if (_i == 0)
+		ck_assert_uint_eq(server->group.count, 1);
+	else {
+		ck_assert_int_eq(seconds, 30);
+		ended("too-slow");
+	}
+}
+END_TEST
+
+/* Each option that is a limit: its least and its most are taken, what lies beyond is not. */
+static const struct {
+	const char *name;
+	const char *least, *below; /* below NULL: a number has nothing there */
+	const char *most, *above;
+} edges[] = {
+	{ "max_connections", "0", NULL, "1000000", "1000001" },
+	{ "max_connections_per_address", "0", NULL, "1000000", "1000001" },
+	{ "request_timeout", "1ms", "0", "1d", "86400001ms" },
+	{ "idle_timeout", "1ms", "0", "1d", "86400001ms" },
+	{ "grace_time", "0", NULL, "1d", "86400001ms" },
+	{ "min_rate", "0", NULL, "1G", "1073741825" },
+	{ "max_file_size", "0", NULL, "9223372036854775807", "9223372036854775808" },
+	{ "max_stage_bytes", "0", NULL, "9223372036854775807", "9223372036854775808" },
+	{ "max_depth", "0", NULL, "2048", "2049" },
+};
+
+START_TEST(test_edges_of_options)
+{
+	const struct option_def *def = option_find(&set, edges[_i].name);
+	struct option_error err;
+
+	option(edges[_i].name, edges[_i].least);
+	option(edges[_i].name, edges[_i].most);
+	ck_assert(!option_assign(&set, def, edges[_i].above, OPTION_FROM_FILE, &err));
+	ck_assert(!option_assign(&set, def, "18446744073709551616", OPTION_FROM_FILE, &err));
+	ck_assert(!option_assign(&set, def, "18446744073709551617", OPTION_FROM_FILE, &err));
+	ck_assert(!option_assign(&set, def, "-1", OPTION_FROM_FILE, &err));
+	if (edges[_i].below != NULL)
+		ck_assert(!option_assign(&set, def, edges[_i].below, OPTION_FROM_FILE, &err));
+}
+END_TEST
+
+START_TEST(test_defaults)
+{
+	ck_assert_uint_eq(options.max_connections, 4096);
+	ck_assert_uint_eq(options.max_connections_per_address, 4096 / 4);
+	ck_assert_uint_eq(options.request_timeout, 10 * 1000);
+	ck_assert_uint_eq(options.idle_timeout, 60 * 1000);
+	ck_assert_uint_eq(options.grace_time, GRACE);
+	ck_assert_uint_eq(options.min_rate, 1024);
+	ck_assert_uint_eq(options.max_file_size, 0);
+	ck_assert_uint_eq(options.max_stage_bytes, 0);
+	ck_assert_uint_eq(options.max_depth, 32);
+	ck_assert_uint_eq(options.names, PATH_UTF8);
+}
+END_TEST
+
+static void
+add_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "deadlines");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, test_grace);
+	tcase_add_test(tc, test_second_signal);
+	tcase_add_test(tc, test_no_grace_for_the_idle);
+	tcase_add_loop_test(tc, test_request_timeout, 0, 3);
+	tcase_add_test(tc, test_idle_timeout);
+	tcase_add_loop_test(tc, test_min_rate, 0, 2);
+	tc = unit_case(s, "options");
+	tcase_add_checked_fixture(tc, set_up_options, tear_down_options);
+	tcase_add_loop_test(tc, test_edges_of_options, 0, COUNT(edges));
+	tcase_add_test(tc, test_defaults);
+}
+
+int
+main(void)
+{
+	return unit_run("server", add_cases);
+}
