@@ -237,7 +237,7 @@ do_op(enum op op, struct cursor *in)
 		at = (at + 1) % play.count;
 		break;
 	case OP_FAULT:
-		play_let_fail(cursor_get_u8(in));
+		play_let_fail(&play, cursor_get_u8(in));
 		break;
 	case OP_FILE:
 		play_change_file(&play, cursor_get_u8(in));
@@ -262,6 +262,7 @@ begin(struct cursor *in)
 	play.count = 0;
 	play.replaces = (set & SET_REPLACES) != 0;
 	play.local_size = local_sizes[SET_LOCAL_SIZE(more)];
+	play.unsynced = false;
 	disk_stalled = play.removed[0] = play.removed[1] = false;
 	fake_orders = (struct fake_orders){
 		.io_max = (set & SET_SMALL_IO) != 0 ? 1000 : 0,
@@ -331,6 +332,8 @@ end(bool by_time)
 	CHECK(play.st.done == play_is_client(&play));
 	stage_stop(&play.st); /* the registry must be empty */
 	limits_free(limits);  /* and so must this */
+	if (play.unsynced && !play_is_client(&play))
+		play_sweep(&play);
 	session_check(&play);
 	stage_remove_dir(&play.st);
 }

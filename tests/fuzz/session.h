@@ -55,8 +55,9 @@ struct play {
 	struct peer *peers; /* borrowed: `count` that were there */
 	unsigned count;
 	uint64_t local_size; /* of the client's local file, content CONTENT_LOCAL */
-	bool removed[2];     /* old, dir/old: the name may be a peer's now */
-	bool replaces;       /* a client's download: its local file is there before */
+	bool unsynced;   /* a directory could not be made durable: the mark of stages may stay */
+	bool removed[2]; /* old, dir/old: the name may be a peer's now */
+	bool replaces;   /* a client's download: its local file is there before */
 };
 
 #define PLAY_FREE_BYTES 1000000 /* what the file system says it has */
@@ -88,8 +89,10 @@ void peer_get_all(struct play *play, struct peer *p);
 void play_make_files(const struct play *play);
 /* Somebody else works in the root: which file, and what becomes of it, are in k. */
 void play_change_file(struct play *play, uint8_t k);
+/* The next start of a daemon whose mark of stages had to stay: it must find none. */
+void play_sweep(const struct play *play);
 /* A call of the store fails from here on; none does when the lowest three bits are 0. */
-void play_let_fail(uint8_t k);
+void play_let_fail(struct play *play, uint8_t k);
 
 /* Writes bytes [from, from + len) of a content to p. */
 void content_fill(unsigned content, uint64_t from, uint8_t *p, size_t len);

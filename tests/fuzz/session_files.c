@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fuzz/session.h"
+#include "store/root.h"
 #include "unit/fake_sys.h"
 
 static void
@@ -70,15 +71,32 @@ play_make_files(const struct play *play)
 }
 
 void
-play_let_fail(uint8_t k)
+play_let_fail(struct play *play, uint8_t k)
 {
 	static const int errors[] = { EIO, ENOSPC, EPERM, EEXIST };
 	int err = errors[(k >> 3) & 3];
 
 	fake_orders.fsync_file = (k & 7) == 1 ? EIO : 0;
 	fake_orders.fsync_dir = (k & 7) == 2 ? EIO : 0;
+	play->unsynced |= (k & 7) == 2;
 	fake_orders.link = (k & 7) == 3 ? err : 0;
 	fake_orders.rename = (k & 7) == 4 ? err : 0;
 	fake_orders.write = (k & 7) == 5 ? err : 0;
 	fake_orders.free_bytes = (k & 7) == 6 ? 1 : PLAY_FREE_BYTES;
+}
+
+void
+play_sweep(const struct play *play)
+{
+	atomic_bool stop = false;
+	struct root *root;
+	unsigned removed;
+
+	fake_orders = (struct fake_orders){ 0 };
+	CHECK(root_open(&root, play->st.dir, ROOT_EXCLUSIVE, 0640) == FTX_OK);
+	if (root_needs_sweep(root)) {
+		CHECK(root_sweep(root, play->st.dir, &stop, &removed) == FTX_OK);
+		CHECK(removed == 0);
+	}
+	root_close(root);
 }
