@@ -15,7 +15,7 @@
 #include "base/utf8.h"
 
 #define LOG_LINE_MAX 2048 /* bytes; a longer line is cut */
-#define AGAIN_MS     (60 * 1000)
+#define AGAIN_MS     (60 * UINT64_C(1000))
 
 static struct {
 	const char *ident;
@@ -31,13 +31,15 @@ static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBU
 static bool
 stderr_is_journal(void)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads */
 	const char *env = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
+	char own[48]; /* two numbers of 64 bits */
 	struct stat st;
 
-	if (env == NULL || sscanf(env, "%llu:%llu", &dev, &ino) != 2)
+	if (env == NULL || fstat(STDERR_FILENO, &st) != 0)
 		return false;
-	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(env, own) == 0;
 }
 
 void
@@ -218,7 +220,7 @@ void
 log_fatal(int exit_code, const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_ERROR);
-	exit(exit_code);
+	exit(exit_code); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 }
 
 const char *

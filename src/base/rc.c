@@ -1,10 +1,13 @@
 #include "base/rc.h"
 
 #include <errno.h>
+#include <string.h>
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): an initialiser takes none */
 #define FTX_RC_NAME(code, name, text) [code] = name,
 static const char *const rc_names[] = { FTX_RC_TABLE(FTX_RC_NAME) };
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): likewise */
 #define FTX_RC_TEXT(code, name, text) [code] = text,
 static const char *const rc_texts[] = { FTX_RC_TABLE(FTX_RC_TEXT) };
 
@@ -70,4 +73,11 @@ ftx_rc_from_errno(int err)
 	default:
 		return FTX_IO;
 	}
+}
+
+const char *
+ftx_errno_text(int err)
+{
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): safe in glibc since 2.32, and in musl */
+	return strerror(err);
 }

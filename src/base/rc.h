@@ -69,4 +69,7 @@ const char *ftx_rc_text(enum ftx_rc rc);
 /* The code that says what errno value err means for a file operation (errno(3)). */
 enum ftx_rc ftx_rc_from_errno(int err);
 
+/* What the system says about an errno value. */
+const char *ftx_errno_text(int err);
+
 #endif

@@ -15,8 +15,9 @@
 #include "client/ftxfer.h"
 #include "loop/signal.h"
 
-#define REDRAW_MS   100
-#define PATIENCE_MS 2000 /* for cleaning up after a cancelled transfer */
+#define REDRAW_MS         100
+#define PATIENCE_MS       2000 /* for cleaning up after a cancelled transfer */
+#define PATIENCE_SLICE_MS 20   /* between two looks whether it has */
 
 static const char synopsis[] = "ftxfer [OPTION...]";
 static const char epilog[] =
@@ -135,7 +136,7 @@ static void
 die_of_signal(struct cli *cli)
 {
 	uint64_t until = clock_now_ms() + PATIENCE_MS;
-	struct timeval slice = { .tv_usec = 20 * 1000 };
+	struct timeval slice = { .tv_usec = PATIENCE_SLICE_MS * 1000L };
 
 	while (ftxfer_busy(cli->job) && clock_now_ms() < until) {
 		event_base_loopexit(cli->base, &slice);
@@ -151,7 +152,7 @@ static bool
 watch(struct cli *cli)
 {
 	static const int signos[] = { SIGINT, SIGTERM, SIGHUP };
-	struct timeval every = { .tv_usec = REDRAW_MS * 1000 };
+	struct timeval every = { .tv_usec = REDRAW_MS * 1000L };
 
 	if (signal_watch_new(&cli->signals, cli->base, signos, 3, on_signal, cli) != FTX_OK)
 		return false;
@@ -211,21 +212,27 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 }
 
 static int
+output_status(void)
+{
+	return option_print_end(stdout) ? EX_OK : EX_IOERR;
+}
+
+static int
 run(const struct option_set *set, const struct cli_options *options)
 {
 	if (options->help) {
 		option_help(set, stdout, synopsis, epilog);
-		return EX_OK;
+		return output_status();
 	}
 	if (options->version) {
 		printf("ftxfer %s (libevent %s, libconfig %d.%d.%d)\n", PACKAGE_VERSION,
 		    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR,
 		    LIBCONFIG_VER_REVISION);
-		return EX_OK;
+		return output_status();
 	}
 	if (options->print_options) {
 		option_print_names(set, stdout);
-		return EX_OK;
+		return output_status();
 	}
 	if (options->debug)
 		log_set_level(LOG_LEVEL_DEBUG);
@@ -253,7 +260,7 @@ main(int argc, char **argv)
 	struct option_error err;
 	int first, code;
 
-	setlocale(LC_CTYPE, "");
+	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);

@@ -14,8 +14,10 @@
 void
 progress_init(struct progress *p, const char *label, bool quiet)
 {
+	/* NOLINTBEGIN(concurrency-mt-unsafe): before there are threads */
 	const char *term = getenv("TERM");
 	const char *no_color = getenv("NO_COLOR");
+	/* NOLINTEND(concurrency-mt-unsafe) */
 
 	memset(p, 0, sizeof(*p));
 	p->label = label;
@@ -122,7 +124,7 @@ progress_show(struct progress *p, uint64_t moved, uint64_t total)
 	    terminal_columns());
 	fprintf(stderr, "\r%s%s%s\033[K", p->colour ? "\033[36m" : "", line,
 	    p->colour ? "\033[0m" : "");
-	fflush(stderr);
+	(void)fflush(stderr);
 	p->shown = true;
 }
 
@@ -132,6 +134,6 @@ progress_hide(struct progress *p)
 	if (!p->shown)
 		return;
 	fputs("\r\033[K", stderr);
-	fflush(stderr);
+	(void)fflush(stderr);
 	p->shown = false;
 }

@@ -62,7 +62,7 @@ table_init(struct cmdline_table *t, const struct option_set *set)
 
 		table_add_long(t, def, name, i);
 		for (const char *p = def->name; *p != '\0'; p++)
-			*name++ = *p == '_' ? '-' : *p;
+			*name++ = (char)(*p == '_' ? '-' : *p);
 		*name++ = '\0';
 		if (def->alias != NULL)
 			table_add_long(t, def, def->alias, i);
@@ -174,6 +174,7 @@ cmdline_parse(struct option_set *set, int argc, char **argv, int *first, struct 
 	}
 	opterr = 0; /* we say it ourselves */
 	optind = 0; /* start anew, also inside getopt */
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads */
 	while ((got = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
 		const struct option_def *def = next_option(set, &t, got, argv, err);
 

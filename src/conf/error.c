@@ -74,7 +74,7 @@ name_distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			char ca = a[i - 1] == '-' ? '_' : a[i - 1];
+			char ca = (char)(a[i - 1] == '-' ? '_' : a[i - 1]);
 			unsigned cost = ca != b[j - 1];
 			unsigned best = min3(row[j] + 1, row[j - 1] + 1, diagonal + cost);
 

@@ -148,6 +148,9 @@ void option_help(const struct option_set *set, FILE *out, const char *synopsis, 
  */
 void option_print_names(const struct option_set *set, FILE *out);
 
+/* After all that was printed: whether it has arrived. If not (a full disk, say), that is logged. */
+bool option_print_end(FILE *out);
+
 /*
  * conf/cmdline.c. Parses argv with getopt_long(3) from the same table; argv is permuted, options
  * first.

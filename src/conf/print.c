@@ -1,5 +1,8 @@
+#include "base/log.h"
+#include "base/rc.h"
 #include "conf/option.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -98,9 +101,8 @@ print_number(FILE *out, const struct option_def *def, uint64_t value)
 	char text[VALUE_TEXT_SIZE];
 
 	value_format(def->type, value, text);
-	if (def->type == OPTION_MODE || def->type == OPTION_TIME)
-		fprintf(out, "\"%s\"", text);
-	else if (def->type == OPTION_SIZE && strpbrk(text, "kMGT") != NULL)
+	if (def->type == OPTION_MODE || def->type == OPTION_TIME ||
+	    (def->type == OPTION_SIZE && strpbrk(text, "kMGT") != NULL))
 		fprintf(out, "\"%s\"", text);
 	else
 		fprintf(out, "%s%s", text, value > INT32_MAX ? "L" : "");
@@ -225,4 +227,15 @@ option_print_names(const struct option_set *set, FILE *out)
 		fprintf(out, "%s %s%s\n", def->name, option_is_file_key(def) ? "file" : "cli",
 		    (def->flags & OPTION_HIDDEN) != 0 ? " hidden" : "");
 	}
+}
+
+bool
+option_print_end(FILE *out)
+{
+	errno = 0;
+	if (fflush(out) == 0 && !ferror(out))
+		return true;
+	log_error("cannot write to standard output: %s",
+	    errno != 0 ? ftx_errno_text(errno) : "not all has arrived");
+	return false;
 }

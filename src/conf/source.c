@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "conf/error.h"
 #include "conf/literal.h"
@@ -109,11 +110,11 @@ open_file(const char *path, struct frame *f, bool *missing, struct option_error 
 
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		*missing = errno == ENOENT;
-		complain_file(what, path, strerror(errno), err);
+		complain_file(what, path, ftx_errno_text(errno), err);
 		goto fail;
 	}
 	if (S_ISDIR(st.st_mode)) {
-		complain_file(what, path, strerror(EISDIR), err);
+		complain_file(what, path, ftx_errno_text(EISDIR), err);
 		goto fail;
 	}
 	if (!main_file && !S_ISREG(st.st_mode)) {
@@ -149,7 +150,7 @@ read_file(struct source *src, const char *path, int fd, size_t *size, struct opt
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			complain_file("cannot read", path, strerror(errno), err);
+			complain_file("cannot read", path, ftx_errno_text(errno), err);
 			goto fail;
 		}
 		len += (size_t)n;

@@ -14,8 +14,8 @@
 
 #include "conf/option.h"
 
-#define SOURCE_DEPTH_MAX 10            /* of includes in includes, as libconfig's */
-#define SOURCE_SIZE_MAX  (1024 * 1024) /* bytes of all files together */
+#define SOURCE_DEPTH_MAX 10                    /* of includes in includes, as libconfig's */
+#define SOURCE_SIZE_MAX  ((size_t)1024 * 1024) /* bytes of all files together */
 
 /* From this line of the text on, until the next part: which file, and which line of it. */
 struct source_part {

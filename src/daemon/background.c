@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 
 /*
@@ -40,7 +41,7 @@ background_enter(struct background *b)
 		close(b->null);
 		return -1;
 	}
-	fflush(NULL);
+	(void)fflush(NULL);
 	pid = fork();
 	if (pid > 0) {
 		close(fds[1]);
@@ -92,7 +93,7 @@ pid_file_write(const char *path, char **absolute)
 	if (f == NULL)
 		return -1;
 	if (fprintf(f, "%ld\n", (long)getpid()) < 0) {
-		fclose(f);
+		(void)fclose(f);
 		return -1;
 	}
 	if (fclose(f) != 0)
@@ -107,6 +108,6 @@ pid_file_remove(char *absolute)
 	if (absolute == NULL)
 		return;
 	if (unlink(absolute) != 0 && errno != ENOENT)
-		log_warn("pid_file %s stays behind: %s", absolute, strerror(errno));
+		log_warn("pid_file %s stays behind: %s", absolute, ftx_errno_text(errno));
 	free(absolute);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "loop/worker.h"
 
@@ -77,7 +78,7 @@ static void
 starve(struct listener *l, int err)
 {
 	if (log_is_due(&l->say_next))
-		log_warn("cannot accept connections for now: %s", strerror(err));
+		log_warn("cannot accept connections for now: %s", ftx_errno_text(err));
 	pause_accepting(l);
 	worker_timer_start(l->worker, &l->retry, worker_now(l->worker) + RETRY_MS);
 }

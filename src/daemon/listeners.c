@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "daemon/activation.h"
 
@@ -101,7 +102,7 @@ open_own(struct listeners *l, const struct daemon_options *options, unsigned cho
 		if (err != EADDRINUSE || port != 0)
 			break;
 	}
-	log_error("cannot listen on %s: %s", addr_text(failed, text), strerror(err));
+	log_error("cannot listen on %s: %s", addr_text(failed, text), ftx_errno_text(err));
 	return err == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
@@ -119,7 +120,7 @@ adopt_one(struct listeners *l, int fd, const struct taker *taker)
 	}
 	if (listener_adopt(&l->list[l->count], taker->worker, fd, &l->addresses[l->count],
 		taker->on_accept, taker->arg, &err) != FTX_OK) {
-		log_error("descriptor %d from the service manager: %s", fd, strerror(err));
+		log_error("descriptor %d from the service manager: %s", fd, ftx_errno_text(err));
 		return EX_OSERR;
 	}
 	l->count++;
@@ -154,7 +155,7 @@ listeners_open(struct listeners *l, const struct daemon_options *options, unsign
 
 	if (given < 0) {
 		log_error("cannot take the sockets of the service manager: %s",
-		    given == -ENOSYS ? "built without libsystemd" : strerror(-given));
+		    given == -ENOSYS ? "built without libsystemd" : ftx_errno_text(-given));
 		return EX_UNAVAILABLE;
 	}
 	return given > 0 ? adopt_given(l, given, chosen, &taker)
@@ -188,5 +189,5 @@ listeners_print(const struct listeners *l, FILE *out)
 		if (l->list[i] != NULL)
 			fprintf(out, "listening on %s\n", addr_text(&l->addresses[i], text));
 	}
-	fflush(out);
+	(void)fflush(out);
 }

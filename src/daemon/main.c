@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "daemon/background.h"
 #include "daemon/listeners.h"
@@ -54,11 +55,16 @@ print_version(void)
 	    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION);
 }
 
+static int
+output_status(void)
+{
+	return option_print_end(stdout) ? EX_OK : EX_IOERR;
+}
+
 /* What is asked for on the command line and needs no daemon. True: *code is the exit code. */
 static bool
 answer_questions(const struct option_set *set, const struct daemon_options *options, int *code)
 {
-	*code = 0;
 	if (options->help)
 		option_help(set, stdout, synopsis, epilog);
 	else if (options->version)
@@ -67,6 +73,7 @@ answer_questions(const struct option_set *set, const struct daemon_options *opti
 		option_print_names(set, stdout);
 	else
 		return false;
+	*code = output_status();
 	return true;
 }
 
@@ -88,7 +95,7 @@ start(struct server *server, const struct daemon_options *options, bool in_backg
 
 	if (options->pid_file != NULL && options->pid_file[0] != '\0' &&
 	    pid_file_write(options->pid_file, pid_file) != 0) {
-		log_error("pid_file %s: %s", options->pid_file, strerror(errno));
+		log_error("pid_file %s: %s", options->pid_file, ftx_errno_text(errno));
 		return EX_CANTCREAT;
 	}
 	needs.pid_file = *pid_file;
@@ -135,7 +142,7 @@ run_daemon(const struct daemon_options *options, unsigned chosen)
 		return code;
 	if (in_background) {
 		if (background_enter(&background) != 0) {
-			log_error("cannot go into the background: %s", strerror(errno));
+			log_error("cannot go into the background: %s", ftx_errno_text(errno));
 			server_close(server);
 			return EX_OSERR;
 		}
@@ -167,6 +174,7 @@ static void
 give_memory_back(void)
 {
 #ifdef M_MMAP_THRESHOLD
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads */
 	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
 #endif
 }
@@ -190,7 +198,7 @@ main(int argc, char **argv)
 	int first, code;
 
 	give_memory_back();
-	setlocale(LC_CTYPE, "");
+	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */
 	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
@@ -205,11 +213,13 @@ main(int argc, char **argv)
 		code = EX_USAGE;
 	} else if (!answer_questions(&set, &options, &code)) {
 		code = load_config(&set, &options);
-		if (code == 0 && options.print_config)
+		if (code == 0 && options.print_config) {
 			option_print(&set, stdout);
-		else if (code == 0 && options.test)
+			code = output_status();
+		} else if (code == 0 && options.test) {
 			puts("OK");
-		else if (code == 0) {
+			code = output_status();
+		} else if (code == 0) {
 			log_open("ftxferd", LOG_STYLE_DAEMON,
 			    options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 			code = run_daemon(&options, chosen_by_operator(&set));

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "daemon/landlock.h"
 
@@ -89,7 +90,7 @@ become(const struct privileges_needs *needs, const struct passwd *account)
 fail:
 	log_error("cannot become the user %s: %s; start ftxferd as that user, or give it the "
 		  "right to change users",
-	    account->pw_name, strerror(errno));
+	    account->pw_name, ftx_errno_text(errno));
 	return EX_NOPERM;
 }
 
@@ -101,7 +102,8 @@ leave_root(const struct privileges_needs *needs)
 	if (geteuid() != 0)
 		return 0;
 	errno = 0;
-	account = getpwnam(needs->user);
+	/* cppcheck-suppress getpwnamCalled; before there are threads */
+	account = getpwnam(needs->user); /* NOLINT(concurrency-mt-unsafe): likewise */
 	if (stays_root(needs->user, account)) {
 		log_warn("ftxferd stays root, as the option user says: an ordinary user is safer");
 		return 0;
@@ -192,7 +194,7 @@ harden(void)
 		what = "give up new privileges";
 	if (what == NULL)
 		return 0;
-	log_error("cannot %s: %s", what, strerror(errno));
+	log_error("cannot %s: %s", what, ftx_errno_text(errno));
 	return EX_OSERR;
 }
 
@@ -208,6 +210,7 @@ static int
 open_directory_of(const char *file)
 {
 	char *copy = file != NULL ? strdup(file) : NULL;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads */
 	const char *dir = copy != NULL ? dirname(copy) : "/";
 	int fd = -1;
 
@@ -246,7 +249,7 @@ confine(const struct privileges_needs *needs)
 		log_info("this system has no Landlock: what files ftxferd can reach is up to its "
 			 "user's permissions");
 	else
-		log_warn("not confined by Landlock: %s", strerror(errno));
+		log_warn("not confined by Landlock: %s", ftx_errno_text(errno));
 	while (count > 1)
 		close(places[--count].fd);
 }

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "core/limits.h"
 #include "core/registry.h"
@@ -158,7 +159,7 @@ open_root(struct server *s)
 	}
 	s->root_path = realpath(path, NULL);
 	if (s->root_path == NULL) {
-		log_error("storage root %s: %s", path, strerror(errno));
+		log_error("storage root %s: %s", path, ftx_errno_text(errno));
 		return EX_OSFILE;
 	}
 	return 0;

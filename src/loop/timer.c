@@ -79,6 +79,7 @@ timer_init(struct timer *t, struct timer_heap *h, void (*fire)(void *), void *ar
 {
 	if (h->reserved == h->size) {
 		size_t size = h->size == 0 ? 16 : h->size * 2;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 		struct timer **slots = realloc(h->slots, size * sizeof(*slots));
 
 		if (slots == NULL)

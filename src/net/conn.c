@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "loop/worker.h"
 #include "net/conn_private.h"
@@ -356,5 +357,5 @@ conn_set_abortive(struct conn *c, bool abortive)
 	struct linger l = { .l_onoff = abortive, .l_linger = 0 };
 
 	if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) != 0)
-		log_error("conn=%" PRIu64 " SO_LINGER: %s", c->id, strerror(errno));
+		log_error("conn=%" PRIu64 " SO_LINGER: %s", c->id, ftx_errno_text(errno));
 }

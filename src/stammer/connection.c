@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "stammer/sock.h"
@@ -46,7 +47,8 @@ connection_end(struct connection *c, bool reset, const char *reason, int err)
 static void
 connection_schedule(struct connection *c, struct event *timer, uint64_t ms)
 {
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (int)(ms % 1000) * 1000 };
+	struct timeval tv = { .tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
 	if (event_add(timer, &tv) != 0)
 		connection_end(c, true, "no-memory", 0);
@@ -74,7 +76,7 @@ connection_free(struct connection *c)
 		side_close(&c->sides[i], c->reset);
 	log_debug("connection %" PRIu64 " closed: up=%" PRIu64 " down=%" PRIu64 " reason=%s%s%s",
 	    c->number, c->ways[WAY_UP].forwarded, c->ways[WAY_DOWN].forwarded, c->reason,
-	    c->err != 0 ? ": " : "", c->err != 0 ? strerror(c->err) : "");
+	    c->err != 0 ? ": " : "", c->err != 0 ? ftx_errno_text(c->err) : "");
 	if (c->on_close != NULL)
 		c->on_close(c, c->arg);
 	for (enum way way = 0; way < WAY_COUNT; way++) {

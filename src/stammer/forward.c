@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define FORWARD_IO_MAX (32u * 1024) /* bytes that one call moves, so that none takes long */
+#define FORWARD_IO_MAX ((size_t)32 * 1024) /* bytes that one call moves, so that none takes long */
 
 enum ftx_rc
 forward_init(struct forward *f, size_t size, uint64_t seed, uint64_t stream)

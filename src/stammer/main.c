@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "loop/signal.h"
 #include "net/addr.h"
@@ -77,7 +78,7 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 	enum ftx_rc rc;
 
 	if (settings.base == NULL) {
-		log_error("no event loop: %s", strerror(errno));
+		log_error("no event loop: %s", ftx_errno_text(errno));
 		goto out;
 	}
 	rc =
@@ -88,14 +89,15 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 	}
 	rc = relay_new(&relay, &settings, &o->listen);
 	if (rc != FTX_OK) {
-		log_error("cannot listen on %s: %s", addr_text(&o->listen, text), strerror(errno));
+		log_error(
+		    "cannot listen on %s: %s", addr_text(&o->listen, text), ftx_errno_text(errno));
 		status = rc == FTX_IO ? EX_UNAVAILABLE : EX_OSERR;
 		goto out;
 	}
 	log_debug("seed %" PRIu64, o->seed);
 	printf("listening on %s\n", addr_text(&o->listen, text));
 	if (fflush(stdout) != 0) {
-		log_error("standard output: %s", strerror(errno));
+		log_error("standard output: %s", ftx_errno_text(errno));
 		status = EX_IOERR;
 		goto out;
 	}

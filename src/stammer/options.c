@@ -26,7 +26,7 @@ const struct option_def stammer_option_defs[] = {
 	  .offset = AT(server), .initial = "127.0.0.1:50001", .flags = OPTION_CLI_ONLY,
 	  .arg = "HOST:PORT", .help = "where connections are forwarded to" },
 	{ .name = "delay", .type = OPTION_TIME,
-	  .offset = AT(delay), .initial = "0.1", .max = 3600 * 1000, .flags = OPTION_CLI_ONLY,
+	  .offset = AT(delay), .initial = "0.1", .max = UINT64_C(3600) * 1000, .flags = OPTION_CLI_ONLY,
 	  .arg = "TIME", .help = "pause between two fragments" },
 	{ .name = "buffer", .type = OPTION_SIZE,
 	  .offset = AT(buffer), .initial = "1000", .min = 1, .max = UINT64_C(1) << 30,
@@ -72,11 +72,10 @@ usage_error(const char *text)
 	return EX_USAGE;
 }
 
-/* Help that cannot be written (a full disk behind standard output) is no success. */
 static int
 output_status(void)
 {
-	return fflush(stdout) == 0 && !ferror(stdout) ? EX_OK : EX_IOERR;
+	return option_print_end(stdout) ? EX_OK : EX_IOERR;
 }
 
 /* 63 bits, so that it can be given as an option again. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "stammer/sock.h"
 
@@ -32,10 +33,10 @@ struct relay {
 static void
 relay_pause(struct relay *r)
 {
-	struct timeval tv = { .tv_usec = ACCEPT_PAUSE * 1000 };
+	struct timeval tv = { .tv_usec = ACCEPT_PAUSE * 1000L };
 
 	if (!r->complained)
-		log_warn("cannot accept for now: %s", strerror(errno));
+		log_warn("cannot accept for now: %s", ftx_errno_text(errno));
 	r->complained = true;
 	/* Without a timer (no memory) it keeps trying at each turn: busy, but not deaf. */
 	if (event_add(r->retry, &tv) == 0)
@@ -45,7 +46,7 @@ relay_pause(struct relay *r)
 static void
 relay_resume(struct relay *r)
 {
-	struct timeval tv = { .tv_usec = ACCEPT_PAUSE * 1000 };
+	struct timeval tv = { .tv_usec = ACCEPT_PAUSE * 1000L };
 
 	if (event_add(r->accepting, NULL) == 0)
 		(void)event_del(r->retry);

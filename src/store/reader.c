@@ -26,7 +26,7 @@
 
 /* The clock's tick is 10 ms at most; more tries are for nothing (somebody has set the clock). */
 #define SETTLE_TRIES 20
-#define SETTLE_NS    (1000 * 1000)
+#define SETTLE_NS    (1000L * 1000)
 
 #ifndef CLOCK_REALTIME_COARSE /* Linux: the clock that files get their times from */
 #define CLOCK_REALTIME_COARSE CLOCK_REALTIME

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "store/path.h"
 
@@ -153,8 +154,8 @@ make_mark(struct root *r)
 	rc = FTX_OK;
 out:
 	if (rc != FTX_OK) {
-		log_error(
-		    "cannot mark the storage root as having stage files: %s", strerror(errno));
+		log_error("cannot mark the storage root as having stage files: %s",
+		    ftx_errno_text(errno));
 		if (!r->unswept)
 			remove_mark(r); /* it would speak of stages that nobody has made */
 	}

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/rc.h"
 #include "base/log.h"
 #include "store/iov.h"
 #include "store/path.h"
@@ -39,7 +40,7 @@ static void
 remove_temp(struct stage *s)
 {
 	if (unlinkat(s->dir_fd, s->temp, 0) != 0) {
-		log_warn("cannot remove stage file %s: %s", s->temp, strerror(errno));
+		log_warn("cannot remove stage file %s: %s", s->temp, ftx_errno_text(errno));
 		root_set_left(s->root);
 	}
 	s->temp[0] = '\0';
@@ -125,10 +126,10 @@ link_unnamed(const struct stage *s, const struct root *r, const char *name)
 static bool
 open_unnamed(struct stage *s, struct root *r)
 {
-	struct stat st;
-
 	errno = EOPNOTSUPP;
 #ifdef O_TMPFILE
+	struct stat st;
+
 	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
 	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
 		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
@@ -136,7 +137,6 @@ open_unnamed(struct stage *s, struct root *r)
 	}
 	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 #else
-	(void)st;
 	(void)r;
 #endif
 	return s->fd >= 0;
@@ -315,7 +315,7 @@ fall_back_to_named(struct stage *s, struct root *r)
 	struct stat st;
 	enum ftx_rc rc;
 
-	log_warn("this file system cannot name an unnamed file: %s", strerror(errno));
+	log_warn("this file system cannot name an unnamed file: %s", ftx_errno_text(errno));
 	if (fstat(s->dir_fd, &st) == 0)
 		root_set_unlinkable(r, st.st_dev);
 	s->fd = -1;

@@ -12,4 +12,7 @@ lint_scripts = \
 TESTS += $(lint_scripts)
 dist_check_SCRIPTS += $(lint_scripts)
 # They look at the tree that they stand in: it must be whole.
-EXTRA_DIST += .ci/run .clang-format .editorconfig
+EXTRA_DIST += .ci/run .clang-format .clang-tidy .editorconfig tests/.clang-tidy
+
+# Not in make check: they take minutes.
+dist_check_SCRIPTS += tests/lint/static

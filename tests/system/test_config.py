@@ -3,12 +3,13 @@
 import os
 import re
 import socket
+import subprocess
 import unittest
 
-from harness import SystemTest, ftxferd, run
+from harness import SystemTest, ftxfer, ftxferd, run
 from wire import write_file
 
-CONFIG, USAGE = 78, 64
+CONFIG, USAGE, IOERR = 78, 64, 74
 
 
 class TestCommandLine(SystemTest):
@@ -33,6 +34,16 @@ class TestCommandLine(SystemTest):
         ran = self.ran("-t", "-f", path)
         self.assertEqual(ran.status, 0, ran)
         self.assertRegex(ran.out + ran.err, r"\bOK\b")
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
+    def test_full_disk_behind_stdout(self):
+        """What was asked for and could not be written is no success."""
+        daemon = ftxferd() + ["-f", self.conf('storage_root = "%s";\n' % self.root())]
+        for argv in ([daemon + [question] for question in ("--help", "--version", "--print-config", "-t")]
+                     + [ftxfer() + [question] for question in ("--help", "--version")]):
+            with self.subTest(argv=argv), open("/dev/full", "wb") as full:
+                done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+                self.assertEqual((done.returncode, b"standard output" in done.stderr), (IOERR, True))
 
     def test_bad_files(self):
         for text, line, pattern in (

@@ -182,6 +182,7 @@ peer_gets(const void *p, size_t len)
 	char *got = malloc(len + 1);
 	size_t used = 0;
 
+	UNIT_CHECK(got != NULL);
 	UNIT_UNTIL(used == len, {
 		ssize_t n = recv(peer, got + used, len - used, 0);
 

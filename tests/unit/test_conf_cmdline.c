@@ -171,8 +171,8 @@ START_TEST(help_is_readable)
 		" choose\n                              (default: 50001)\n",
 		"\n      --buffer-of-the-receiving-side SIZE\n          ",
 		"buffer (default: 64KiB)\n",
-		"\n  -s, --shade light|dark|none\n"
-		"                              how bright the paint is (default: dark)\n",
+		"\n  -s, --shade light|dark|none\n",
+		"none\n                              how bright the paint is (default: dark)\n",
 		"\n  -?, --help                  show this and exit\n",
 		"\n      --daemonize             go to the background\n",
 		"\n  -c, --color                 paint (default: true)\n",

@@ -137,6 +137,7 @@ START_TEST(too_much)
 {
 	char *text = malloc(SOURCE_SIZE_MAX + 1);
 
+	ck_assert_ptr_nonnull(text);
 	memset(text, '\n', SOURCE_SIZE_MAX + 1);
 	write_bytes("main.conf", text, SOURCE_SIZE_MAX);
 	conf_accepted();

@@ -89,7 +89,9 @@ bound(struct addr *a, int family, int backlog)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0 || addr_parse(a, family == AF_INET ? "127.0.0.1" : "::1", 0) != FTX_OK ||
+	if (fd < 0)
+		return -1;
+	if (addr_parse(a, family == AF_INET ? "127.0.0.1" : "::1", 0) != FTX_OK ||
 	    bind(fd, (struct sockaddr *)&a->ss, a->len) != 0) {
 		close(fd);
 		return -1;
@@ -111,6 +113,7 @@ static void
 make_silent(struct silent *s, struct addr *a)
 {
 	s->listener = bound(a, AF_INET, 0);
+	ck_assert_int_ge(s->listener, 0);
 	for (s->queued = 0; s->queued < QUEUE_MAX; s->queued++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 

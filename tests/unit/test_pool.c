@@ -108,6 +108,7 @@ START_TEST(test_all_are_done_on_the_worker)
 	enum { TASKS = 2000 };
 	struct task *tasks = calloc(TASKS, sizeof(*tasks));
 
+	ck_assert_ptr_nonnull(tasks);
 	make_pool((unsigned)_i);
 	for (int i = 0; i < TASKS; i++)
 		submit(&tasks[i], (enum pool_lane)(i % POOL_LANE_COUNT), false);

@@ -34,7 +34,7 @@ set_up(void)
 	content = malloc(BIG);
 	ck_assert_ptr_nonnull(content);
 	for (size_t i = 0; i < BIG; i++)
-		content[i] = i / 65536 % 4 == 2 ? '\0' : (char)unit_random(&seed);
+		content[i] = (char)(i / 65536 % 4 == 2 ? 0 : unit_random(&seed));
 }
 
 static void
@@ -63,6 +63,7 @@ write_at(const char *p, size_t len, uint64_t offset)
 	char *copy = malloc(len);
 	enum ftx_rc rc;
 
+	ck_assert_ptr_nonnull(copy);
 	memcpy(copy, p, len);
 	iov.iov_base = copy;
 	rc = stage_write(&stage, &iov, 1, offset);

@@ -176,6 +176,7 @@ forward_all(size_t size, size_t buffer, uint64_t seed, uint64_t fault)
 	uint64_t sum = 0;
 	struct forward f;
 
+	ck_assert(data != NULL && got != NULL);
 	ck_assert_int_eq(forward_init(&f, buffer, seed, 5), FTX_OK);
 	for (size_t i = 0; i < size; i++)
 		data[i] = (unsigned char)(i * 7 + i / 256);

@@ -198,6 +198,7 @@ random_bytes(size_t len)
 	char *p = malloc(len + 1);
 	uint64_t seed = len + 1;
 
+	ck_assert_ptr_nonnull(p);
 	for (size_t i = 0; i < len; i++)
 		p[i] = (char)unit_random(&seed);
 	return p;

@@ -300,6 +300,7 @@ START_TEST(test_file_is_being_written)
 	void *wrote;
 	enum ftx_rc rc = FTX_OK;
 
+	ck_assert_ptr_nonnull(new);
 	memset(new, 1, LONG);
 	unit_write("root/file", old, LONG);
 	unit_sleep_ms(20);
