@@ -1,4 +1,4 @@
-"""Which calls fail, and how: for each kind, the errors that its manual page knows and the code must."""
+"""Which calls fail, and how: for each kind errors that its manual page knows."""
 
 from errno import (EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET,
                    EINTR, EINVAL, EIO, EMFILE, ENETUNREACH, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, ENOSYS,
@@ -19,6 +19,7 @@ ERRORS = {
     "fstatat": [EIO, EACCES],
     "fstatvfs": [EIO],
     "fsync": [EIO, ENOSPC],
+    "fsync-dir": [EIO, ENOSPC],
     "ftruncate": [EIO],
     "getrandom": [EAGAIN],
     "linkat": [EIO, ENOSPC, EPERM],
@@ -63,8 +64,6 @@ ERRORS = {
     "signalfd": [EMFILE],
     "socket": [EMFILE, EACCES, EAFNOSUPPORT],
 }
-MEMORY = {"asprintf", "calloc", "fts_open", "fts_read", "getaddrinfo", "getnameinfo", "malloc", "realloc",
-          "realpath", "strdup", "strndup"}
 
 # The word for an error in a connection's reason=, where it has one of its own.
 REASONS = {

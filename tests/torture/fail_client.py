@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import subprocess
 
 from errors import ERRORS, SYSEXITS, error_name
-from torture import (DEADLINE, FAIL, FTXFER, NO_FALLOCATE, NO_LINK_UNNAMED, NO_OPENAT2, NO_TMPFILE,
-                     Control, Place, content, read_file, write_file)
+from torture import (FAIL, NO_FALLOCATE, NO_LINK_UNNAMED, NO_OPENAT2, NO_TMPFILE,
+                     Control, Place, content, read_file, run_ftxfer, write_file)
 
 # A download's file is kept as one on the server is, but moved over an older one.
 WAYS = {
@@ -49,10 +48,8 @@ class Case:
         """False when the run was over before that call."""
         self.prepare(place)
         self.control.order(FAIL, self.kind, number, self.error, WAYS[self.way])
-        ran = subprocess.run(
-            [FTXFER, "-m", self.mode, "-s", "%s:%d" % place.address, "-v", self.remote(number), "-l",
-             os.path.join(self.local, "file")], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=DEADLINE, env=dict(os.environ, FTX_TORTURE=self.control.path))
+        ran = run_ftxfer(place, self.mode, self.remote(number), os.path.join(self.local, "file"),
+                         self.control)
         self.said = ran.stderr.decode("utf-8", "replace")
         assert "Sanitizer" not in self.said and "runtime error:" not in self.said, self.said
         hit = self.control.hit
@@ -101,6 +98,8 @@ class Case:
             names = ["file"]
         assert names == ["file"], "left behind: %s\n%s" % (names, self.said)
         data = read_file(os.path.join(self.local, "file"))
+        assert self.kind != "fsync" or good or data == OLD, \
+            "what may not be on the disk has its name"
         assert data == NEW or (not good and data == OLD), "a partial file, %d bytes\n%s" % (
             len(data), self.said)
 

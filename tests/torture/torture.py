@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
-from wire import Peer, content, read_file, request, size_message, wait_for, write_file  # noqa: E402
+from wire import Peer, content, read_file, request, size_message, wait_for, write_file
 
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.dirname(os.environ.get("FTXFERD") or os.path.join(TOP, "build", "ftxferd"))
@@ -40,8 +40,8 @@ MARK = os.path.join(STATE_DIR, "named-stages")
 
 
 def scratch_directory():
-    """In memory where there is such a place: an fsync there costs nothing, and loses nothing that we
-    look for, since only the process dies."""
+    """In memory where there is such a place: an fsync costs nothing there, and what only a power
+    cut loses is not looked for here."""
     memory = "/dev/shm"
     return memory if os.access(memory, os.W_OK | os.X_OK) and os.path.ismount(memory) else None
 
@@ -67,9 +67,8 @@ class Control:
         self.map[self.KIND:self.SIZE] = kind.encode().ljust(32, b"\0") + bytes(32)
         self._put(self.ACTION, action)
 
-    @property
-    def count(self):
-        return self._get(self.COUNT)
+    def environment(self):
+        return dict(os.environ, FTX_TORTURE=self.path)
 
     @property
     def hit(self):
@@ -84,7 +83,7 @@ class Place:
     """A scratch directory with a storage root, a configuration and a control file; one daemon at a
     time."""
 
-    def __init__(self, name, conf=""):
+    def __init__(self, name):
         self.dir = tempfile.mkdtemp(prefix="ftxfer-torture-%s-" % name, dir=scratch_directory())
         self.root = os.path.join(self.dir, "root")
         os.mkdir(self.root)
@@ -92,8 +91,9 @@ class Place:
         self.pid_file = os.path.join(self.dir, "pid")
         self.control = Control(os.path.join(self.dir, "control"))
         self.conf = write_file(os.path.join(self.dir, "conf"), ("""
-            user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2; pid_file = "%s";
-            file_mode = "%o"; %s""" % (self.root, self.pid_file, MODE, conf)).encode())
+            user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2;
+            pid_file = "%s"; file_mode = "%o";
+            """ % (self.root, self.pid_file, MODE)).encode())
         self.process = None
         self.address = None
         self.status = None  # of a daemon that has ended
@@ -109,7 +109,7 @@ class Place:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [FTXFERD, "-f", self.conf, "-l", "0"], stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=log, env=dict(os.environ, FTX_TORTURE=self.control.path))
+                stdout=subprocess.PIPE, stderr=log, env=self.control.environment())
         line = self.process.stdout.readline()
         found = re.match(rb"listening on 127\.0\.0\.1:(\d+)$", line.strip())
         if found:
@@ -173,10 +173,18 @@ class Place:
         shutil.rmtree(self.dir, True)
 
 
+def run_ftxfer(place, mode, name, local, control=None):
+    """The client to its end; with a control, the one that takes orders."""
+    program = FTXFER if control else os.path.join(BUILD, "ftxfer")
+    return subprocess.run([program, "-m", mode, "-s", "%s:%d" % place.address, "-v", name,
+                           "-l", local], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=DEADLINE, env=control.environment() if control else None)
+
+
 # What a peer hears
 
 def upload(address, files):
-    """Uploads all of {name: data} at once; {name: how it ended}: "acknowledged", "refused" or "cut"."""
+    """Uploads all of {name: data} at once. name -> "acknowledged", "refused" or "cut"."""
     peers, ended = {}, {}
 
     def each(step):
