@@ -165,6 +165,7 @@ class TestOnDisk(SystemTest):
     def assert_whole(self, peer):
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BIG)
         rest, end = peer.rest()
+        peer.close()
         self.assertEqual(((self.first + rest) == self.old, len(rest) + 100000, end),
                          (True, BIG, "fin"))
         self.assertEqual(self.server.reason(peer), "ok")
