@@ -90,15 +90,18 @@ has_lost_its_name(const struct reader *rd)
 	struct stat st;
 	const char *leaf;
 	int dir_fd;
-	bool found;
+	bool lost;
+	enum ftx_rc rc = path_open_parent(
+	    rd->root->fd, root_path_flags(rd->root) | PATH_SEARCH_ONLY, rd->name, &dir_fd, &leaf);
 
-	if (path_open_parent(rd->root->fd, root_path_flags(rd->root) | PATH_SEARCH_ONLY, rd->name,
-		&dir_fd, &leaf) != FTX_OK)
-		return true;
-	found = fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == rd->dev &&
-		st.st_ino == rd->ino;
+	if (rc != FTX_OK)
+		return rc == FTX_NO_PARENT;
+	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		lost = errno == ENOENT;
+	else
+		lost = st.st_dev != rd->dev || st.st_ino != rd->ino;
 	close(dir_fd);
-	return !found;
+	return lost;
 }
 
 /* FTX_CHANGED: it is another version by now. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -329,15 +330,50 @@ START_TEST(test_file_is_being_written)
 }
 END_TEST
 
-/* It cannot be told from a change of the content whose time was set back. */
+/* Nothing but a hole, as large as this file system lets a file be. */
+START_TEST(test_largest_file)
+{
+	static const off_t sizes[] = { INT64_MAX, INT64_MAX - 4095, (off_t)1 << 62,
+		((off_t)1 << 44) - 4096, (off_t)1 << 33 };
+	char bytes[100], zeros[100] = { 0 };
+	struct iovec v = { bytes, sizeof(bytes) };
+	struct reader rd;
+	struct root *r;
+	off_t size = 0;
+
+	for (int i = 0; i < COUNT(sizes) && size == 0; i++)
+		size = truncate("root/file", sizes[i]) == 0 ? sizes[i] : 0;
+	ck_assert_int_ne(size, 0);
+	ck_assert_int_eq(root_open(&r, "root", 0, 0600), FTX_OK);
+	ck_assert_int_eq(reader_open(&rd, r, "file"), FTX_OK);
+	ck_assert_uint_eq(rd.size, (uint64_t)size);
+	memset(bytes, 1, sizeof(bytes));
+	ck_assert_int_eq(reader_read(&rd, &v, 1, rd.size - sizeof(bytes)), FTX_OK);
+	ck_assert_mem_eq(bytes, zeros, sizeof(bytes));
+	v = (struct iovec){ bytes, sizeof(bytes) };
+	ck_assert_int_ne(reader_read(&rd, &v, 1, rd.size - sizeof(bytes) + 1), FTX_OK);
+	reader_close(&rd);
+	root_close(r);
+}
+END_TEST
+
+/*
+ * It cannot be told from a change of the content whose time was set back; the less so where no
+ * descriptor is left to look for its name.
+ */
 START_TEST(test_mode_changes)
 {
 	struct owner o = { 0 };
+	struct rlimit rl;
 
 	begin(&o);
 	ck_assert_int_eq(read_next(&o, 100), FTX_OK);
 	ck_assert_int_eq(chmod("root/file", 0600), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	if (_i == 1)
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, rl.rlim_max }), 0);
 	ck_assert_int_eq(read_all(&o), FTX_CHANGED);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
 	finish(&o);
 }
 END_TEST
@@ -433,7 +469,8 @@ add_get_cases(Suite *s)
 	tcase_add_loop_test(tc, test_file_is_rewritten, 0, 2);
 	tcase_add_test(tc, test_file_is_rewritten_at_once);
 	tcase_add_test(tc, test_file_is_being_written);
-	tcase_add_test(tc, test_mode_changes);
+	tcase_add_test(tc, test_largest_file);
+	tcase_add_loop_test(tc, test_mode_changes, 0, 2);
 	tcase_add_loop_test(tc, test_names_change, 0, 8);
 	tcase_add_loop_test(tc, test_get_close_in_the_middle, 0, 2);
 	tcase_add_loop_test(tc, test_get_close_when_told, 0, 2);
