@@ -170,7 +170,10 @@ class TestStop(SystemTest):
 
 
 class TestTimeouts(SystemTest):
-    weight = 8
+    """That the real clock drives them. When each passes, to the millisecond and by moved time:
+    tests/unit/test_server.c, test_machine_time.c, test_machine_rate.c, tests/pair."""
+
+    weight = 4
 
     def ends_after(self, daemon, peer, seconds, reason):
         started = time.monotonic()
@@ -182,31 +185,9 @@ class TestTimeouts(SystemTest):
 
     def test_request_timeout(self):
         daemon = self.daemon(request_timeout=1, idle_timeout=30)
-        for sent in (b"", b"D", request(b"U", "n")[:255]):
-            peer = self.peer(daemon)
-            peer.send(sent)
-            self.ends_after(daemon, peer, 1, "request-timeout")
         peer = self.peer(daemon)
-        peer.send(request(b"U", "n"))
-        self.assertEqual(peer.receive(1), b"T")
+        peer.send(request(b"U", "n")[:255])
         self.ends_after(daemon, peer, 1, "request-timeout")
-        self.upload(daemon, "n", b"x")
-        self.ends_after(daemon, self.started_download(daemon, "n", 1), 1, "request-timeout")
-
-    def test_request_timeout_is_for_the_whole_handshake(self):
-        """One byte now and then does not prolong it."""
-        daemon = self.daemon(request_timeout=1, idle_timeout=30)
-        peer = self.peer(daemon)
-        started = time.monotonic()
-        for byte in request(b"U", "n"):
-            try:
-                peer.send(bytes([byte]))
-            except ConnectionError:
-                break
-            if not peer.is_quiet(0.2):
-                break
-        self.assertLess(time.monotonic() - started, 5)
-        self.assertEqual(daemon.ended(1), ["request-timeout"])
 
     def test_idle_upload(self):
         daemon = self.daemon(idle_timeout=1)
@@ -222,17 +203,6 @@ class TestTimeouts(SystemTest):
         peer.send(b"T")
         self.assertEqual(daemon.ended(1, 10), ["idle-timeout"])
         self.assertLess(len(peer.rest()[0]), 64 << 20)
-
-    def test_slow_is_not_idle(self):
-        """The pace of the original proxy, about 5 KB/s, for three times the time limits."""
-        daemon = self.daemon(idle_timeout=1, request_timeout=1)
-        data = content(16000)
-        peer = self.started_upload(daemon, "n", len(data))
-        for at in range(0, len(data), 2000):
-            peer.send(data[at:at + 2000])
-            time.sleep(0.4)
-        self.assertEqual(peer.rest(), (b"", "fin"))
-        self.assertEqual(read_file(daemon.path("n")), data)
 
 
 class TestStages(SystemTest):
