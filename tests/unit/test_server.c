@@ -5,12 +5,15 @@
 #include "daemon/server.c"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <unistd.h>
 
+#include "net/machine.h"
 #include "unit/unit.h"
 #include "v1/message.h"
 
-#define GRACE 30000
+#define GRACE   30000
+#define CONTENT (1000 * 1000) /* bytes of the file */
 
 static struct server *server;
 static struct daemon_options options;
@@ -132,7 +135,7 @@ begin_upload(void)
 	uint8_t request[V1_REQUEST_SIZE], size[V1_UPLOAD_SIZE_SIZE];
 
 	ck_assert_int_eq(v1_request_encode(V1_UPLOAD, "new", 3, request), FTX_OK);
-	v1_upload_size_encode(1000 * 1000, size);
+	v1_upload_size_encode(CONTENT, size);
 	connect_peer();
 	say(request, sizeof(request));
 	hear('T');
@@ -229,6 +232,125 @@ START_TEST(test_min_rate)
 }
 END_TEST
 
+/* All threads of the pool wait for this: the disk hangs. */
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+static struct pool_job blockers[POOL_THREADS_MAX];
+
+static void
+run_blocked(struct pool_job *job)
+{
+	(void)job;
+	pthread_mutex_lock(&disk);
+	pthread_mutex_unlock(&disk);
+}
+
+static void
+blocker_done(struct pool_job *job)
+{
+	(void)job;
+}
+
+static void
+hang_disk(void)
+{
+	pthread_mutex_lock(&disk);
+	for (uint64_t i = 0; i < options.pool_threads; i++) {
+		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
+		pool_submit(server->pool, server->worker, POOL_OPEN, &blockers[i]);
+	}
+}
+
+/* Sends up to len bytes, as many as go; how many. */
+static size_t
+push(size_t len)
+{
+	static const char zeros[CONTENT];
+	size_t sent = 0;
+
+	for (int idle = 0; sent < len && idle < 20; turns(1)) {
+		ssize_t n = send(peer, zeros, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		idle = n > 0 ? 0 : idle + 1;
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	return sent;
+}
+
+/* TCP keeps real time: what is on its way arrives before ours is moved. */
+static void
+a_long_time(void)
+{
+	for (uint64_t end = unit_real_ms() + 300; unit_real_ms() < end;)
+		turns(1);
+	for (int i = 0; i < 100; i++)
+		elapse(10 * 1000);
+}
+
+/* The peer has done its part, and its time stands still: before the end, and at the end. */
+START_TEST(test_disk_that_hangs_in_an_upload)
+{
+	size_t sent;
+	char byte;
+
+	begin_upload();
+	sent = _i == 0 ? 0 : push(CONTENT - 1000);
+	turns(20);
+	hang_disk();
+	sent += push(_i == 0 ? CONTENT - 1 : 1000);
+	a_long_time();
+	ck_assert_uint_eq(server->group.count, 1);
+	pthread_mutex_unlock(&disk);
+	sent += push(CONTENT - sent);
+	ck_assert_uint_eq(sent, CONTENT);
+	UNIT_UNTIL(recv(peer, &byte, 1, MSG_DONTWAIT) == 0, turns(1));
+	close(peer);
+	peer = -1;
+	ended("ok");
+}
+END_TEST
+
+START_TEST(test_disk_that_hangs_in_a_download)
+{
+	static char content[CONTENT];
+	uint8_t request[V1_REQUEST_SIZE];
+	size_t got = 0;
+
+	unit_write("there", content, sizeof(content));
+	ck_assert_int_eq(v1_request_encode(V1_DOWNLOAD, "there", 5, request), FTX_OK);
+	connect_peer();
+	say(request, sizeof(request));
+	hear('T');
+	hang_disk();
+	say("T", 1);
+	a_long_time();
+	ck_assert_uint_eq(server->group.count, 1);
+	pthread_mutex_unlock(&disk);
+	UNIT_UNTIL(got == 8 + CONTENT, {
+		ssize_t n = recv(peer, content, sizeof(content), MSG_DONTWAIT);
+
+		got += n > 0 ? (size_t)n : 0;
+		turns(1);
+	});
+	close(peer);
+	peer = -1;
+	ended("ok");
+}
+END_TEST
+
+/* But while there is room for what it sends, it is the one that we wait for. */
+START_TEST(test_disk_that_hangs_is_no_excuse)
+{
+	begin_upload();
+	hang_disk();
+	ck_assert_uint_eq(push(1000), 1000);
+	elapse(MACHINE_WINDOW_MS - 1);
+	ck_assert_uint_eq(server->group.count, 1);
+	elapse(1);
+	pthread_mutex_unlock(&disk);
+	ended("too-slow");
+}
+END_TEST
+
 /* Each option that is a limit: its least and its most are taken, what lies beyond is not. */
 static const struct {
 	const char *name;
@@ -289,6 +411,9 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_request_timeout, 0, 3);
 	tcase_add_test(tc, test_idle_timeout);
 	tcase_add_loop_test(tc, test_min_rate, 0, 2);
+	tcase_add_loop_test(tc, test_disk_that_hangs_in_an_upload, 0, 2);
+	tcase_add_test(tc, test_disk_that_hangs_in_a_download);
+	tcase_add_test(tc, test_disk_that_hangs_is_no_excuse);
 	tc = unit_case(s, "options");
 	tcase_add_checked_fixture(tc, set_up_options, tear_down_options);
 	tcase_add_loop_test(tc, test_edges_of_options, 0, COUNT(edges));
