@@ -1,10 +1,12 @@
 """Our programs with the original ones (their model): both roles, both ways, either proxy."""
 
 import os
+import threading
+import time
 import unittest
 
 import model
-from harness import SystemTest, ftxfer, mounted, run
+from harness import SLOW, SystemTest, ftxfer, mounted, run
 from wire import content, read_file, write_file
 
 SIZES = (1, 255, 256, 2047, 2048, 2049, 65536)
@@ -70,6 +72,31 @@ class TestTheirClient(OriginalTest):
     def test_through_their_proxy_at_its_own_pace(self):
         daemon = self.daemon()
         self.both_ways(daemon, self.model_proxy(daemon, delay=0.1), 2048)
+
+    @unittest.skipUnless(SLOW, "takes longer than the time in which a rate is looked at")
+    def test_their_proxys_pace_is_fast_enough(self):
+        """5 KB/s, both ways at once, for longer than 30 s: min_rate lets it pass."""
+        daemon = self.daemon()
+        size = 200000
+        write_file(daemon.path("down"), content(size))
+        way = self.model_proxy(daemon, delay=0.1)
+        local = [self.scratch("up", content(size)), self.scratch("back")]
+        results = {}
+
+        def play(mode, name, path):
+            results[mode] = self.model_client(mode, way, name, path, deadline=120)
+        threads = [threading.Thread(target=play, args=args, daemon=True)
+                   for args in (("upload", "up", local[0]), ("download", "down", local[1]))]
+        started = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        self.assertGreater(time.monotonic() - started, 31)
+        self.assertEqual(results, {"upload": "ok", "download": "ok"})
+        self.assertEqual(daemon.ended(2), ["ok", "ok"])
+        for path in (daemon.path("up"), local[1]):
+            self.assertEqual(read_file(path), content(size))
 
     def test_through_both_proxies(self):
         daemon = self.daemon()
