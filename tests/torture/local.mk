@@ -54,6 +54,13 @@ tests_torture_ftxfer_record_SOURCES = $(ftxfer_SOURCES) $(record_sources)
 tests_torture_ftxfer_record_LDADD = $(ftxfer_LDADD)
 EXTRA_tests_torture_ftxfer_record_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
 
+# And each of the recorded calls.
+check_PROGRAMS += tests/torture/record_probe
+tests_torture_record_probe_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_torture_record_probe_LDFLAGS = $(record_ldflags)
+tests_torture_record_probe_SOURCES = tests/torture/record_probe.c $(record_sources)
+EXTRA_tests_torture_record_probe_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
+
 # Any user, no root, well under 20 s: part of make check.
 TESTS += tests/torture/powercut
 dist_check_SCRIPTS += tests/torture/powercut

@@ -35,12 +35,16 @@ def recorded_calls():
         return set(re.findall(r"--wrap=(\w+)$", file.read(), re.M))
 
 
-def symbols(path, which):
-    """The names in an archive: which is "-u" (wanted) or "--defined-only"."""
-    out = subprocess.run([os.environ.get("NM", "nm"), "-P", "-g", which, path], check=True,
+def symbols(path):
+    """Two sets of names: what an archive wants, and what it has."""
+    out = subprocess.run([os.environ.get("NM", "nm"), "-P", "-g", path], check=True,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
-    names = {line.split()[0] for line in out.splitlines() if " " in line}
-    return {re.sub(r"64$", "", name) for name in names}  # with _FILE_OFFSET_BITS=64
+    wanted, has = set(), set()
+    for fields in (line.split() for line in out.splitlines()):
+        if len(fields) > 1:
+            name = re.sub(r"64$", "", fields[0])  # with _FILE_OFFSET_BITS=64
+            (wanted if fields[1] in "Uw" else has).add(name)
+    return wanted, has
 
 
 def judge(archive, wanted, own, recorded):
@@ -54,14 +58,14 @@ def judge(archive, wanted, own, recorded):
 
 
 def unrecorded():
-    paths = sorted(glob.glob(os.path.join(BUILD, "src", "lib*.a")))
-    own = {name for path in paths for name in symbols(path, "--defined-only")}
+    archives = {os.path.basename(path): symbols(path)
+                for path in sorted(glob.glob(os.path.join(BUILD, "src", "lib*.a")))}
+    assert "fsync" in archives["libstore.a"][0]
+    own = set().union(*(has for _, has in archives.values()))
     recorded = recorded_calls()
-    wanted = {os.path.basename(path): symbols(path, "-u") for path in paths}
-    assert "fsync" in wanted.get("libstore.a", ()), "where is libstore.a?"
-    for archive, names in wanted.items():
-        yield from judge(archive, names, own, recorded)
+    for archive, (wanted, _) in archives.items():
+        yield from judge(archive, wanted, own, recorded)
         # The proof that it would be noticed.
-        for call in sorted(names & recorded if archive == "libstore.a" else ()):
-            if not list(judge(archive, names, own, recorded - {call})):
+        for call in sorted(wanted & recorded if archive == "libstore.a" else ()):
+            if not list(judge(archive, wanted, own, recorded - {call})):
                 yield "%s() is called and might go unrecorded" % call
