@@ -1,7 +1,7 @@
 /*
  * forward.h - one direction of a connection: a bounded buffer that is emptied in random fragments.
  * Layer: stammer. No events: each call does one read or one write on a non-blocking socket.
- * Threads: the loop's. Tests: tests/unit/test_stammer.c
+ * Threads: the loop's. Tests: tests/unit/test_stammer.c, tests/fuzz/fuzz_forward.c
  */
 #ifndef STAMMER_FORWARD_H
 #define STAMMER_FORWARD_H

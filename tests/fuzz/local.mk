@@ -6,6 +6,7 @@ FUZZ_SECONDS = 60
 
 fuzz_targets = \
 	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_forward \
 	tests/fuzz/fuzz_path \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_v1_message
@@ -33,6 +34,7 @@ distclean-local:
 
 fuzz_replays = \
 	tests/fuzz/replay_conf \
+	tests/fuzz/replay_forward \
 	tests/fuzz/replay_path \
 	tests/fuzz/replay_session \
 	tests/fuzz/replay_v1_message
@@ -53,6 +55,16 @@ tests_fuzz_fuzz_conf_SOURCES = $(fuzz_conf_sources)
 tests_fuzz_replay_conf_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"conf"'
 tests_fuzz_replay_conf_LDADD = $(fuzz_conf_ldadd)
 tests_fuzz_replay_conf_SOURCES = $(fuzz_conf_sources) $(replay_sources)
+
+fuzz_forward_sources = tests/fuzz/fuzz_forward.c tests/fuzz/target.h
+fuzz_forward_ldadd = src/libstammer.a src/libbase.a
+tests_fuzz_fuzz_forward_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_forward_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_forward_LDADD = $(fuzz_forward_ldadd)
+tests_fuzz_fuzz_forward_SOURCES = $(fuzz_forward_sources)
+tests_fuzz_replay_forward_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"forward"'
+tests_fuzz_replay_forward_LDADD = $(fuzz_forward_ldadd)
+tests_fuzz_replay_forward_SOURCES = $(fuzz_forward_sources) $(replay_sources)
 
 fuzz_path_sources = tests/fuzz/fuzz_path.c tests/fuzz/target.h
 fuzz_path_ldadd = src/libstore.a src/libbase.a
