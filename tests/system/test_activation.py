@@ -8,8 +8,8 @@ import subprocess
 import sys
 import unittest
 
-from harness import (CONFINED, SystemTest, conf_text, ftxferd, has_ipv6, may_look_into, program, run,
-                     sanitizers)
+from harness import (CONFINED, Listener, SystemTest, conf_text, ftxferd, has_ipv6, may_look_into,
+                     program, run, sanitizers)
 from wire import Peer, content, read_file, request, wait_for, write_file
 
 CONFIG = 78
@@ -105,12 +105,10 @@ class TestActivation(ActivationTest):
         given = self.socket()
         conf = write_file(self.scratch("conf"), conf_text({"storage_root": self.root()}))
         argv, popen = passing([given], ftxferd() + ["-f", conf])
-        with open(self.scratch("err"), "wb") as err:
-            daemon = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=err, **popen)
-        self.addCleanup(daemon.wait)
-        self.addCleanup(daemon.terminate)
-        self.works(None, given.getsockname())
-        self.assertNotIn(UNUSED, read_file(self.scratch("err")).decode())
+        daemon = Listener(argv, self.dir, "ftxferd", **popen)
+        self.addCleanup(daemon.stop)
+        self.works(daemon, given.getsockname())
+        self.assertNotIn(UNUSED, daemon.err())
 
     def test_how_the_descriptors_are(self):
         """Not blocking, whatever they were; and closed in what the daemon might start."""
