@@ -215,7 +215,7 @@ static void
 add_restricted(scmp_filter_ctx ctx)
 {
 	/* RestrictAddressFamilies=AF_UNIX */
-	add_rule(ctx, SCMP_ACT_ALLOW, "socket", 1, SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+	add_rule(ctx, SCMP_ACT_ALLOW, "socket", 1, SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX, 0));
 	/* RestrictNamespaces=yes; the flags of clone3(2) cannot be seen: systemd has ENOSYS */
 	add_rule(ctx, SCMP_ACT_ALLOW, "clone", 1, MASKED(0, NAMESPACES, 0));
 	add_rule(ctx, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, (struct scmp_arg_cmp){ 0 });
