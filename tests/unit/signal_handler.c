@@ -1,3 +1,3 @@
 /* loop/signal as it is where there is no signalfd(2). */
 #undef HAVE_SYS_SIGNALFD_H
-#include "loop/signal.c" /* NOLINT(bugprone-suspicious-include): another build of that file */
+#include "loop/signal.c"
