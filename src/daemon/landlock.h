@@ -2,7 +2,7 @@
  * landlock.h - Landlock (landlock(7)): what this process and those it starts may do with files and
  * the network from here on, whoever they run as.
  * Layer: daemon. Threads: before any is started; it binds the calling thread and later ones only.
- * Tests: tests/unit/test_privileges.c
+ * Tests: tests/unit/test_privileges_landlock.c
  */
 #ifndef DAEMON_LANDLOCK_H
 #define DAEMON_LANDLOCK_H
