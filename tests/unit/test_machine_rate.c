@@ -134,6 +134,20 @@ START_TEST(test_our_own_time)
 }
 END_TEST
 
+/* It has done its part a moment before the timer runs that would have judged it. */
+START_TEST(test_finished_in_the_last_moment)
+{
+	start(rated);
+	arrives(DUE - 1);
+	elapse(WINDOW - 1);
+	unit_clock_add(1);
+	machine_set_busy(&machine, true);
+	worker_run_timers(worker);
+	elapse(10 * WINDOW);
+	ck_assert_int_eq(fails, 0);
+}
+END_TEST
+
 /* In turns: half of the time is ours, and the peer moves just enough in its own. */
 START_TEST(test_in_turns)
 {
@@ -322,6 +336,7 @@ add_rate_cases(Suite *s)
 	tcase_add_test(tc, test_silence_without_an_idle_deadline);
 	tcase_add_loop_test(tc, test_ends_in_time, 0, 3);
 	tcase_add_test(tc, test_our_own_time);
+	tcase_add_test(tc, test_finished_in_the_last_moment);
 	tcase_add_loop_test(tc, test_in_turns, 0, 2);
 	tcase_add_test(tc, test_a_new_state_begins_a_new_window);
 	tcase_add_loop_test(tc, test_bytes_in_the_other_direction, 0, 2);
