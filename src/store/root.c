@@ -243,11 +243,30 @@ sweep_one(struct root *r, const char *name)
 	return gone;
 }
 
-/*
- * Makes the directory at `name` (relative to the root; "": the root) durable as it is now. Also
- * where no stage file was found: a daemon that was killed may have removed or renamed one, and what
- * is not durable comes back after a power cut, when the mark will be gone.
- */
+/* A sweep under way. */
+struct sweep {
+	struct root *root; /* borrowed */
+	time_t since;      /* no directory that the dead run had stage files in is older */
+	unsigned removed;
+};
+
+/* Clocks are set back, but rarely further than this. */
+#define CLOCK_SLACK (24 * 3600)
+
+static void
+sweep_init(struct sweep *s, struct root *r)
+{
+	struct stat st;
+
+	s->root = r;
+	s->removed = 0;
+	/* The mark is older than all that it speaks of. */
+	s->since = fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0
+		       ? st.st_mtime - CLOCK_SLACK
+		       : 0;
+}
+
+/* Makes the directory at `name` (relative to the root; "": the root) durable as it is now. */
 static bool
 sync_swept(struct root *r, const char *name)
 {
@@ -266,23 +285,34 @@ sync_swept(struct root *r, const char *name)
 	return durable;
 }
 
-/* One step of the walk, at `name` relative to the root. False: something may be left there. */
+/*
+ * One step of the walk, at `name` relative to the root. False: something may be left there.
+ *
+ * A directory is made durable also where no stage file was found: a daemon that was killed may have
+ * removed or renamed one, and what is not durable comes back after a power cut, when the mark will
+ * be gone. It has changed the directory's time then. (A sync takes milliseconds, and most of a
+ * large tree has not been changed since the mark was made.)
+ */
 static bool
-sweep_visit(struct root *r, const FTSENT *e, const char *name, unsigned *removed)
+sweep_visit(struct sweep *s, FTSENT *e, const char *name)
 {
 	bool good = e->fts_info != FTS_DNR && e->fts_info != FTS_ERR && e->fts_info != FTS_NS;
 	char own[64];
 
-	if (e->fts_info == FTS_DP)
-		return sync_swept(r, name);
-	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, r->run);
+	if (e->fts_info == FTS_DP) {
+		if (e->fts_number == 0 && e->fts_statp->st_mtime < s->since)
+			return true;
+		return sync_swept(s->root, name);
+	}
+	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, s->root->run);
 	if (e->fts_info == FTS_D || e->fts_level < 1 ||
 	    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
 	    strncmp(e->fts_name, own, strlen(own)) == 0)
 		return good;
-	if (!sweep_one(r, name))
+	if (!sweep_one(s->root, name))
 		return false;
-	(*removed)++;
+	e->fts_parent->fts_number = 1; /* changed by us: not in its status yet */
+	s->removed++;
 	return good;
 }
 
@@ -293,12 +323,14 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	char *paths[] = { top, NULL };
 	size_t skip = strlen(path);
 	enum ftx_rc rc = FTX_IO;
+	struct sweep sweep;
 	FTSENT *e;
 	FTS *fts = NULL;
 
 	*removed = 0;
 	if (top == NULL)
 		return FTX_NOMEM;
+	sweep_init(&sweep, r);
 	/* NOCHDIR: the working directory is all threads'. COMFOLLOW: the root may be a link. */
 	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	if (fts == NULL)
@@ -309,12 +341,13 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 		const char *name =
 		    e->fts_level < 1 ? "" : e->fts_path + skip + (path[skip - 1] == '/' ? 0 : 1);
 
-		if (!sweep_visit(r, e, name, removed))
+		if (!sweep_visit(&sweep, e, name))
 			rc = FTX_IO;
 		errno = 0;
 	}
 	if (errno != 0 || e != NULL)
 		rc = FTX_IO;
+	*removed = sweep.removed;
 	pthread_mutex_lock(&r->lock);
 	r->unswept = rc != FTX_OK;
 	if (!r->unswept && !r->marked)
