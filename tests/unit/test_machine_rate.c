@@ -212,7 +212,7 @@ END_TEST
 START_TEST(test_large_rates)
 {
 	static const uint64_t rates[] = { (uint64_t)1 << 30, INT64_MAX, (uint64_t)INT64_MAX + 1,
-		UINT64_MAX, UINT64_MAX / WINDOW, UINT64_MAX / WINDOW * 1000 + 999 };
+		UINT64_MAX, UINT64_MAX / WINDOW, (UINT64_MAX / WINDOW + 1) * 1000 };
 
 	start((struct conn_limits){ .idle_ms = 60 * 1000, .min_rate = rates[_i] });
 	arrives(10000);
