@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,9 +28,10 @@ struct listener {
 	void *arg; /* borrowed */
 };
 
-static void
-pause_accepting(struct listener *l)
+void
+listener_pause(struct listener *l)
 {
+	worker_timer_stop(l->worker, &l->retry);
 	event_del(l->event);
 	l->paused = true;
 }
@@ -79,7 +81,7 @@ starve(struct listener *l, int err)
 {
 	if (log_is_due(&l->say_next))
 		log_warn("cannot accept connections for now: %s", ftx_errno_text(err));
-	pause_accepting(l);
+	listener_pause(l);
 	worker_timer_start(l->worker, &l->retry, worker_now(l->worker) + RETRY_MS);
 }
 
@@ -90,7 +92,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 	struct addr peer;
 
 	(void)what;
-	for (int i = 0; i < ACCEPT_TURN; i++) {
+	for (int i = 0; i < ACCEPT_TURN && !l->paused; i++) {
 		int fd = accept_one((int)listen_fd, &peer);
 
 		if (fd < 0) {
@@ -98,10 +100,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 				starve(l, errno);
 			return;
 		}
-		if (!l->on_accept(l->arg, fd, &peer)) {
-			pause_accepting(l);
-			return;
-		}
+		l->on_accept(l->arg, fd, &peer);
 	}
 }
 

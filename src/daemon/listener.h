@@ -7,8 +7,6 @@
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
 
-#include <stdbool.h>
-
 #include "base/rc.h"
 #include "net/addr.h"
 
@@ -16,10 +14,10 @@ struct listener;
 struct worker;
 
 /*
- * A connection was accepted; fd is the callee's from here on: non-blocking, close-on-exec. False:
- * no more for now, the listener pauses until listener_resume().
+ * A connection was accepted; fd is the callee's from here on: non-blocking, close-on-exec. It may
+ * pause the listener.
  */
-typedef bool listener_accept_cb(void *arg, int fd, const struct addr *peer);
+typedef void listener_accept_cb(void *arg, int fd, const struct addr *peer);
 
 /*
  * Binds and listens. addr gets the port that was chosen for port 0. FTX_CONNECT: the address cannot
@@ -35,6 +33,8 @@ enum ftx_rc listener_adopt(struct listener **out, struct worker *w, int fd, stru
     listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;
 void listener_free(struct listener *l);
 
+/* Not one more connection is accepted until listener_resume(), whatever the time. */
+void listener_pause(struct listener *l);
 /* A descriptor or a place has become free. Cheap when the listener is not paused. */
 void listener_resume(struct listener *l);
 

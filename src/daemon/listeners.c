@@ -172,11 +172,27 @@ listeners_close(struct listeners *l)
 }
 
 void
-listeners_resume(struct listeners *l)
+listeners_pause(struct listeners *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		if (l->list[i] != NULL)
-			listener_resume(l->list[i]);
+			listener_pause(l->list[i]);
+	}
+	l->turn++;
+}
+
+/*
+ * Of those with somebody waiting, the first to go on is the first to be served (epoll(7)). So they
+ * take turns at it: else one of them could take every place that becomes free.
+ */
+void
+listeners_resume(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listener *each = l->list[(l->turn + i) % l->count];
+
+		if (each != NULL)
+			listener_resume(each);
 	}
 }
 

@@ -26,6 +26,7 @@ struct listeners {
 	struct listener *list[LISTENERS_MAX]; /* owned; NULL: passed over, this host has none */
 	struct addr addresses[LISTENERS_MAX];
 	size_t count;
+	size_t turn; /* which one is the first to go on after a pause */
 };
 
 /*
@@ -37,6 +38,8 @@ int listeners_open(struct listeners *l, const struct daemon_options *options, un
 /* Any number of times. */
 void listeners_close(struct listeners *l);
 
+/* Not one more connection, on any of them, until listeners_resume(). */
+void listeners_pause(struct listeners *l);
 /* A descriptor or a place has become free. */
 void listeners_resume(struct listeners *l);
 /* One line `listening on ADDR:PORT` for each. */

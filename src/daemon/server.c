@@ -57,6 +57,12 @@ struct server {
 	bool stopping;
 };
 
+static bool
+is_full(const struct server *s)
+{
+	return s->group.count >= s->session_max;
+}
+
 static void
 on_session_end(void *arg)
 {
@@ -64,23 +70,23 @@ on_session_end(void *arg)
 
 	if (s->stopping && s->group.count == 0)
 		worker_stop(s->worker);
-	else if (!s->stopping)
+	else if (!s->stopping && !is_full(s))
 		listeners_resume(&s->listeners);
 }
 
-static bool
+static void
 on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct server *s = arg;
 
 	session_start(&s->group, fd, peer);
-	if (s->group.count < s->session_max)
-		return true;
+	if (!is_full(s))
+		return;
 	/* Who comes now waits in the kernel's queue until the descriptors for a file are free. */
+	listeners_pause(&s->listeners);
 	if (log_is_due(&s->full_next))
 		log_warn("%zu connections: the limit of open files allows no more at a time",
 		    s->group.count);
-	return false;
 }
 
 /*

@@ -1,6 +1,8 @@
 """Too many at once: for the descriptors that there are, or only to be in the way of the others."""
 
+import re
 import resource
+import select
 import socket
 import threading
 import time
@@ -86,6 +88,35 @@ class TestDescriptors(ScarceTest):
         wait_for(lambda: descriptors(daemon.pid) <= at_rest, "all descriptors to be closed")
         self.assert_rests(daemon)
         self.assertLessEqual(daemon.err().count("\n"), 110 + 5, "it floods its log")
+
+    def test_all_listeners_are_one_crowd(self):
+        """What descriptors allow, they allow in all; and no listener takes every place."""
+        hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        daemon = self.daemon(listen_address=hosts, request_timeout=60, popen={
+            "preexec_fn": lambda: limit_descriptors(64)})
+        most = int(re.search(r"\(64\) allows (\d+) connections", daemon.err()).group(1))
+        waiting = []
+        for i in range(25):
+            for host in hosts:
+                peer = self.peer((host, daemon.port))
+                peer.send(request(b"U", "%s-%d" % (host, i)))
+                waiting.append((peer, host))
+        served = []
+
+        def count(seconds=0):
+            ready = select.select([peer.sock for peer, _ in waiting], [], [], seconds)[0]
+            for it in [it for it in waiting if it[0].sock in ready]:
+                self.assertEqual(it[0].receive(1), b"T")
+                waiting.remove(it)
+                served.append(it)
+            return len(served)
+        for ended in range(30):
+            wait_for(lambda: count() >= most + ended, "the places to be taken")
+            self.assertEqual(count(0.1), most + ended)
+            served[ended][0].reset()
+        late = [host for _, host in served[most:]]
+        for host in hosts:
+            self.assertGreaterEqual(late.count(host), 29 // 3)
 
     def few_left(self, daemon, count):
         """From here on it may open no more than that many descriptors in addition."""

@@ -32,12 +32,13 @@ static struct addr address;
 static int accepted, taken[4], peers[4], peer_count, descriptors;
 static bool wants_more;
 
-static bool
+static void
 on_accept(void *arg, int fd, const struct addr *peer)
 {
 	UNIT_CHECK(arg == &accepted && peer->len > 0);
 	taken[accepted++] = fd;
-	return wants_more;
+	if (!wants_more)
+		listener_pause(listener);
 }
 
 static void
@@ -149,6 +150,21 @@ START_TEST(test_full)
 }
 END_TEST
 
+/* Nor does the time that it was to be tried again at. */
+START_TEST(test_full_while_it_waits)
+{
+	accept_error = EMFILE;
+	connect_peer();
+	UNIT_UNTIL(accept_calls == 1, turns(1));
+	accept_error = 0;
+	listener_pause(listener);
+	elapse(1000 * 1000);
+	ck_assert_int_eq(accept_calls, 1);
+	listener_resume(listener);
+	UNIT_UNTIL(accepted == 1, turns(1));
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -158,6 +174,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_retry, 0, COUNT(errors));
 	tcase_add_test(tc, test_resume);
 	tcase_add_test(tc, test_full);
+	tcase_add_test(tc, test_full_while_it_waits);
 }
 
 int
