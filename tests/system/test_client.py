@@ -335,6 +335,31 @@ class TestScriptedServer(ClientTest):
                 self.assertEqual(os.listdir(self.there), [])
                 server.end()
 
+    def test_what_was_ignored_stays_ignored(self):
+        """nohup ftxfer: what was to be ignored when it began ends no transfer."""
+        under_way, heard = threading.Event(), threading.Event()
+
+        def script(peer):
+            peer.receive(256)
+            peer.send(b"T" + size_message(10))
+            peer.receive(1)
+            peer.send(b"01234")
+            peer.wait_sent()
+            under_way.set()
+            heard.wait(DEADLINE)
+            peer.send(b"56789")
+            peer.rest()
+        server = self.script(script)
+        client = Program(ftxfer() + ["-s", server.where, "-v", "n", "-l", self.target], self.dir,
+                         "nohup", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.addCleanup(client.process.kill)
+        self.assertTrue(under_way.wait(DEADLINE))
+        client.send_signal(signal.SIGHUP)
+        heard.set()
+        self.assertEqual(client.wait(), 0, client.err())
+        self.assertEqual(read_file(self.target), b"0123456789")
+        server.end()
+
 
 if __name__ == "__main__":
     unittest.main()
