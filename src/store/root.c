@@ -138,27 +138,28 @@ root_close(struct root *r)
 static enum ftx_rc
 make_mark(struct root *r)
 {
-	enum ftx_rc rc = FTX_IO;
+	enum ftx_rc rc = FTX_OK;
 	int dir = -1, fd = -1;
 
 	if (mkdirat(r->fd, PATH_STATE_DIR, 0700) != 0 && errno != EEXIST)
-		goto out;
+		goto fail;
 	dir = openat(r->fd, PATH_STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
-		goto out;
+		goto fail;
 	fd = openat(dir, ROOT_STATE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || fsync(fd) != 0 || root_sync_dir(dir) != FTX_OK ||
 	    root_sync_dir(r->fd) != FTX_OK)
-		goto out;
+		goto fail;
 	r->marked = true;
-	rc = FTX_OK;
-out:
-	if (rc != FTX_OK) {
+	goto out;
+fail:
+	rc = root_not_durable(errno); /* of our own names: they say nothing about the peer's */
+	if (log_is_due(&r->say_mark_next))
 		log_error("cannot mark the storage root as having stage files: %s",
 		    ftx_errno_text(errno));
-		if (!r->unswept)
-			remove_mark(r); /* it would speak of stages that nobody has made */
-	}
+	if (!r->unswept)
+		remove_mark(r); /* it would speak of stages that nobody has made */
+out:
 	if (fd >= 0)
 		close(fd);
 	if (dir >= 0)
@@ -205,9 +206,11 @@ root_knows_unlinkable(struct root *r, dev_t dev)
 }
 
 void
-root_set_unlinkable(struct root *r, dev_t dev)
+root_set_unlinkable(struct root *r, dev_t dev, int why)
 {
 	pthread_mutex_lock(&r->lock);
+	if (log_is_due(&r->say_unlinkable_next))
+		log_warn("this file system cannot name an unnamed file: %s", ftx_errno_text(why));
 	if (!knows_unlinkable(r, dev) &&
 	    r->unlinkables < sizeof(r->unlinkable) / sizeof(r->unlinkable[0]))
 		r->unlinkable[r->unlinkables++] = dev;
@@ -228,6 +231,43 @@ root_needs_sweep(const struct root *r)
 	return r->unswept;
 }
 
+/* A walk in search of stage files. */
+struct walk {
+	struct root *root; /* borrowed */
+	time_t since;      /* a directory in which the dead run did anything has changed since */
+	unsigned *removed; /* borrowed: counts them */
+};
+
+/* Clocks are set back, but rarely further than this. */
+#define CLOCK_SLACK (24 * 3600)
+
+static void
+walk_init(struct walk *w, struct root *r, unsigned *removed)
+{
+	struct stat st;
+
+	*w = (struct walk){ .root = r, .removed = removed };
+	*removed = 0;
+	/*
+	 * The mark is older than all that it speaks of. Unless it is from a time that has not come
+	 * yet: the clock has been set back since it was made, and compares with nothing.
+	 */
+	if (fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime <= time(NULL))
+		w->since = st.st_mtime - CLOCK_SLACK;
+}
+
+/*
+ * Others set the time of modification back (rsync, tar), but not that of change; which is no more
+ * than the time of creation on some file systems (vfat, once).
+ */
+static bool
+has_changed(const struct walk *w, const FTSENT *dir)
+{
+	const struct stat *st = dir->fts_statp;
+
+	return dir->fts_number != 0 || st->st_ctime >= w->since || st->st_mtime >= w->since;
+}
+
 /* Removes one stage file found at `name`, relative to the root, through the jail. */
 static bool
 sweep_one(struct root *r, const char *name)
@@ -241,29 +281,6 @@ sweep_one(struct root *r, const char *name)
 	gone = unlinkat(dir_fd, leaf, 0) == 0 || errno == ENOENT;
 	close(dir_fd);
 	return gone;
-}
-
-/* A sweep under way. */
-struct sweep {
-	struct root *root; /* borrowed */
-	time_t since;      /* no directory that the dead run had stage files in is older */
-	unsigned removed;
-};
-
-/* Clocks are set back, but rarely further than this. */
-#define CLOCK_SLACK (24 * 3600)
-
-static void
-sweep_init(struct sweep *s, struct root *r)
-{
-	struct stat st;
-
-	s->root = r;
-	s->removed = 0;
-	/* The mark is older than all that it speaks of. */
-	s->since = fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0
-		       ? st.st_mtime - CLOCK_SLACK
-		       : 0;
 }
 
 /* Makes the directory at `name` (relative to the root; "": the root) durable as it is now. */
@@ -286,34 +303,58 @@ sync_swept(struct root *r, const char *name)
 }
 
 /*
+ * Nothing of ours is there, though the walk could not look. What went between listing and looking
+ * is not left; stages come and go while we serve. And a directory that we may not read or search
+ * (lost+found, another's private one) holds no stage: one is only made where the directory can be
+ * opened for reading, since it will be synced (path.c, dir_flags()). That permission may have been
+ * taken away since; so a directory of our own that has changed is not passed over. In another's, a
+ * stage is left for the first sweep that may look.
+ */
+static bool
+holds_nothing(const struct walk *w, const FTSENT *e)
+{
+	const FTSENT *dir = e->fts_info == FTS_DNR ? e : e->fts_parent;
+
+	if (e->fts_errno == ENOENT)
+		return true;
+	return e->fts_errno == EACCES && e->fts_info != FTS_ERR &&
+	       (dir->fts_statp->st_uid != geteuid() || !has_changed(w, dir));
+}
+
+static bool
+is_stale_stage(const struct walk *w, const FTSENT *e)
+{
+	char own[64];
+
+	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, w->root->run);
+	return e->fts_info != FTS_D && e->fts_info != FTS_DNR && e->fts_level >= 1 &&
+	       strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0 &&
+	       strncmp(e->fts_name, own, strlen(own)) != 0;
+}
+
+/*
  * One step of the walk, at `name` relative to the root. False: something may be left there.
  *
  * A directory is made durable also where no stage file was found: a daemon that was killed may have
  * removed or renamed one, and what is not durable comes back after a power cut, when the mark will
- * be gone. It has changed the directory's time then. (A sync takes milliseconds, and most of a
- * large tree has not been changed since the mark was made.)
+ * be gone. It has changed the directory then. (A sync takes milliseconds, and most of a large tree
+ * has not been changed since the mark was made.)
  */
 static bool
-sweep_visit(struct sweep *s, FTSENT *e, const char *name)
+walk_step(struct walk *w, FTSENT *e, const char *name)
 {
-	bool good = e->fts_info != FTS_DNR && e->fts_info != FTS_ERR && e->fts_info != FTS_NS;
-	char own[64];
-
-	if (e->fts_info == FTS_DP) {
-		if (e->fts_number == 0 && e->fts_statp->st_mtime < s->since)
-			return true;
-		return sync_swept(s->root, name);
+	if (e->fts_info == FTS_DP)
+		return !has_changed(w, e) || sync_swept(w->root, name);
+	if (is_stale_stage(w, e)) {
+		if (!sweep_one(w->root, name))
+			return false;
+		e->fts_parent->fts_number = 1; /* changed by us: not in its status yet */
+		++*w->removed;
+		return true;
 	}
-	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, s->root->run);
-	if (e->fts_info == FTS_D || e->fts_level < 1 ||
-	    strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0 ||
-	    strncmp(e->fts_name, own, strlen(own)) == 0)
-		return good;
-	if (!sweep_one(s->root, name))
-		return false;
-	e->fts_parent->fts_number = 1; /* changed by us: not in its status yet */
-	s->removed++;
-	return good;
+	if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+		return holds_nothing(w, e);
+	return true;
 }
 
 enum ftx_rc
@@ -323,14 +364,13 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 	char *paths[] = { top, NULL };
 	size_t skip = strlen(path);
 	enum ftx_rc rc = FTX_IO;
-	struct sweep sweep;
+	struct walk walk;
 	FTSENT *e;
 	FTS *fts = NULL;
 
-	*removed = 0;
 	if (top == NULL)
 		return FTX_NOMEM;
-	sweep_init(&sweep, r);
+	walk_init(&walk, r, removed);
 	/* NOCHDIR: the working directory is all threads'. COMFOLLOW: the root may be a link. */
 	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	if (fts == NULL)
@@ -341,13 +381,12 @@ root_sweep(struct root *r, const char *path, const atomic_bool *stop, unsigned *
 		const char *name =
 		    e->fts_level < 1 ? "" : e->fts_path + skip + (path[skip - 1] == '/' ? 0 : 1);
 
-		if (!sweep_visit(&sweep, e, name))
+		if (!walk_step(&walk, e, name))
 			rc = FTX_IO;
 		errno = 0;
 	}
 	if (errno != 0 || e != NULL)
 		rc = FTX_IO;
-	*removed = sweep.removed;
 	pthread_mutex_lock(&r->lock);
 	r->unswept = rc != FTX_OK;
 	if (!r->unswept && !r->marked)

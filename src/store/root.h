@@ -1,7 +1,7 @@
 /*
  * root.h - a local directory as the root of a store: what all workers' stores on it share.
  * Layer: store. Threads: root_open(), root_close(), root_sweep() at start and end; the rest any.
- * Tests: tests/unit/test_root.c
+ * Tests: tests/unit/test_root.c, test_root_sweep.c
  */
 #ifndef STORE_ROOT_H
 #define STORE_ROOT_H
@@ -43,6 +43,7 @@ struct root {
 	bool marked;  /* there may be named stages of this run: the mark says so, too */
 	bool left;    /* one of them could not be removed */
 	bool unswept; /* there may be named stages of an earlier run */
+	uint64_t say_mark_next, say_unlinkable_next; /* log_is_due() */
 };
 
 /* The file in PATH_STATE_DIR that says: a run has made named stages, see root_needs_sweep(). */
@@ -69,16 +70,16 @@ enum ftx_rc root_not_durable(int err);
 unsigned root_path_flags(const struct root *r);
 
 /*
- * A name for a stage file (size bytes), never given out twice. FTX_IO when the mark that makes it
- * findable after a crash cannot be made durable.
+ * A name for a stage file (size bytes), never given out twice. FTX_NO_SPACE, FTX_IO when the mark
+ * that makes it findable after a crash cannot be made durable.
  */
 enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CHECK;
 
 /*
  * What stage_publish() has learned: this file system makes unnamed files but cannot name them.
- * There is room for a few; of one more it is learned anew each time.
+ * There is room for a few; of one more it is learned anew each time. why: an errno value, logged.
  */
-void root_set_unlinkable(struct root *r, dev_t dev);
+void root_set_unlinkable(struct root *r, dev_t dev, int why);
 bool root_knows_unlinkable(struct root *r, dev_t dev);
 
 /*

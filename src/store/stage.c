@@ -311,13 +311,12 @@ copy_content(int from, int to)
 static enum ftx_rc
 fall_back_to_named(struct stage *s, struct root *r)
 {
-	int unnamed = s->fd;
+	int unnamed = s->fd, why = errno;
 	struct stat st;
 	enum ftx_rc rc;
 
-	log_warn("this file system cannot name an unnamed file: %s", ftx_errno_text(errno));
 	if (fstat(s->dir_fd, &st) == 0)
-		root_set_unlinkable(r, st.st_dev);
+		root_set_unlinkable(r, st.st_dev, why);
 	s->fd = -1;
 	rc = open_named(s, r);
 	if (rc == FTX_OK)

@@ -217,11 +217,40 @@ fstatvfs(int fd, struct statvfs *v)
 	return 0;
 }
 
+FTSENT *
+fts_read(FTS *fts)
+{
+	FTSENT *(*real)(FTS *);
+	FTSENT *e;
+	int err;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "fts_read");
+	e = real(fts);
+	err = errno;
+	if (e != NULL && fake_orders.found != NULL)
+		fake_orders.found(e);
+	errno = err;
+	return e;
+}
+
 /* `begin` and `end` are real times; end.tv_sec is 0 while the tick lasts. */
 static struct {
 	atomic_int looks;
 	struct timespec begin, end;
 } tick;
+static atomic_int looks_at_clock, set_back;
+
+void
+fake_set_back(int seconds)
+{
+	atomic_store(&set_back, seconds);
+}
+
+int
+fake_looks(void)
+{
+	return atomic_load(&looks_at_clock);
+}
 
 void
 fake_tick(int looks)
@@ -271,7 +300,11 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	REAL(clock_gettime);
 	if (real(clock, ts) != 0)
 		return -1;
-	if (clock != CLOCK_REALTIME_COARSE || tick.begin.tv_sec == 0)
+	if (clock != CLOCK_REALTIME_COARSE)
+		return 0;
+	atomic_fetch_add(&looks_at_clock, 1);
+	ts->tv_sec -= atomic_load(&set_back);
+	if (tick.begin.tv_sec == 0)
 		return 0;
 	if (tick.end.tv_sec == 0 && atomic_fetch_sub(&tick.looks, 1) <= 0) {
 		/* Later than any time given so far; and all that follow are later still. */

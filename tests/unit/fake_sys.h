@@ -6,6 +6,7 @@
 #ifndef UNIT_FAKE_SYS_H
 #define UNIT_FAKE_SYS_H
 
+#include <fts.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ struct fake_orders {
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
 	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */
 	void (*before_fsync)(void);
+	void (*found)(FTSENT *e); /* called with what fts_read(3) returns, which it may change */
 };
 
 extern struct fake_orders fake_orders;
@@ -30,6 +32,9 @@ extern struct fake_orders fake_orders;
  * at that clock so many times.
  */
 void fake_tick(int looks);
+/* That clock is so many seconds behind; and how often the program has looked at it. */
+void fake_set_back(int seconds);
+int fake_looks(void);
 
 /*
  * What happened since fake_watch(), in steps counted from 1; 0: it did not happen. `leaf` is the

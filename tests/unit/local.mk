@@ -76,10 +76,7 @@ tests_unit_test_signal_handler_SOURCES = \
 tests_unit_test_signal_handler_LDADD = src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_pool_SOURCES = \
-	tests/unit/test_pool.c tests/unit/test_pool.h \
-	tests/unit/test_pool_lanes.c \
-	$(unit_sources)
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)
 tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_path_CPPFLAGS = $(unit_cppflags)
@@ -106,7 +103,10 @@ tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(
 tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_root_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_root_SOURCES = tests/unit/test_root.c $(fake_sources) $(unit_sources)
+tests_unit_test_root_SOURCES = \
+	tests/unit/test_root.c tests/unit/test_root.h \
+	tests/unit/test_root_sweep.c \
+	$(fake_sources) $(unit_sources)
 tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_store_CPPFLAGS = $(unit_cppflags)

@@ -1,6 +1,4 @@
 /* store/root: one daemon on a directory, and the stage files that a dead one left. */
-#include "unit/unit.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,34 +7,37 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/path.h"
-#include "store/root.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/test_root.h"
 
-#define STATE "root/" PATH_STATE_DIR
-#define MARK  STATE "/" ROOT_STATE_MARK
-#define STALE PATH_STAGE_PREFIX "0123456789abcdef-0" /* as of a run that is over */
+struct root *root;
+atomic_bool go_on;
 
-static atomic_bool go_on; /* false: "do not stop", and "not cancelled" */
-static struct root *root;
-
-static void
-set_up(void)
+void
+root_set_up(void)
 {
 	unit_enter_dir();
 	unit_log_keep();
 	ck_assert_int_eq(mkdir("root", 0755), 0);
 }
 
-static bool
+bool
 exists(const char *path)
 {
 	struct stat st;
 
 	return lstat(path, &st) == 0;
+}
+
+void
+open_root(const char *path, unsigned flags)
+{
+	ck_assert_int_eq(root_open(&root, path, flags | ROOT_EXCLUSIVE, 0640), FTX_OK);
 }
 
 START_TEST(test_open_bad)
@@ -122,38 +123,6 @@ START_TEST(test_lock)
 }
 END_TEST
 
-/* A daemon that dies with a stage open in each of these directories. */
-static void
-die_with_stages(const char *const *dirs, int count)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		struct root *r;
-		char name[600];
-
-		if (root_open(&r, "root", ROOT_EXCLUSIVE | ROOT_NAMED_STAGE, 0640) != FTX_OK)
-			_exit(1);
-		for (int i = 0; i < count; i++) {
-			static struct stage s;
-
-			snprintf(name, sizeof(name), "%supload", dirs[i]);
-			if (stage_open(&s, r, name) != FTX_OK)
-				_exit(2);
-		}
-		kill(getpid(), SIGKILL);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-static void
-open_root(const char *path, unsigned flags)
-{
-	ck_assert_int_eq(root_open(&root, path, flags | ROOT_EXCLUSIVE, 0640), FTX_OK);
-}
-
 START_TEST(test_mark)
 {
 	struct stage s;
@@ -213,11 +182,17 @@ START_TEST(test_mark_is_durable_first)
 	open_root("root", ROOT_NAMED_STAGE);
 	fake_orders.fsync_dir = EIO;
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	fake_orders.fsync_dir = ENOSPC;
+	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_NO_SPACE);
 	fake_orders.fsync_dir = 0;
 	fake_orders.fsync_file = EIO;
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	fake_orders.fsync_file = EDQUOT;
+	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_NO_SPACE);
 	fake_orders.fsync_file = 0;
 	ck_assert_int_eq(unit_names_in("root"), 0);
+	/* Each upload finds that out anew. */
+	ck_assert_int_eq(unit_log_count("cannot mark the storage root"), 1);
 	fake_watch("new");
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
 	ck_assert_int_eq(stat(MARK, &mark), 0);
@@ -261,203 +236,13 @@ START_TEST(test_unlinkable)
 	open_root("root", 0);
 	for (dev_t dev = 100; dev < 120; dev++) {
 		ck_assert(!root_knows_unlinkable(root, dev));
-		root_set_unlinkable(root, dev);
-		root_set_unlinkable(root, dev);
+		root_set_unlinkable(root, dev, EPERM);
+		root_set_unlinkable(root, dev, EPERM);
 	}
 	for (dev_t dev = 100; dev < 120; dev++)
 		ck_assert_int_eq(root_knows_unlinkable(root, dev), dev < 108);
+	ck_assert_int_eq(unit_log_count("cannot name an unnamed file"), 1);
 	root_close(root);
-}
-END_TEST
-
-/* Sweeping. */
-static const char *const stage_dirs[] = { "", "d/", "d/e/", "d/e/", "f/" };
-
-static void
-make_dirs(void)
-{
-	static const char *const dirs[] = { "root/d", "root/d/e", "root/f", "outside" };
-
-	for (int i = 0; i < COUNT(dirs); i++)
-		ck_assert_int_eq(mkdir(dirs[i], 0755), 0);
-}
-
-START_TEST(test_sweep)
-{
-	struct stage own;
-	unsigned removed;
-
-	make_dirs();
-	die_with_stages(stage_dirs, COUNT(stage_dirs));
-	/* What is like it and must stay, and what is unlike it and must go. */
-	unit_write("root/d/.ftxferdx", "stays", 5);
-	unit_write("root/d/file", "stays", 5);
-	unit_write("root/.ftxfer-1-1", "stays", 5);
-	unit_write("outside/" STALE, "stays", 5);
-	ck_assert_int_eq(symlink("../outside", "root/to_outside"), 0);
-	ck_assert_int_eq(symlink("d/file", "root/" STALE), 0);
-	ck_assert_int_eq(mkdir("root/.ftxferd-dir", 0755), 0);
-	unit_write("root/.ftxferd-dir/file", "stays", 5);
-
-	open_root("root", ROOT_NAMED_STAGE);
-	ck_assert(root_needs_sweep(root));
-	ck_assert_int_eq(stage_open(&own, root, "d/new"), FTX_OK);
-	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
-	ck_assert_uint_eq(removed, COUNT(stage_dirs) + 1);
-	unit_holds("root/d/.ftxferdx", "stays", 5);
-	unit_holds("root/d/file", "stays", 5);
-	unit_holds("root/.ftxfer-1-1", "stays", 5);
-	unit_holds("outside/" STALE, "stays", 5);
-	unit_holds("root/.ftxferd-dir/file", "stays", 5);
-	ck_assert(!exists("root/" STALE));
-	ck_assert_int_eq(unit_names_in("root/d/e") + unit_names_in("root/f"), 0);
-	/* Our own upload goes on, and its mark stands for as long. */
-	ck_assert(exists(MARK));
-	ck_assert_int_eq(stage_publish(&own, root, &go_on), FTX_OK);
-	unit_holds("root/d/new", "", 0);
-	root_close(root);
-	ck_assert(!exists(STATE));
-}
-END_TEST
-
-START_TEST(test_sweep_removes_the_mark)
-{
-	unsigned removed;
-
-	make_dirs();
-	die_with_stages(stage_dirs, 1);
-	open_root("root", 0);
-	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
-	ck_assert_uint_eq(removed, 1);
-	ck_assert(!root_needs_sweep(root));
-	ck_assert(!exists(STATE));
-	/* Nothing to do does no harm. */
-	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
-	ck_assert_uint_eq(removed, 0);
-	root_close(root);
-}
-END_TEST
-
-/* However the operator writes the root's path. */
-static const char *const spellings[] = { "root", "root/", "root//", "./root", "root/.",
-	"root/../root", "link", "link/", "absolute", "." };
-
-START_TEST(test_sweep_spellings)
-{
-	const char *path = spellings[_i];
-	char absolute[500];
-	unsigned removed;
-
-	make_dirs();
-	die_with_stages(stage_dirs, COUNT(stage_dirs));
-	ck_assert_int_eq(symlink("root", "link"), 0);
-	if (strcmp(path, "absolute") == 0) {
-		snprintf(absolute, sizeof(absolute), "%s/root", unit_dir());
-		path = absolute;
-	}
-	if (strcmp(path, ".") == 0)
-		ck_assert_int_eq(chdir("root"), 0);
-	open_root(path, 0);
-	ck_assert_int_eq(root_sweep(root, path, &go_on, &removed), FTX_OK);
-	ck_assert_msg(
-	    removed == COUNT(stage_dirs), "\"%s\": %u of them are gone", spellings[_i], removed);
-	root_close(root);
-}
-END_TEST
-
-START_TEST(test_sweep_stopped)
-{
-	atomic_bool stop = true;
-	unsigned removed;
-
-	make_dirs();
-	die_with_stages(stage_dirs, COUNT(stage_dirs));
-	open_root("root", 0);
-	ck_assert_int_ne(root_sweep(root, "root", &stop, &removed), FTX_OK);
-	ck_assert_uint_lt(removed, COUNT(stage_dirs));
-	ck_assert(root_needs_sweep(root));
-	root_close(root);
-	ck_assert(exists(MARK));
-}
-END_TEST
-
-START_TEST(test_sweep_that_cannot_look)
-{
-	unsigned removed;
-
-	ck_assert_int_eq(rmdir("root"), 0);
-	unit_drop_root();
-	ck_assert_int_eq(mkdir("root", 0755), 0);
-	make_dirs();
-	die_with_stages(stage_dirs + 4, 1); /* in f/ */
-	if (_i == 0)
-		ck_assert_int_eq(chmod("root/f", 0), 0); /* cannot be entered */
-	else
-		ck_assert_int_eq(chmod("root/f", 0555), 0); /* its names cannot be removed */
-	open_root("root", 0);
-	ck_assert_int_ne(root_sweep(root, "root", &go_on, &removed), FTX_OK);
-	ck_assert(root_needs_sweep(root));
-	root_close(root);
-	/* The next start finds it. */
-	ck_assert_int_eq(chmod("root/f", 0755), 0);
-	open_root("root", 0);
-	ck_assert(root_needs_sweep(root));
-	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
-	ck_assert_uint_eq(removed, 1);
-	root_close(root);
-	ck_assert(!exists(MARK));
-}
-END_TEST
-
-/* A daemon that has not swept, or not to the end, must not say that nothing is left. */
-START_TEST(test_mark_of_others_stays)
-{
-	atomic_bool stop = true;
-	struct stage own;
-	unsigned removed;
-
-	make_dirs();
-	die_with_stages(stage_dirs, COUNT(stage_dirs));
-	open_root("root", ROOT_NAMED_STAGE);
-	fake_orders.fsync_dir = EIO;
-	ck_assert_int_eq(stage_open(&own, root, "new"), FTX_IO);
-	fake_orders.fsync_dir = 0;
-	ck_assert(exists(MARK));
-	ck_assert_int_eq(stage_open(&own, root, "new"), FTX_OK);
-	if (_i == 1)
-		ck_assert_int_ne(root_sweep(root, "root", &stop, &removed), FTX_OK);
-	stage_discard(&own);
-	root_close(root);
-	ck_assert_msg(
-	    exists(MARK), "%d stage files lie about, and their mark is gone", COUNT(stage_dirs));
-}
-END_TEST
-
-/* Deeper than a path can say: swept, or not said to be. */
-START_TEST(test_sweep_very_deep)
-{
-	char name[256];
-	unsigned removed;
-	int top = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum ftx_rc rc;
-
-	memset(name, 'n', 255);
-	name[255] = '\0';
-	die_with_stages(stage_dirs, 1);
-	ck_assert_int_eq(chdir("root"), 0);
-	for (int i = 0; i < 20; i++) {
-		ck_assert_int_eq(mkdir(name, 0755), 0);
-		ck_assert_int_eq(chdir(name), 0);
-	}
-	unit_write(STALE, "", 0);
-	ck_assert_int_eq(fchdir(top), 0);
-	open_root("root", 0);
-	rc = root_sweep(root, "root", &go_on, &removed);
-	ck_assert_msg(
-	    rc != FTX_OK || removed == 2, "said to be done, but %u of 2 are gone", removed);
-	ck_assert(rc == FTX_OK || root_needs_sweep(root));
-	root_close(root);
-	close(top);
 }
 END_TEST
 
@@ -467,26 +252,18 @@ add_cases(Suite *s)
 	TCase *tc = unit_case(s, "open");
 
 	atomic_init(&go_on, false);
-	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_checked_fixture(tc, root_set_up, NULL);
 	tcase_add_test(tc, test_open_bad);
 	tcase_add_test(tc, test_open_without_permission);
 	tcase_add_test(tc, test_lock);
 	tcase_add_test(tc, test_stage_names);
 	tcase_add_test(tc, test_unlinkable);
 	tc = unit_case(s, "mark");
-	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_checked_fixture(tc, root_set_up, NULL);
 	tcase_add_test(tc, test_mark);
 	tcase_add_test(tc, test_no_mark_without_named_stages);
 	tcase_add_test(tc, test_mark_is_durable_first);
-	tcase_add_loop_test(tc, test_mark_of_others_stays, 0, 2);
-	tc = unit_case(s, "sweep");
-	tcase_add_checked_fixture(tc, set_up, NULL);
-	tcase_add_test(tc, test_sweep);
-	tcase_add_test(tc, test_sweep_removes_the_mark);
-	tcase_add_loop_test(tc, test_sweep_spellings, 0, COUNT(spellings));
-	tcase_add_test(tc, test_sweep_stopped);
-	tcase_add_loop_test(tc, test_sweep_that_cannot_look, 0, 2);
-	tcase_add_test(tc, test_sweep_very_deep);
+	add_sweep_cases(s);
 }
 
 int
