@@ -28,14 +28,27 @@ dir_flags(unsigned flags)
 	return DIR_FLAGS | ((flags & PATH_SEARCH_ONLY) != 0 ? O_PATH : O_RDONLY);
 }
 
+/* Whatever the locale: `own` is of ASCII, in small letters. */
+static bool
+is_own_in_any_case(const char *s, const char *own, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char c = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] - 'A' + 'a') : s[i];
+
+		if (c != own[i])
+			return false;
+	}
+	return true;
+}
+
 bool
 path_is_reserved(const char *component, size_t len)
 {
 	size_t prefix = sizeof(PATH_STAGE_PREFIX) - 1;
 
-	if (len == sizeof(PATH_STATE_DIR) - 1 && memcmp(component, PATH_STATE_DIR, len) == 0)
+	if (len == sizeof(PATH_STATE_DIR) - 1 && is_own_in_any_case(component, PATH_STATE_DIR, len))
 		return true;
-	return len >= prefix && memcmp(component, PATH_STAGE_PREFIX, prefix) == 0;
+	return len >= prefix && is_own_in_any_case(component, PATH_STAGE_PREFIX, prefix);
 }
 
 static bool

@@ -51,7 +51,7 @@ struct path_rules {
 enum ftx_rc path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out,
     size_t size) FTX_MUST_CHECK;
 
-/* The component is the daemon's own. */
+/* The component is the daemon's own, or would lead to it where file names have no case. */
 bool path_is_reserved(const char *component, size_t len);
 
 /*

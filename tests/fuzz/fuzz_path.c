@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "fuzz/target.h"
 #include "store/path.h"
@@ -58,7 +59,8 @@ static bool
 is_allowed(const struct path_rules *rules, const char *component)
 {
 	return strcmp(component, "..") != 0 && strlen(component) <= 255 &&
-	       strcmp(component, ".ftxferd") != 0 && strncmp(component, ".ftxferd-", 9) != 0 &&
+	       strcasecmp(component, ".ftxferd") != 0 &&
+	       strncasecmp(component, ".ftxferd-", 9) != 0 &&
 	       (rules->alphabet == PATH_BYTES || is_clean_utf8(component));
 }
 

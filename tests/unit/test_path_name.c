@@ -38,7 +38,7 @@ static const struct {
 	{ ".ftxferd.", ".ftxferd." },
 	{ "x.ftxferd", "x.ftxferd" },
 	{ "..ftxferd", "..ftxferd" },
-	{ ".FTXFERD", ".FTXFERD" },
+	{ ".FTXFERDX", ".FTXFERDX" },
 	{ "ftxferd-", "ftxferd-" },
 };
 
@@ -96,6 +96,9 @@ static const struct {
 	BAD("a/.ftxferd-0123"),
 	BAD("./.ftxferd"),
 	BAD(".ftxferd/."),
+	BAD(".FTXFERD"),
+	BAD("a/.ftXferd/b"),
+	BAD("a/.Ftxferd-0123"),
 };
 
 START_TEST(test_normalize_bad)
@@ -290,6 +293,15 @@ START_TEST(test_is_reserved)
 	ck_assert(!path_is_reserved(".ftxferdx", 9));
 	ck_assert(!path_is_reserved("ftxferd", 7));
 	ck_assert(!path_is_reserved("", 0));
+	/* As a file system may compare them that knows no case; but no other bytes than letters. */
+	ck_assert(path_is_reserved(".FTXFERD", 8));
+	ck_assert(path_is_reserved(".fTxFeRd-", 9));
+	ck_assert(path_is_reserved(".FTXFERD-x", 10));
+	ck_assert(!path_is_reserved("\x0e"
+				    "ftxferd",
+	    8));
+	ck_assert(!path_is_reserved(".ftxferd\x0d", 9));
+	ck_assert(!path_is_reserved(".FTXFERDX", 9));
 }
 END_TEST
 
