@@ -215,6 +215,9 @@ run_read(struct pool_job *job)
 
 	if (lt->rc == FTX_OK)
 		lt->rc = reader_read(&lt->reader, lt->iov, 1, lt->t.offset);
+	/* All is read: so a download that goes well needs no job to close it. */
+	if (lt->rc == FTX_OK && lt->t.offset + lt->io_len >= lt->t.size)
+		reader_close(&lt->reader);
 }
 
 static void
@@ -276,7 +279,10 @@ local_transfer_free(struct local_transfer *lt)
 static void
 run_discard(struct pool_job *job)
 {
-	stage_discard(&local_of_job(job)->stage);
+	struct local_transfer *lt = local_of_job(job);
+
+	reader_close(&lt->reader);
+	stage_discard(&lt->stage);
 }
 
 static void
@@ -290,9 +296,11 @@ local_discard(struct transfer *t)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
 
-	reader_close(&lt->reader);
-	/* A job, too: closing an unnamed file of many gigabytes takes its time. */
-	if (lt->stage.kind != STAGE_NONE)
+	/*
+	 * A job, too: closing a file of many gigabytes that has no name (any more) takes its time.
+	 * There are never many: each waits in the same lane as the next transfer's beginning.
+	 */
+	if (lt->stage.kind != STAGE_NONE || lt->reader.fd >= 0)
 		local_submit(lt, POOL_OPEN, run_discard, on_discarded);
 	else
 		local_transfer_free(lt);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -24,9 +25,13 @@
  *   the names, the owner and the mode of the file, too; only of names can we tell.
  */
 
-/* The clock's tick is 10 ms at most; more tries are for nothing (somebody has set the clock). */
+/*
+ * The clock's tick is 10 ms at most. More tries are for nothing, and so is any where the file's
+ * time is further ahead: somebody has set the clock back, or it is a server's, not ours.
+ */
 #define SETTLE_TRIES 20
 #define SETTLE_NS    (1000L * 1000)
+#define TICK_NS      (10L * 1000 * 1000)
 
 #ifndef CLOCK_REALTIME_COARSE /* Linux: the clock that files get their times from */
 #define CLOCK_REALTIME_COARSE CLOCK_REALTIME
@@ -119,6 +124,19 @@ check_version(const struct reader *rd)
 	return has_lost_its_name(rd) ? FTX_OK : FTX_CHANGED;
 }
 
+#define SECOND_NS (INT64_C(1000) * 1000 * 1000)
+
+/* How long a is after b; negative: before it. Not exact where it is more than seconds. */
+static int64_t
+ns_after(const struct timespec *a, const struct timespec *b)
+{
+	int64_t seconds = a->tv_sec > b->tv_sec + 1   ? 2
+			  : a->tv_sec < b->tv_sec - 1 ? -2
+						      : a->tv_sec - b->tv_sec;
+
+	return seconds * SECOND_NS + a->tv_nsec - b->tv_nsec;
+}
+
 /* Until the file's next change must have another time than its last one. */
 static enum ftx_rc
 settle(struct reader *rd)
@@ -128,14 +146,15 @@ settle(struct reader *rd)
 
 	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
 		enum ftx_rc rc;
+		int64_t ahead;
 
 		if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
 			return FTX_IO;
 		rc = check_version(rd);
 		if (rc != FTX_OK)
 			return rc;
-		if (now.tv_sec > rd->ctime.tv_sec ||
-		    (now.tv_sec == rd->ctime.tv_sec && now.tv_nsec > rd->ctime.tv_nsec))
+		ahead = ns_after(&rd->ctime, &now);
+		if (ahead < 0 || ahead > TICK_NS)
 			break;
 		nanosleep(&step, NULL);
 	}

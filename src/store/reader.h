@@ -1,7 +1,7 @@
 /*
  * reader.h - an existing file on its way out: the version that was opened, or an error.
  * Layer: store. Threads: every call may block (pool), one at a time on a reader.
- * Tests: tests/unit/test_store_get.c, tests/system/test_races.py
+ * Tests: tests/unit/test_store_get.c, test_store_reader.c, tests/system/test_races.py
  */
 #ifndef STORE_READER_H
 #define STORE_READER_H

@@ -114,6 +114,7 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store.c tests/unit/test_store.h \
 	tests/unit/test_store_close.c \
 	tests/unit/test_store_get.c \
+	tests/unit/test_store_reader.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
