@@ -57,6 +57,16 @@ limits_free(struct limits *l)
 	free(l);
 }
 
+/* All of 127.0.0.0/8 is this machine: whoever has an account may connect from any of it. */
+static void
+set_ipv4(struct limits_key *key, const void *address)
+{
+	key->family = AF_INET;
+	memcpy(key->bytes, address, 4);
+	if (key->bytes[0] == IN_LOOPBACKNET)
+		memset(key->bytes + 1, 0, 3);
+}
+
 static struct limits_key
 key_of(const struct sockaddr *sa)
 {
@@ -67,14 +77,13 @@ key_of(const struct sockaddr *sa)
 	if (sa->sa_family == AF_INET) {
 		const struct sockaddr_in *in = (const void *)sa;
 
-		memcpy(key.bytes, &in->sin_addr, 4);
+		set_ipv4(&key, &in->sin_addr);
 	} else if (sa->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const void *)sa;
 
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-			key.family = AF_INET;
-			memcpy(key.bytes, in6->sin6_addr.s6_addr + 12, 4);
-		} else
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+			set_ipv4(&key, in6->sin6_addr.s6_addr + 12);
+		else
 			memcpy(key.bytes, &in6->sin6_addr, 8);
 	}
 	return key;

@@ -20,9 +20,9 @@ enum ftx_rc limits_new(struct limits **out, uint64_t max, uint64_t max_per_addre
 void limits_free(struct limits *l);
 
 /*
- * A place for a connection from this address: an IPv4 address, or an IPv6 network of 64 bits (RFC
- * 6177: the least that one site has). FTX_LIMIT: there is none; FTX_NOMEM. Each place is given back
- * by limits_leave(), exactly once.
+ * A place for a connection from this address: an IPv4 address (all of 127.0.0.0/8 is one), or an
+ * IPv6 network of 64 bits (RFC 6177: the least that one site has). FTX_LIMIT: there is none;
+ * FTX_NOMEM. Each place is given back by limits_leave(), exactly once.
  */
 enum ftx_rc limits_enter(
     struct limits *l, const struct sockaddr *sa, struct limits_place **out) FTX_MUST_CHECK;

@@ -26,7 +26,8 @@ void background_tell(struct background *b, int code);
 void background_detach(const struct background *b);
 
 /*
- * Writes the process number. Zero, with *absolute (owned) for pid_file_remove(); or -1 with errno.
+ * Writes the process number, to a regular file only, by no link. Zero, with *absolute (owned) for
+ * pid_file_remove(); or -1 with errno.
  */
 int pid_file_write(const char *path, char **absolute);
 /* Removes and frees it; NULL is allowed. */

@@ -21,15 +21,21 @@ struct pool {
 	pthread_t tids[POOL_THREADS_MAX];
 };
 
-/* One thread is kept from BULK and LONG together, so that an OPEN job never waits for them. */
+/*
+ * One thread is kept from BULK and LONG together, so that an OPEN job never waits for them; and one
+ * from OPEN, less what LONG has, so that content moves however many peers ask for something, or
+ * wait for their commit.
+ */
 static bool
 lane_may_run(const struct pool *p, enum pool_lane lane)
 {
+	const unsigned *n = p->running;
+
 	if (lane == POOL_OPEN)
-		return true;
-	if (lane == POOL_LONG && p->running[POOL_LONG] >= p->max_long)
+		return n[POOL_OPEN] == 0 || n[POOL_OPEN] + n[POOL_LONG] < p->max - 1;
+	if (lane == POOL_LONG && n[POOL_LONG] >= p->max_long)
 		return false;
-	return p->running[POOL_BULK] + p->running[POOL_LONG] < p->max - 1;
+	return n[POOL_BULK] + n[POOL_LONG] < p->max - 1;
 }
 
 /* The next job that its lane's limit allows; the lock is held. */

@@ -5,8 +5,8 @@
  * Tests: tests/unit/test_pool.c
  *
  * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
- * first; BULK moves content and LONG does what takes seconds; both together never take all threads.
- * Threads start when there is work for them, and sleep without a timer.
+ * first; BULK moves content and LONG does what takes seconds; both together never take all threads,
+ * and neither does OPEN. Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H

@@ -119,6 +119,23 @@ class TestSlowDisk(TestBroken):
         self.end_orders()
         self.assertEqual(peer.rest(), (b"", "fin"))
 
+    def test_commits_that_wait_leave_others_their_content(self):
+        """However many: else who uploads many small files keeps everybody from theirs."""
+        daemon = self.broken_daemon()
+        data = content(1000000)
+        write_file(daemon.path("file"), data)
+        reader = self.started_download(daemon, "file", len(data))
+        peers = [self.started_upload(daemon, "n%d" % i, 2, b"1") for i in range(8)]
+        self.order("hang-fsync")
+        for peer in peers:
+            peer.send(b"2")
+        reader.send(b"T")
+        self.assertEqual(reader.rest(), (data, "fin"))
+        self.assertEqual(daemon.strays("file"), [])
+        self.end_orders()
+        for peer in peers:
+            self.assertEqual(peer.rest(), (b"", "fin"))
+
     def test_a_cancelled_download_writes_nothing(self):
         """Also when all has arrived, and the commit is under way."""
         daemon = self.daemon()

@@ -9,7 +9,7 @@ import unittest
 from harness import CONFINED, SystemTest, conf_text, ftxferd, run, sanitizers, without_proc
 from wire import content, read_file, wait_for, write_file
 
-NO_USER, NO_PERMISSION = 67, 77
+NO_USER, CANNOT_CREATE, NO_PERMISSION = 67, 73, 77
 ROOT = os.geteuid() == 0
 
 
@@ -121,6 +121,22 @@ class TestRoot(PrivilegesTest):
             self.assertEqual(daemon.stop(), 0)
             self.assertEqual(os.path.exists(path), not removed)
             self.assertEqual(daemon.err().count("stays behind"), 0 if removed else 1)
+
+    def test_a_pid_file_that_leads_elsewhere(self):
+        """Whoever may write to its directory must not make root write anywhere else, nor wait."""
+        precious = write_file(self.scratch("precious"), b"precious")
+        for make in (os.symlink, os.link, lambda _, path: os.mkfifo(path)):
+            path = os.path.join(self.nobodys(make.__name__.strip("<>")), "pid")
+            make(precious, path)
+            was = os.lstat(path)
+            conf = write_file(self.scratch("conf"), conf_text({
+                "listen_address": ["127.0.0.1"], "pid_file": path, "user": "nobody",
+                "storage_root": self.nobodys("root-" + make.__name__.strip("<>"))}))
+            ran = run(ftxferd() + ["-f", conf, "-l", "0"], deadline=20)
+            self.assertEqual(ran.status, CANNOT_CREATE, ran)
+            self.assertIn("pid_file " + path, ran.err)
+            self.assertEqual(read_file(precious), b"precious")
+            self.assertTrue(os.path.samestat(os.lstat(path), was))
 
     def refused(self, status, **options):
         """It does not start; nothing is left of it. Returns what it said."""

@@ -459,15 +459,16 @@ class TestLimits(RefusalTest):
             self.assertEqual(peer.rest(), (b"data", "fin"))
 
     def test_max_connections_per_address(self):
-        daemon = self.daemon(max_connections_per_address=2)
+        daemon = self.daemon(max_connections_per_address=2, listen_address=["127.0.0.1", "::1"])
         write_file(daemon.path("n"), b"data")
-        held = [self.started_download(daemon, "n", 4, source="127.0.0.2") for _ in range(2)]
-        self.assert_reset(daemon, source="127.0.0.2")
+        # Whatever of this machine's loopback addresses they come from.
+        held = [self.started_download(daemon, "n", 4, source="127.0.0.%d" % i) for i in (2, 3)]
+        self.assert_reset(daemon, source="127.0.0.4")
         self.assertEqual(daemon.ended(1), ["limit"])
-        self.assertEqual(self.download(daemon, "n", source="127.0.0.3"), b"data")
+        self.assertEqual(self.download(("::1", daemon.port), "n"), b"data")
         held[0].close()
         daemon.ended(3)
-        self.assertEqual(self.download(daemon, "n", source="127.0.0.2"), b"data")
+        self.assertEqual(self.download(daemon, "n", source="127.0.0.4"), b"data")
 
 
 if __name__ == "__main__":

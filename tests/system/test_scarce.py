@@ -288,11 +288,12 @@ class TestHalfOpen(ScarceTest):
     def test_with_a_limit_for_each_address(self):
         """They come from one address, and the limit is for them; another has the room it had."""
         daemon = self.daemon(request_timeout=4, max_connections_per_address=100,
-                             max_connections=150)
+                             max_connections=150, listen_address=["127.0.0.1", "::1"])
+        others = ("::1", daemon.port)
         peers = []
         for _ in range(self.COUNT):
             try:
-                peers.append(Peer(daemon.address, source="127.0.0.2"))
+                peers.append(Peer(others))
                 self.addCleanup(peers[-1].close)
             except ConnectionError:
                 pass  # turned away before it knew that it was connected
@@ -300,4 +301,4 @@ class TestHalfOpen(ScarceTest):
         self.assertLess(self.served(daemon, "n"), 5)
         daemon.ended(self.COUNT + 2)
         self.assertEqual(daemon.reasons().count("request-timeout"), 100)
-        self.upload(daemon, "m", b"x", source="127.0.0.2")
+        self.upload(others, "m", b"x")

@@ -76,7 +76,10 @@ tests_unit_test_signal_handler_SOURCES = \
 tests_unit_test_signal_handler_LDADD = src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_pool_SOURCES = tests/unit/test_pool.c $(unit_sources)
+tests_unit_test_pool_SOURCES = \
+	tests/unit/test_pool.c tests/unit/test_pool.h \
+	tests/unit/test_pool_lanes.c \
+	$(unit_sources)
 tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_path_CPPFLAGS = $(unit_cppflags)

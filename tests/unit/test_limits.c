@@ -133,7 +133,13 @@ static const struct {
 	{ "2001:db8::1", "2001:db9::1", false },
 	{ "2001:db8::", "2001:db8:0:0:8000::", true },
 	{ "fe80::1", "fe80::2", true },
-	/* IPv4 is IPv4, however it is written; never a network. */
+	/* This machine is one, from whichever of its loopback addresses. */
+	{ "127.0.0.1", "127.0.0.2", true },
+	{ "127.0.0.1", "127.255.255.254", true },
+	{ "::ffff:127.1.2.3", "127.0.0.1", true },
+	{ "127.0.0.1", "126.0.0.1", false },
+	{ "127.0.0.0", "128.0.0.0", false },
+	/* IPv4 is IPv4, however it is written; never a network but that one. */
 	{ "192.0.2.1", "::ffff:192.0.2.1", true },
 	{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true },
 	{ "::ffff:192.0.2.1", "::ffff:192.0.2.2", false },

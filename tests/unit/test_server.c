@@ -256,7 +256,9 @@ hang_disk(void)
 	pthread_mutex_lock(&disk);
 	for (uint64_t i = 0; i < options.pool_threads; i++) {
 		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
-		pool_submit(server->pool, server->worker, POOL_OPEN, &blockers[i]);
+		/* The last thread is kept from OPEN. */
+		pool_submit(
+		    server->pool, server->worker, i == 0 ? POOL_BULK : POOL_OPEN, &blockers[i]);
 	}
 }
 

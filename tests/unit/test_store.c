@@ -176,13 +176,14 @@ blocker_done(struct pool_job *job)
 	(void)job;
 }
 
+/* All its threads: the last of them is kept from OPEN. */
 void
 pool_block(void)
 {
 	pthread_mutex_lock(&block);
 	for (int i = 0; i < THREADS; i++) {
 		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
-		pool_submit(pool, worker, POOL_OPEN, &blockers[i]);
+		pool_submit(pool, worker, i == 0 ? POOL_BULK : POOL_OPEN, &blockers[i]);
 	}
 }
 
