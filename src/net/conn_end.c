@@ -10,6 +10,11 @@
 #include "base/log.h"
 #include "net/conn_private.h"
 
+/* How often it is looked whether a peer that has ended has taken the rest. */
+#define REST_LOOK_MS 100
+/* What the least rate allows for the rest, besides its bytes. */
+#define REST_MS 30000
+
 void
 conn_reap(struct grave *g)
 {
@@ -25,13 +30,59 @@ conn_reap(struct grave *g)
 	free(c);
 }
 
+/*
+ * All was said, but not all content was taken: the kernel keeps it for this peer, megabytes
+ * perhaps, and would go on to do so when we have closed. Only our place counts that.
+ */
+static bool
+has_rest(const struct conn *c)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	return c->shut && c->why == FTX_OK && conn_untaken(c) > 0 &&
+	       getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0;
+}
+
+static void
+wait_for_rest(struct conn *c)
+{
+	uint64_t wait = c->peer_end == FTX_TRUNCATED ? REST_LOOK_MS : CONN_DRAIN_MS;
+
+	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + wait);
+}
+
+/* Whether the peer may take longer over the rest: FTX_OK. */
+static enum ftx_rc
+judge_rest(struct conn *c)
+{
+	uint64_t since;
+
+	conn_look(c);
+	since = c->taken_at > c->shut_at ? c->taken_at : c->shut_at;
+	if (c->limits.idle_ms > 0 && conn_peer_clock(c) - since >= c->limits.idle_ms)
+		return FTX_IDLE_TIMEOUT;
+	return worker_now(c->worker) >= c->rest_due ? FTX_TOO_SLOW : FTX_OK;
+}
+
 void
 conn_on_finish_deadline(void *arg)
 {
 	struct conn *c = arg;
+	enum ftx_rc why;
 
-	/* Not all was taken by the peer, or it talks on: what was said is said. */
-	conn_close(c, c->shut || c->why != FTX_OK ? c->why : FTX_IDLE_TIMEOUT);
+	if (!has_rest(c)) {
+		/* Not all was sent, or it talks on: what was said is said. */
+		conn_close(c, c->shut || c->why != FTX_OK ? c->why : FTX_IDLE_TIMEOUT);
+		return;
+	}
+	why = judge_rest(c);
+	if (why == FTX_OK) {
+		wait_for_rest(c);
+		return;
+	}
+	conn_set_abortive(c, true);
+	conn_close(c, why);
 }
 
 /* While finishing: all that arrives is thrown away, up to a bound. */
@@ -47,10 +98,13 @@ drain_input(void *arg)
 	if (c->peer_end != FTX_OK && c->peer_end != FTX_TRUNCATED)
 		/* Reset by a peer that had heard enough, or not even that. */
 		conn_close(c, c->shut || c->why != FTX_OK ? c->why : c->peer_end);
-	else if (c->shut && (c->peer_end == FTX_TRUNCATED || c->drained > CONN_DRAIN_BYTES))
+	else if (c->shut && (c->peer_end == FTX_TRUNCATED || c->drained > CONN_DRAIN_BYTES) &&
+		 !has_rest(c))
 		conn_close(c, c->why);
 	else if (c->drained > CONN_DRAIN_BYTES)
 		conn_set_input_max(c, 0); /* not read from any more, until what we say is sent */
+	else if (c->shut && c->peer_end == FTX_TRUNCATED)
+		wait_for_rest(c);
 }
 
 static void
@@ -65,7 +119,13 @@ finish_output(void *arg)
 		conn_close(c, c->why);
 		return;
 	}
-	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + CONN_DRAIN_MS);
+	conn_look(c);
+	c->shut_at = conn_peer_clock(c);
+	c->rest_due = UINT64_MAX;
+	if (c->limits.min_rate > 0)
+		c->rest_due = clock_after(
+		    worker_now(c->worker), REST_MS + conn_untaken(c) * 1000 / c->limits.min_rate);
+	wait_for_rest(c);
 	drain_input(c);
 }
 

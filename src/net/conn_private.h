@@ -36,7 +36,9 @@ struct conn {
 	bool closing, finishing, shut;
 	enum ftx_rc why; /* of the finish under way */
 	uint64_t drained;
-	uint64_t started; /* ms */
+	uint64_t shut_at;  /* ms of the peer's clock */
+	uint64_t rest_due; /* ms: by then the peer must have taken what it had been sent */
+	uint64_t started;  /* ms */
 
 	/* What has moved, bytes, and when it did last by the peer's clock. */
 	uint64_t received, received_at;
@@ -71,6 +73,8 @@ void conn_update_reading(struct conn *c);
 /* Bytes have come, or left for the kernel. */
 void conn_count_received(struct conn *c, size_t bytes);
 void conn_count_sent(struct conn *c, size_t bytes);
+/* Bytes of what was sent, our end not counted, that the peer has not acknowledged. */
+uint64_t conn_untaken(const struct conn *c);
 /* Of conn_finish(): the peer had its time. */
 void conn_on_finish_deadline(void *arg);
 /* Frees all that there is; every member may be missing. */

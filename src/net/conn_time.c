@@ -21,11 +21,19 @@ unacknowledged(const struct conn *c)
 	return 0;
 }
 
+uint64_t
+conn_untaken(const struct conn *c)
+{
+	uint64_t queued = unacknowledged(c);
+
+	/* Our end, once it is sent, is counted there like a byte. */
+	return c->shut && queued > 0 ? queued - 1 : queued;
+}
+
 void
 conn_look(struct conn *c)
 {
-	uint64_t queued = unacknowledged(c);
-	/* Our end, once it is sent, is counted there like a byte. */
+	uint64_t queued = conn_untaken(c);
 	uint64_t taken = queued < c->sent ? c->sent - queued : 0;
 
 	if (taken <= c->taken)

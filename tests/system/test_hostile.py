@@ -6,6 +6,7 @@ Some of it needs a disk that hangs and a memory that is full: broken.c, compiled
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -226,6 +227,40 @@ class TestPeers(SystemTest):
         spent = cpu_seconds(daemon.pid)
         time.sleep(1)
         self.assertLess(cpu_seconds(daemon.pid) - spent, 0.2)
+
+    def unread_download(self, daemon, size):
+        """One that our kernel has all of, and the peer's next to nothing."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(daemon.address)
+        peer = Peer(sock=sock)
+        self.addCleanup(peer.close)
+        peer.send(request(b"D", "file"))
+        self.assertEqual(peer.receive(9), b"T" + size_message(size))
+        peer.send(b"T")
+        return peer
+
+    def test_content_that_is_not_taken_has_a_place(self):
+        """The kernel's memory for it has no other limit than that of connections."""
+        daemon = self.daemon(idle_timeout=4, max_connections=2)
+        data = content(200000)
+        write_file(daemon.path("file"), data)
+        peers = [self.unread_download(daemon, len(data)) for _ in range(2)]
+        peers[1].finish()
+        time.sleep(3)
+        self.assertEqual(daemon.reasons(), [])
+        self.assertEqual(daemon.ended(2), ["idle-timeout"] * 2)
+        for peer in peers:
+            got, end = peer.rest()
+            self.assertEqual(end, "reset")
+            self.assertLess(len(got), len(data))
+        peers = [self.unread_download(daemon, len(data)) for _ in range(2)]
+        peers[1].finish()
+        time.sleep(2.5)
+        for peer in peers:
+            self.assertEqual(peer.rest(), (data, "fin"))
+            peer.close()
+        self.assertEqual(daemon.ended(4)[2:], ["ok"] * 2)
 
     def test_a_stop_takes_nothing_back(self):
         """What has been sent whole, with its end, is not reset by a second signal."""
