@@ -3,6 +3,7 @@
 Nothing here starts a program: see harness.py.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -151,8 +152,12 @@ class Peer:
             self.sock.settimeout(DEADLINE)
 
     def finish(self):
-        """Half-close: nothing more will be sent."""
-        self.sock.shutdown(socket.SHUT_WR)
+        """Half-close: nothing more will be sent. After a reset there is nothing left to close."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as e:
+            if e.errno != errno.ENOTCONN:
+                raise
 
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
