@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #endif
 
+#include "base/rc.h"
 #include "base/log.h"
 
 #ifdef HAVE_SYS_SIGNALFD_H
@@ -31,7 +32,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (n < 0 && errno != EAGAIN)
-		log_error("reading signals: errno %d", errno);
+		log_error("reading signals: %s", ftx_errno_text(errno));
 	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(infos[0]); i++)
 		s->fire(s->arg, (int)infos[i].ssi_signo);
 }

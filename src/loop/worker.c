@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/rc.h"
 #include "base/log.h"
 
 struct worker {
@@ -105,7 +106,7 @@ on_mail_fd(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_error("reading the mailbox: errno %d", errno);
+		log_error("reading the mailbox: %s", ftx_errno_text(errno));
 	deliver_mail(arg);
 }
 
@@ -121,7 +122,7 @@ worker_post(struct worker *w, struct mail *m)
 	w->woken = true;
 	/* Within the lock: as soon as it is released the worker may take the mail and be freed. */
 	if (wake && write(w->mail_fd, &one, sizeof(one)) < 0)
-		log_error("waking a worker: errno %d", errno);
+		log_error("waking a worker: %s", ftx_errno_text(errno));
 	pthread_mutex_unlock(&w->mail_lock);
 }
 
