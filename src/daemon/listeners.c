@@ -51,15 +51,15 @@ resolve_addresses(struct listeners *l, const struct daemon_options *options)
 
 /* A default address of a kind that this host does not have (IPv6 may be off) is no error. */
 static bool
-may_skip(int err, unsigned chosen)
+may_skip(int err, const struct daemon_options *options)
 {
-	return (chosen & CHOSEN_ADDRESSES) == 0 && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
+	return !options->listen_address_chosen && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
 }
 
 /* All addresses on one port. Zero, or an errno with *failed the address that it is about. */
 static int
-listen_on_all(struct listeners *l, uint16_t port, unsigned chosen, const struct taker *taker,
-    const struct addr **failed)
+listen_on_all(struct listeners *l, uint16_t port, const struct daemon_options *options,
+    const struct taker *taker, const struct addr **failed)
 {
 	size_t open = 0;
 	int err;
@@ -71,7 +71,7 @@ listen_on_all(struct listeners *l, uint16_t port, unsigned chosen, const struct 
 		if (listener_new(&l->list[i], taker->worker, &a, taker->on_accept, taker->arg,
 			&err) != FTX_OK) {
 			*failed = &l->addresses[i];
-			if (may_skip(err, chosen))
+			if (may_skip(err, options))
 				continue;
 			return err;
 		}
@@ -83,8 +83,7 @@ listen_on_all(struct listeners *l, uint16_t port, unsigned chosen, const struct 
 }
 
 static int
-open_own(struct listeners *l, const struct daemon_options *options, unsigned chosen,
-    const struct taker *taker)
+open_own(struct listeners *l, const struct daemon_options *options, const struct taker *taker)
 {
 	const struct addr *failed = &l->addresses[0];
 	uint16_t port = (uint16_t)options->listen_port;
@@ -94,7 +93,7 @@ open_own(struct listeners *l, const struct daemon_options *options, unsigned cho
 	if (code != 0)
 		return code;
 	for (int tries = 0; tries < PORT_TRIES; tries++) {
-		err = listen_on_all(l, port, chosen, taker, &failed);
+		err = listen_on_all(l, port, options, taker, &failed);
 		if (err == 0)
 			return 0;
 		listeners_close(l);
@@ -128,7 +127,8 @@ adopt_one(struct listeners *l, int fd, const struct taker *taker)
 }
 
 static int
-adopt_given(struct listeners *l, int given, unsigned chosen, const struct taker *taker)
+adopt_given(
+    struct listeners *l, int given, const struct daemon_options *options, const struct taker *taker)
 {
 	int code = 0;
 
@@ -136,7 +136,7 @@ adopt_given(struct listeners *l, int given, unsigned chosen, const struct taker 
 		log_error("more than %d sockets from the service manager", LISTENERS_MAX);
 		return EX_CONFIG;
 	}
-	if (chosen != 0)
+	if (options->listen_address_chosen || options->listen_port_chosen)
 		log_info("listen_address and listen_port are not used: the sockets come from the "
 			 "service manager");
 	for (int i = 0; i < given && code == 0; i++)
@@ -147,8 +147,8 @@ adopt_given(struct listeners *l, int given, unsigned chosen, const struct taker 
 }
 
 int
-listeners_open(struct listeners *l, const struct daemon_options *options, unsigned chosen,
-    struct worker *w, listener_accept_cb *on_accept, void *arg)
+listeners_open(struct listeners *l, const struct daemon_options *options, struct worker *w,
+    listener_accept_cb *on_accept, void *arg)
 {
 	struct taker taker = { .worker = w, .on_accept = on_accept, .arg = arg };
 	int given = activation_take();
@@ -158,8 +158,7 @@ listeners_open(struct listeners *l, const struct daemon_options *options, unsign
 		    given == -ENOSYS ? "built without libsystemd" : ftx_errno_text(-given));
 		return EX_UNAVAILABLE;
 	}
-	return given > 0 ? adopt_given(l, given, chosen, &taker)
-			 : open_own(l, options, chosen, &taker);
+	return given > 0 ? adopt_given(l, given, options, &taker) : open_own(l, options, &taker);
 }
 
 void

@@ -16,12 +16,6 @@
 
 #define LISTENERS_MAX 64
 
-/* What the operator has set, rather than left at its default. */
-enum listeners_chosen {
-	CHOSEN_ADDRESSES = 1 << 0, /* so each of them must work */
-	CHOSEN_PORT = 1 << 1
-};
-
 struct listeners {
 	struct listener *list[LISTENERS_MAX]; /* owned; NULL: passed over, this host has none */
 	struct addr addresses[LISTENERS_MAX];
@@ -30,11 +24,12 @@ struct listeners {
 };
 
 /*
- * Begins to listen; l is zeroed. On failure it has said why, nothing is left open, and the result
- * is the exit code for it (sysexits.h); 0 is success.
+ * Begins to listen; l is zeroed. On failure it has said why, and the result is the exit code for it
+ * (sysexits.h); nothing that it opened is left open, but sockets that it was given may be. 0 is
+ * success.
  */
-int listeners_open(struct listeners *l, const struct daemon_options *options, unsigned chosen,
-    struct worker *w, listener_accept_cb *on_accept, void *arg);
+int listeners_open(struct listeners *l, const struct daemon_options *options, struct worker *w,
+    listener_accept_cb *on_accept, void *arg);
 /* Any number of times. */
 void listeners_close(struct listeners *l);
 

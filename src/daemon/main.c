@@ -13,7 +13,6 @@
 #include "base/rc.h"
 #include "base/log.h"
 #include "daemon/background.h"
-#include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/privileges.h"
@@ -131,12 +130,12 @@ serve(struct server *server, const struct daemon_options *options, struct backgr
 }
 
 static int
-run_daemon(const struct daemon_options *options, unsigned chosen)
+run_daemon(const struct daemon_options *options)
 {
 	bool in_background = options->daemonize && !options->foreground;
 	struct background background;
 	struct server *server = NULL;
-	int code = server_open(&server, options, chosen);
+	int code = server_open(&server, options);
 
 	if (code != 0)
 		return code;
@@ -152,17 +151,12 @@ run_daemon(const struct daemon_options *options, unsigned chosen)
 	return code;
 }
 
-/* What of enum listeners_chosen holds. */
-static unsigned
-chosen_by_operator(const struct option_set *set)
+static void
+note_chosen(const struct option_set *set, struct daemon_options *options)
 {
-	unsigned chosen = 0;
-
-	if (option_source(set, "listen_address") != OPTION_FROM_DEFAULT)
-		chosen |= CHOSEN_ADDRESSES;
-	if (option_source(set, "listen_port") != OPTION_FROM_DEFAULT)
-		chosen |= CHOSEN_PORT;
-	return chosen;
+	options->listen_address_chosen =
+	    option_source(set, "listen_address") != OPTION_FROM_DEFAULT;
+	options->listen_port_chosen = option_source(set, "listen_port") != OPTION_FROM_DEFAULT;
 }
 
 /*
@@ -220,9 +214,10 @@ main(int argc, char **argv)
 			puts("OK");
 			code = output_status();
 		} else if (code == 0) {
+			note_chosen(&set, &options);
 			log_open("ftxferd", LOG_STYLE_DAEMON,
 			    options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-			code = run_daemon(&options, chosen_by_operator(&set));
+			code = run_daemon(&options);
 		}
 	}
 	option_set_clear(&set);

@@ -38,6 +38,8 @@ struct daemon_options {
 	bool daemonize;
 	char *pid_file;
 	bool debug;
+	/* no options: set by the operator, rather than left at their defaults */
+	bool listen_address_chosen, listen_port_chosen;
 };
 
 extern const struct option_def daemon_option_defs[];

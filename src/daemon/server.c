@@ -172,7 +172,7 @@ open_root(struct server *s)
 }
 
 int
-server_open(struct server **out, const struct daemon_options *options, unsigned chosen)
+server_open(struct server **out, const struct daemon_options *options)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int code = EX_OSERR;
@@ -196,7 +196,7 @@ server_open(struct server **out, const struct daemon_options *options, unsigned 
 		code = EX_OSERR;
 		goto fail;
 	}
-	code = listeners_open(&s->listeners, options, chosen, s->worker, on_accept, s);
+	code = listeners_open(&s->listeners, options, s->worker, on_accept, s);
 	if (code != 0)
 		goto fail;
 	code = size_by_descriptors(s);

@@ -13,11 +13,11 @@
 struct server;
 
 /*
- * Opens the storage root and the listening sockets. On failure it has said why in the log, nothing
- * is left open, and the result is the exit code for it (sysexits.h); 0 is success. options is
- * borrowed and outlives the server; chosen: enum listeners_chosen.
+ * Opens the storage root and the listening sockets. On failure it has said why in the log, and the
+ * result is the exit code for it (sysexits.h); nothing that it opened is left open. 0 is success.
+ * options is borrowed and outlives the server.
  */
-int server_open(struct server **out, const struct daemon_options *options, unsigned chosen);
+int server_open(struct server **out, const struct daemon_options *options);
 /* The storage root, open; borrowed. */
 int server_root_fd(const struct server *s);
 /*

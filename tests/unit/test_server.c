@@ -56,7 +56,8 @@ set_up(void)
 	option("storage_root", ".");
 	option("listen_address", "127.0.0.1");
 	option("listen_port", "0");
-	ck_assert_int_eq(server_open(&server, &options, CHOSEN_ADDRESSES), 0);
+	options.listen_address_chosen = true;
+	ck_assert_int_eq(server_open(&server, &options), 0);
 	ck_assert_int_eq(server_start(server), 0);
 }
 
