@@ -81,6 +81,7 @@ src_libdaemon_a_SOURCES = \
 	src/daemon/listeners.c src/daemon/listeners.h \
 	src/daemon/notify.c src/daemon/notify.h \
 	src/daemon/options.c src/daemon/options.h \
+	src/daemon/pid_file.c src/daemon/pid_file.h \
 	src/daemon/privileges.c src/daemon/privileges.h \
 	src/daemon/server.c src/daemon/server.h \
 	src/daemon/session.c src/daemon/session.h

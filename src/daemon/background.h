@@ -1,5 +1,5 @@
 /*
- * background.h - leaving the terminal (the parent exits once the daemon listens); the pid file.
+ * background.h - leaving the terminal (the parent exits once the daemon listens).
  * Layer: daemon. Threads: before any is started.
  * Tests: tests/system/test_daemon.py
  */
@@ -24,13 +24,5 @@ void background_tell(struct background *b, int code);
  * on.
  */
 void background_detach(const struct background *b);
-
-/*
- * Writes the process number, to a regular file only, by no link. Zero, with *absolute (owned) for
- * pid_file_remove(); or -1 with errno.
- */
-int pid_file_write(const char *path, char **absolute);
-/* Removes and frees it; NULL is allowed. */
-void pid_file_remove(char *absolute);
 
 #endif

@@ -15,6 +15,7 @@
 #include "daemon/background.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/pid_file.h"
 #include "daemon/privileges.h"
 #include "daemon/server.h"
 
@@ -82,7 +83,7 @@ answer_questions(const struct option_set *set, const struct daemon_options *opti
  */
 static int
 start(struct server *server, const struct daemon_options *options, bool in_background,
-    char **pid_file)
+    struct pid_file *pid_file)
 {
 	struct privileges_needs needs = {
 		.user = options->user,
@@ -93,11 +94,9 @@ start(struct server *server, const struct daemon_options *options, bool in_backg
 	int code;
 
 	if (options->pid_file != NULL && options->pid_file[0] != '\0' &&
-	    pid_file_write(options->pid_file, pid_file) != 0) {
-		log_error("pid_file %s: %s", options->pid_file, ftx_errno_text(errno));
+	    pid_file_write(pid_file, options->pid_file) != 0)
 		return EX_CANTCREAT;
-	}
-	needs.pid_file = *pid_file;
+	needs.pid_file = pid_file->path;
 	code = privileges_give_up(&needs);
 	if (code != 0)
 		return code;
@@ -111,7 +110,7 @@ start(struct server *server, const struct daemon_options *options, bool in_backg
 static int
 serve(struct server *server, const struct daemon_options *options, struct background *background)
 {
-	char *pid_file = NULL;
+	struct pid_file pid_file = { .path = NULL };
 	int code = start(server, options, background != NULL, &pid_file);
 
 	if (code == 0)
@@ -125,7 +124,7 @@ serve(struct server *server, const struct daemon_options *options, struct backgr
 		notify_ready();
 		code = server_run(server);
 	}
-	pid_file_remove(pid_file);
+	pid_file_remove(&pid_file);
 	return code;
 }
 

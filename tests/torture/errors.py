@@ -14,7 +14,6 @@ ERRORS = {
     "fallocate": [ENOSPC, EIO, EINTR, EOPNOTSUPP],
     "fchmod": [EIO, EPERM],
     "flock": [ENOLCK],
-    "fopen": [EMFILE, EACCES],
     "fstat": [EIO],
     "fstatat": [EIO, EACCES],
     "fstatvfs": [EIO],

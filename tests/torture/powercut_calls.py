@@ -27,7 +27,7 @@ CHANGES = re.compile(r"""
     | posix_fallocate|pwritev2|vmsplice|remove|rename|rmdir|symlink(at)?|sync|tmpfile|truncate
     | unlink|f?setxattr|lsetxattr|f?removexattr|__write_chk
     """, re.X)
-ELSEWHERE = {"libdaemon.a": {"fopen", "unlink"}}  # the file of pid_file
+ELSEWHERE = {"libdaemon.a": {"unlink"}}  # the file of pid_file
 
 
 def recorded_calls():

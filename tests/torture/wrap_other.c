@@ -82,7 +82,6 @@ WRAP_POINTER(void *, realloc, "realloc", TORTURE_MEMORY, (void *p, size_t size),
 WRAP_POINTER(char *, strdup, "strdup", TORTURE_MEMORY, (const char *s), (s))
 WRAP_POINTER(char *, strndup, "strndup", TORTURE_MEMORY, (const char *s, size_t len), (s, len))
 WRAP_POINTER(char *, realpath, "realpath", TORTURE_MEMORY, (const char *path, char *out), (path, out))
-WRAP_POINTER(FILE *, fopen, "fopen", TORTURE_OTHER, (const char *path, const char *mode), (path, mode))
 WRAP_POINTER(FTS *, fts_open, "fts_open", TORTURE_MEMORY,
     (char *const *paths, int options, int (*order)(const FTSENT **, const FTSENT **)),
     (paths, options, order))

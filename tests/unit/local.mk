@@ -18,6 +18,7 @@ room_tests = \
 	tests/unit/test_machine \
 	tests/unit/test_net \
 	tests/unit/test_path \
+	tests/unit/test_pid_file \
 	tests/unit/test_pool \
 	tests/unit/test_privileges \
 	tests/unit/test_progress \
@@ -192,6 +193,10 @@ tests_unit_test_listener_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_listener_SOURCES = tests/unit/test_listener.c $(unit_sources)
 tests_unit_test_listener_LDADD = src/libdaemon.a src/libnet.a src/libloop.a src/libbase.a \
 	$(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_pid_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pid_file_SOURCES = tests/unit/test_pid_file.c $(unit_sources)
+tests_unit_test_pid_file_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_server_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c $(unit_sources)
