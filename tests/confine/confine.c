@@ -2,13 +2,14 @@
  * confine - starts a program the way a unit of systemd does: what the unit forbids can be tested
  * where there is no systemd.
  *
- *     confine [-k] -s LIST [-r] [-u USER-ID] [-w DIR] [-l DESCRIPTOR,...] PROGRAM ARGUMENT...
+ *     confine [-k] -s LIST [-r] [-b] [-u USER-ID] [-w DIR] [-l DESCRIPTOR,...] PROGRAM ARGUMENT...
  *
  * -s  the file LIST holds the names of the system calls that are allowed (from `allowed`)
  * -k  one that is not kills the program (SIGSYS); without it, it fails with EPERM
  * -r  ftxferd.service's other filters: address families, namespaces, writable code, set-ID bits
  * -w  only DIR can be written to; and namespaces: no network, a /proc with oneself only
  * -u  the user and group to become, when started as root
+ * -b  and to stay in no namespace, with one capability: to bind ports below 1024
  * -l  the listening sockets to pass on (sd_listen_fds(3))
  *
  * The process id stays the same. Exit 77: not permitted here, or not possible.
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdarg.h>
@@ -29,6 +31,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -46,6 +49,7 @@ struct plan {
 	bool restrict_rest;
 	const char *writable;
 	bool change_user;
+	bool bind_service;
 	unsigned user;
 	int listen[LISTEN_MAX];
 	int listen_count;
@@ -144,6 +148,24 @@ become(unsigned id, bool as_root)
 		fail(SKIP, "user %u", id);
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* or its own /proc is not its own */
 	enter_user_namespace(id);
+}
+
+/* User, PrivateUsers=no, AmbientCapabilities=CAP_NET_BIND_SERVICE. */
+static void
+become_binder(unsigned id)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+	const uint32_t bit = 1U << CAP_NET_BIND_SERVICE;
+
+	data[0] = (struct __user_cap_data_struct){
+		.effective = bit, .permitted = bit, .inheritable = bit
+	};
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
+	    setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0 ||
+	    syscall(SYS_capset, &head, data) != 0 ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) != 0)
+		fail(SKIP, "user %u with a capability", id);
 }
 
 /*
@@ -276,7 +298,7 @@ main(int argc, char **argv)
 	bool as_root = geteuid() == 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+ks:rw:u:l:")) != -1) {
+	while ((opt = getopt(argc, argv, "+ks:rbw:u:l:")) != -1) {
 		switch (opt) {
 		case 'k':
 			plan.kill = true;
@@ -286,6 +308,9 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			plan.restrict_rest = true;
+			break;
+		case 'b':
+			plan.bind_service = true;
 			break;
 		case 'w':
 			plan.writable = optarg;
@@ -306,7 +331,9 @@ main(int argc, char **argv)
 		fail(EX_USAGE, "-s LIST PROGRAM");
 	if (plan.writable != NULL)
 		enter_namespaces(plan.writable);
-	if (plan.change_user)
+	if (plan.change_user && plan.bind_service)
+		become_binder(plan.user);
+	else if (plan.change_user)
 		become(plan.user, as_root);
 	if (plan.listen_count > 0)
 		pass_sockets(&plan);

@@ -2,7 +2,7 @@
 # libseccomp: without either, the list of system calls is empty, and the tests are skipped, saying so.
 
 EXTRA_DIST += tests/confine/allowed
-confine_lists = tests/confine/unit.calls tests/confine/own-sockets.calls
+confine_lists = tests/confine/unit.calls tests/confine/own-sockets.calls tests/confine/low-port.calls
 CLEANFILES += $(confine_lists)
 
 if HAVE_SECCOMP
@@ -13,7 +13,8 @@ tests_confine_confine_LDADD = $(SECCOMP_LIBS)
 confine_program = '$(abs_builddir)/tests/confine/confine'
 endif
 
-confine_environment = CONFINE=$(confine_program) UNIT_CALLS='$(abs_builddir)/tests/confine/unit.calls'
+confine_environment = CONFINE=$(confine_program) UNIT_CALLS='$(abs_builddir)/tests/confine/unit.calls' \
+	LOW_PORT_CALLS='$(abs_builddir)/tests/confine/low-port.calls'
 
 unit_source = $(srcdir)/systemd/ftxferd.service.in
 own_source = $(srcdir)/systemd/own-sockets.conf
@@ -21,6 +22,12 @@ own_source = $(srcdir)/systemd/own-sockets.conf
 tests/confine/unit.calls: $(unit_source) $(srcdir)/tests/confine/allowed
 	$(AM_V_GEN)$(MKDIR_P) tests/confine && \
 		{ $(PYTHON) '$(srcdir)/tests/confine/allowed' '$(unit_source)' >$@.tmp || : >$@.tmp; } && mv $@.tmp $@
+
+# With what own-sockets.conf has for a port below 1024.
+tests/confine/low-port.calls: $(unit_source) $(own_source) $(srcdir)/tests/confine/allowed
+	$(AM_V_GEN)$(MKDIR_P) tests/confine && \
+		{ $(PYTHON) '$(srcdir)/tests/confine/allowed' -c '$(unit_source)' '$(own_source)' >$@.tmp || \
+			: >$@.tmp; } && mv $@.tmp $@
 
 # And setsid(2), for --daemonize, which no unit does.
 tests/confine/own-sockets.calls: $(unit_source) $(own_source) $(srcdir)/tests/confine/allowed

@@ -201,14 +201,20 @@ class TestWrongSockets(ActivationTest):
         self.assertIn("more than 64 sockets", self.refused(*[self.socket() for _ in range(65)]))
 
 
+def calls_of(variable):
+    """How confine(1) is started, with the list of calls in that variable."""
+    calls = os.environ.get(variable, "")
+    if not os.environ.get("CONFINE") or not os.path.getsize(calls):
+        raise unittest.SkipTest("no libseccomp or no systemd-analyze when this was built")
+    return program("CONFINE", "") + ["-s", calls]
+
+
 @unittest.skipIf(CONFINED, "it is confined already")
 class TestAsTheUnit(ActivationTest):
     """All that ftxferd.service forbids, at once: what it forbids ends the daemon, or fails."""
 
     def confined(self, *how):
-        confine, calls = program("CONFINE", ""), os.environ.get("UNIT_CALLS", "")
-        if not os.environ.get("CONFINE") or not os.path.getsize(calls):
-            self.skipTest("no libseccomp or no systemd-analyze when this was built")
+        confine = calls_of("UNIT_CALLS")
         if sanitizers():
             self.skipTest("sanitizers do what the unit forbids")
         root = self.root()
@@ -217,7 +223,7 @@ class TestAsTheUnit(ActivationTest):
             os.chown(root, 65534, 65534)
         given = [self.socket()] + ([self.socket("::1")] if has_ipv6() else [])
         fds = [it.fileno() for it in given]
-        lead = confine + ["-s", calls, "-r", "-w", root, "-u", "65534",
+        lead = confine + ["-r", "-w", root, "-u", "65534",
                           "-l", ",".join(map(str, fds))] + list(how)
         probe = run(lead + ["/bin/true"], deadline=20, pass_fds=fds)
         if probe.status == 77:
@@ -247,16 +253,56 @@ class TestAsTheUnit(ActivationTest):
 
     def test_that_it_forbids(self):
         """What this suite relies on: `id` asks for a socket, or for files, that it does not get."""
-        confine, calls = program("CONFINE", ""), os.environ.get("UNIT_CALLS", "")
-        if not os.environ.get("CONFINE") or not os.path.getsize(calls):
-            self.skipTest("no libseccomp or no systemd-analyze when this was built")
+        confine = calls_of("UNIT_CALLS")
         for script, expected in (("import os; os.setuid(os.getuid())", "setuid"),
                                  ("import os; os.symlink('a', '%s')" % self.scratch("l"), "symlink"),
                                  ("import socket; socket.socket()", "socket")):
-            argv = confine + ["-s", calls, "-r", "-k", sys.executable, "-c", script]
+            argv = confine + ["-r", "-k", sys.executable, "-c", script]
             self.assertEqual(run(argv).status, -signal.SIGSYS, expected)
             argv.remove("-k")
             self.assertIn("Operation not permitted", run(argv).err, expected)
+
+
+@unittest.skipIf(CONFINED, "it is confined already")
+@unittest.skipUnless(os.geteuid() == 0, "only root can give a capability away")
+class TestLowPort(SystemTest):
+    """The recipe for a port below 1024 in own-sockets.conf."""
+
+    @staticmethod
+    def free_port():
+        for port in range(1023, 511, -1):
+            try:
+                with socket.create_server(("127.0.0.1", port)):
+                    return port
+            except OSError:
+                pass
+        raise unittest.SkipTest("no port below 1024 is free, or none is for us")
+
+    def check(self, *how):
+        if sanitizers():
+            self.skipTest("sanitizers do what the unit forbids")
+        lead = calls_of("LOW_PORT_CALLS") + ["-u", "65534", "-b"]
+        probe = run(lead + ["/bin/cat", "/proc/self/status"], deadline=20)
+        if probe.status == 77:
+            self.skipTest(probe.err.strip())
+        self.assertRegex(probe.out, r"\nCapEff:\s+0+400\n")
+        root, port = self.root(), self.free_port()
+        os.chmod(self.dir, 0o755)
+        os.chown(root, 65534, 65534)
+        daemon = self.daemon(wrap=lambda argv: lead + list(how) + argv, root=root,
+                             args=["-F", "-l", str(port)])
+        self.assertEqual(daemon.addresses(), [("127.0.0.1", port)])
+        self.upload(daemon, "n", b"x")
+        status = read_file("/proc/%d/status" % daemon.pid).decode()
+        for kind in ("Inh", "Prm", "Eff", "Amb"):
+            self.assertRegex(status, r"\nCap%s:\s+0+\n" % kind)
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_killed_for_what_is_forbidden(self):
+        self.check("-k")
+
+    def test_refused_what_is_forbidden(self):
+        self.check()
 
 
 if __name__ == "__main__":
