@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,6 +19,8 @@
 #if defined HAVE_LINUX_CAPABILITY_H && HAVE_DECL_SYS_CAPSET
 #include <linux/capability.h>
 #include <sys/syscall.h>
+
+#define ROOT_KEEPS (UINT32_C(1) << CAP_DAC_OVERRIDE | UINT32_C(1) << CAP_FOWNER)
 #endif
 
 #include "base/rc.h"
@@ -33,6 +36,15 @@ static bool
 stays_root(const char *user, const struct passwd *account)
 {
 	return account != NULL ? account->pw_uid == 0 : strcmp(user, "root") == 0;
+}
+
+/* Now, or by a way back: a program that starts us may have left the effective user only. */
+static bool
+may_be_root(void)
+{
+	uid_t ruid, euid, suid;
+
+	return getresuid(&ruid, &euid, &suid) != 0 || ruid == 0 || euid == 0 || suid == 0;
 }
 
 static bool
@@ -99,8 +111,12 @@ leave_root(const struct privileges_needs *needs)
 {
 	const struct passwd *account;
 
-	if (geteuid() != 0)
+	if (!may_be_root())
 		return 0;
+	if (geteuid() != 0 && setresuid(0, 0, 0) != 0) {
+		log_error("cannot become root to become another user: %s", ftx_errno_text(errno));
+		return EX_NOPERM;
+	}
 	errno = 0;
 	/* cppcheck-suppress getpwnamCalled; before there are threads */
 	account = getpwnam(needs->user); /* NOLINT(concurrency-mt-unsafe): likewise */
@@ -119,21 +135,26 @@ leave_root(const struct privileges_needs *needs)
 }
 
 /*
- * Capabilities that were given to an ordinary user, to bind a low port as a rule: the sockets are
- * open. Root that became an ordinary user has lost its own.
+ * An ordinary user may have been given some, to bind a low port as a rule: the sockets are open.
+ * Root that became an ordinary user has lost its own. Root that stays keeps those that make the
+ * files and directories of others its to use, which is what it can be wanted for; not the one to
+ * search and read them only, which is also a way to files by their number (open_by_handle_at(2)).
  */
 static int
 drop_capabilities(void)
 {
 #if defined HAVE_LINUX_CAPABILITY_H && HAVE_DECL_SYS_CAPSET
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], none[2] = { { 0 } };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], kept[2] = { { 0 } };
 
+	if (syscall(SYS_capget, &head, data) != 0)
+		return -1;
 	if (geteuid() == 0)
+		kept[0].permitted = data[0].permitted & ROOT_KEEPS;
+	kept[0].effective = kept[0].permitted;
+	if (memcmp(data, kept, sizeof(kept)) == 0)
 		return 0;
-	if (syscall(SYS_capget, &head, data) == 0 && memcmp(data, none, sizeof(none)) == 0)
-		return 0;
-	return syscall(SYS_capset, &head, none) == 0 ? 0 : -1;
+	return syscall(SYS_capset, &head, kept) == 0 ? 0 : -1;
 #else
 	return 0;
 #endif

@@ -29,11 +29,11 @@ tests/confine/low-port.calls: $(unit_source) $(own_source) $(srcdir)/tests/confi
 		{ $(PYTHON) '$(srcdir)/tests/confine/allowed' -c '$(unit_source)' '$(own_source)' >$@.tmp || \
 			: >$@.tmp; } && mv $@.tmp $@
 
-# And setsid(2), for --daemonize, which no unit does.
+# And for what no unit does: setsid(2), for --daemonize, and capset(2), for a daemon that stays root.
 tests/confine/own-sockets.calls: $(unit_source) $(own_source) $(srcdir)/tests/confine/allowed
 	$(AM_V_GEN)$(MKDIR_P) tests/confine && \
 		{ $(PYTHON) '$(srcdir)/tests/confine/allowed' '$(unit_source)' '$(own_source)' >$@.tmp && \
-			echo setsid >>$@.tmp || : >$@.tmp; } && mv $@.tmp $@
+			printf 'setsid\ncapset\n' >>$@.tmp || : >$@.tmp; } && mv $@.tmp $@
 
 # The system suite with a daemon that dies of a system call that its unit forbids.
 .PHONY: check-unit

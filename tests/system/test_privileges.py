@@ -11,6 +11,7 @@ from wire import content, read_file, wait_for, write_file
 
 NO_USER, CANNOT_CREATE, NO_PERMISSION = 67, 73, 77
 ROOT = os.geteuid() == 0
+OVER_OTHERS = 1 << 1 | 1 << 3  # CAP_DAC_OVERRIDE, CAP_FOWNER
 
 
 class PrivilegesTest(SystemTest):
@@ -44,6 +45,9 @@ class TestOrdinaryUser(PrivilegesTest):
         daemon = self.daemon(args=["-d"])
         for status in self.statuses(daemon.pid):
             self.assertEqual(status["NoNewPrivs"], "1")
+            if ROOT:
+                self.assertEqual(int(status["CapPrm"], 16), OVER_OTHERS)
+                self.assertEqual(int(status["CapEff"], 16), OVER_OTHERS)
         self.assert_closed(daemon)
         if not ROOT:
             self.assert_bare(daemon)
@@ -105,6 +109,19 @@ class TestRoot(PrivilegesTest):
         after = self.given_up(wrap=wrap)
         wait_for(lambda: not after.strays(), lambda: "the sweep: %s" % after.files(), 5)
         self.works(after)
+
+    def test_root_serves_what_is_others(self):
+        """By the capabilities that it keeps, and those suffice."""
+        root = self.nobodys("root")
+        daemon = self.daemon(root=root, user="root")
+        theirs = write_file(daemon.path("theirs"), b"x")
+        os.mkdir(daemon.path("dir"))
+        for path, mode in ((theirs, 0o600), (daemon.path("dir"), 0o700), (root, 0o1700)):
+            os.chown(path, self.nobody.pw_uid, self.nobody.pw_gid)
+            os.chmod(path, mode)
+        self.assertEqual(self.download(daemon, "theirs"), b"x")
+        self.upload(daemon, "dir/n", b"y")
+        self.assertEqual(self.download(daemon, "dir/n"), b"y")
 
     def test_a_storage_that_only_root_can_reach(self):
         """It was opened before."""

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,45 @@ START_TEST(test_root_by_wish)
 }
 END_TEST
 
+/* What others have is root's, to serve it; and nothing else is. */
+START_TEST(test_capabilities_of_root)
+{
+	if (!only_root_can())
+		return;
+	fake_landlock.version = -1; /* permissions alone */
+	ck_assert_int_eq(chmod("root", 01700), 0);
+	unit_write("root/others", "x", 1);
+	ck_assert_int_eq(chmod("root/others", 0600), 0);
+	ck_assert_int_eq(chown("root/others", NOBODY, NOBODY), 0);
+	needs.user = "root";
+	ck_assert_int_eq(privileges_give_up(&needs), 0);
+	ck_assert_uint_eq(fake_landlock_capabilities(), 1 << CAP_DAC_OVERRIDE | 1 << CAP_FOWNER);
+	ck_assert_int_eq(open_error("root/new", O_WRONLY | O_CREAT | O_EXCL), 0);
+	ck_assert_int_eq(open_error("root/others", O_RDWR), 0);
+	ck_assert_int_eq(unlink("root/others"), 0);
+	ck_assert_int_eq(result(chown("root/new", NOBODY, NOBODY)), EPERM);
+	ck_assert_int_eq(result(chroot("/")), EPERM);
+	ck_assert_int_eq(result(setuid(NOBODY)), EPERM);
+}
+END_TEST
+
+/* Who is another user only as long as it likes. */
+START_TEST(test_root_that_looks_like_another)
+{
+	static const uid_t ids[][3] = { { 0, NOBODY, NOBODY }, { NOBODY, NOBODY, 0 }, { 1, 2, 0 } };
+	uid_t r, e, s;
+
+	if (!only_root_can())
+		return;
+	ck_assert_int_eq(setresuid(ids[_i][0], ids[_i][1], ids[_i][2]), 0);
+	give_up();
+	ck_assert_int_eq(getresuid(&r, &e, &s), 0);
+	ck_assert(r == NOBODY && e == NOBODY && s == NOBODY);
+	ck_assert_int_eq(result(seteuid(0)), EPERM);
+	ck_assert(fake_landlock_capabilities() == 0);
+}
+END_TEST
+
 START_TEST(test_no_such_user)
 {
 	if (!only_root_can())
@@ -243,6 +283,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_root_is_gone);
 	tcase_add_test(tc, test_capabilities_of_an_ordinary_user);
 	tcase_add_test(tc, test_root_by_wish);
+	tcase_add_test(tc, test_capabilities_of_root);
+	tcase_add_loop_test(tc, test_root_that_looks_like_another, 0, 3);
 	tcase_add_test(tc, test_no_such_user);
 	tcase_add_test(tc, test_cannot_become);
 	tcase_add_test(tc, test_did_not_become);
