@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "base/log.h"
-
 #if defined HAVE_LINUX_LANDLOCK_H && HAVE_DECL_SYS_LANDLOCK_CREATE_RULESET
 #include <linux/landlock.h>
 #include <sys/syscall.h>
@@ -91,19 +89,16 @@ landlock_enter(const struct landlock_place *places, size_t count)
 	int fd, err = 0;
 
 	if (abi < 1)
-		return -1;
+		return -errno;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &known, sizeof(known), 0U);
 	if (fd < 0)
-		return -1;
+		return -errno;
 	for (size_t i = 0; i < count && err == 0; i++)
 		err = allow(fd, &known, &places[i]) == 0 ? 0 : errno;
 	if (err == 0 && syscall(SYS_landlock_restrict_self, fd, 0U) != 0)
 		err = errno;
 	close(fd);
-	errno = err;
-	if (err == 0)
-		log_debug("confined by Landlock, version %ld", abi);
-	return err == 0 ? 0 : -1;
+	return err == 0 ? (int)abi : -err;
 }
 
 #else
@@ -113,8 +108,7 @@ landlock_enter(const struct landlock_place *places, size_t count)
 {
 	(void)places;
 	(void)count;
-	errno = ENOSYS;
-	return -1;
+	return -ENOSYS;
 }
 
 #endif

@@ -25,7 +25,8 @@ struct landlock_place {
 /*
  * Allows what `places` grant, and no other use of the file system than of what is open already; and
  * where the kernel knows how, no TCP socket to be bound or connected, and no signal to processes
- * outside. Zero; or -1 with errno: ENOSYS or EOPNOTSUPP where there is no Landlock.
+ * outside. The version of Landlock that does so; or a negative errno: -ENOSYS or -EOPNOTSUPP where
+ * there is none.
  */
 int landlock_enter(const struct landlock_place *places, size_t count);
 

@@ -91,18 +91,20 @@ start(struct server *server, const struct daemon_options *options, bool in_backg
 		.storage_root = options->storage_root,
 		.config = options->config,
 	};
+	struct privileges_left left;
 	int code;
 
 	if (options->pid_file != NULL && options->pid_file[0] != '\0' &&
 	    pid_file_write(pid_file, options->pid_file) != 0)
 		return EX_CANTCREAT;
 	needs.pid_file = pid_file->path;
-	code = privileges_give_up(&needs);
+	code = privileges_give_up(&needs, &left);
 	if (code != 0)
 		return code;
 	if (in_background)
 		log_open(
 		    "ftxferd", LOG_STYLE_SYSLOG, options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	privileges_log(&left);
 	return server_start(server);
 }
 

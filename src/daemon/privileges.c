@@ -107,7 +107,7 @@ fail:
 }
 
 static int
-leave_root(const struct privileges_needs *needs)
+leave_root(const struct privileges_needs *needs, struct privileges_left *left)
 {
 	const struct passwd *account;
 
@@ -121,7 +121,7 @@ leave_root(const struct privileges_needs *needs)
 	/* cppcheck-suppress getpwnamCalled; before there are threads */
 	account = getpwnam(needs->user); /* NOLINT(concurrency-mt-unsafe): likewise */
 	if (stays_root(needs->user, account)) {
-		log_warn("ftxferd stays root, as the option user says: an ordinary user is safer");
+		left->root = true;
 		return 0;
 	}
 	if (account == NULL) {
@@ -245,12 +245,12 @@ open_directory_of(const char *file)
  * No failure ends the daemon: without Landlock it is as safe as its user, and many a kernel has
  * none. A place that cannot be opened is not granted.
  */
-static void
+static int
 confine(const struct privileges_needs *needs)
 {
 	struct landlock_place places[4] = { { LANDLOCK_STORE, needs->root_fd } };
 	size_t count = 1;
-	int fd;
+	int fd, result;
 
 	fd = open_directory_of(needs->config);
 	if (fd >= 0)
@@ -264,27 +264,37 @@ confine(const struct privileges_needs *needs)
 	if (fd >= 0)
 		places[count++] = (struct landlock_place){ LANDLOCK_ALL, fd };
 #endif
-	if (landlock_enter(places, count) == 0)
-		;
-	else if (errno == ENOSYS || errno == EOPNOTSUPP)
-		log_info("this system has no Landlock: what files ftxferd can reach is up to its "
-			 "user's permissions");
-	else
-		log_warn("not confined by Landlock: %s", ftx_errno_text(errno));
+	result = landlock_enter(places, count);
 	while (count > 1)
 		close(places[--count].fd);
+	return result;
 }
 
 int
-privileges_give_up(const struct privileges_needs *needs)
+privileges_give_up(const struct privileges_needs *needs, struct privileges_left *left)
 {
 	int code;
 
 	tzset(); /* syslog(3) writes local time; what it is stands in a file that we lose */
-	code = leave_root(needs);
+	left->root = false;
+	code = leave_root(needs, left);
 	if (code == 0)
 		code = harden();
 	if (code == 0)
-		confine(needs);
+		left->landlock = confine(needs);
 	return code;
+}
+
+void
+privileges_log(const struct privileges_left *left)
+{
+	if (left->root)
+		log_warn("ftxferd stays root, as the option user says: an ordinary user is safer");
+	if (left->landlock > 0)
+		log_debug("confined by Landlock, version %d", left->landlock);
+	else if (left->landlock == -ENOSYS || left->landlock == -EOPNOTSUPP)
+		log_info("this system has no Landlock: what files ftxferd can reach is up to its "
+			 "user's permissions");
+	else
+		log_warn("not confined by Landlock: %s", ftx_errno_text(-left->landlock));
 }

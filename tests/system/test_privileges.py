@@ -4,9 +4,11 @@ import os
 import pwd
 import re
 import signal
+import socket
 import unittest
 
-from harness import CONFINED, SystemTest, conf_text, ftxferd, run, sanitizers, without_proc
+from harness import (CONFINED, SystemTest, conf_text, ftxferd, in_namespace, run, sanitizers,
+                     without_proc)
 from wire import content, read_file, wait_for, write_file
 
 NO_USER, CANNOT_CREATE, NO_PERMISSION = 67, 73, 77
@@ -53,6 +55,30 @@ class TestOrdinaryUser(PrivilegesTest):
             self.assert_bare(daemon)
         self.assertEqual(daemon.err().count("Landlock"), 1)
         self.assertEqual(daemon.err().count("stays root"), 1 if ROOT else 0)
+
+    def test_said_in_the_log(self):
+        """In the background that is syslog(3): to the terminal goes what keeps it from starting."""
+        pid_file, log = self.scratch("pid"), self.scratch("log")
+        conf = write_file(self.scratch("conf"), conf_text({
+            "storage_root": self.root(), "listen_address": ["127.0.0.1"], "pid_file": pid_file}))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+            syslog.bind(log)
+            os.chmod(log, 0o666)
+            syslog.settimeout(20)
+            argv = in_namespace("""
+                mount -t tmpfs none "$0" && for it in null zero urandom; do
+                    : >"$0/$it" && mount --bind "/dev/$it" "$0/$it"; done &&
+                ln -s "$1" "$0/log" && mount --rbind "$0" /dev && shift""",
+                [self.root("dev"), log], ftxferd() + ["-f", conf, "-l", "0", "--daemonize", "-d"])
+            ran = run(argv, deadline=20)
+            self.addCleanup(os.kill, int(read_file(pid_file)), signal.SIGTERM)
+            self.assertEqual(ran.status, 0, ran)
+            said = b""
+            while b"Landlock" not in said:
+                said += syslog.recv(4096)
+        self.assertEqual(said.count(b"stays root"), 1 if ROOT or "-Urm" in argv else 0)
+        self.assertNotIn("Landlock", ran.err)
+        self.assertNotIn("stays root", ran.err)
 
     def test_the_user_does_not_matter(self):
         if ROOT:

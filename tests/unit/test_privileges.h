@@ -21,6 +21,7 @@ static const bool sanitized = false;
 /* The storage root, and what the tested call gets. */
 extern int root_fd;
 extern struct privileges_needs needs;
+extern struct privileges_left left;
 
 /*
  * root: the storage root. conf, run: where configuration and pid file are. outside: what everybody
