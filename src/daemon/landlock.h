@@ -12,7 +12,6 @@
 /* What may be done beneath a directory. */
 enum landlock_grant {
 	LANDLOCK_STORE,  /* read, write, make and remove files and directories */
-	LANDLOCK_READ,   /* read files and list directories */
 	LANDLOCK_REMOVE, /* remove files */
 	LANDLOCK_ALL     /* read and execute, which takes more than the daemon should have */
 };

@@ -89,7 +89,6 @@ start(struct server *server, const struct daemon_options *options, bool in_backg
 		.user = options->user,
 		.root_fd = server_root_fd(server),
 		.storage_root = options->storage_root,
-		.config = options->config,
 	};
 	struct privileges_left left;
 	int code;

@@ -20,7 +20,7 @@
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
-#define ROOT_KEEPS (UINT32_C(1) << CAP_DAC_OVERRIDE | UINT32_C(1) << CAP_FOWNER)
+#define ROOT_KEEPS (UINT32_C(1) << CAP_DAC_OVERRIDE)
 #endif
 
 #include "base/rc.h"
@@ -136,9 +136,9 @@ leave_root(const struct privileges_needs *needs, struct privileges_left *left)
 
 /*
  * An ordinary user may have been given some, to bind a low port as a rule: the sockets are open.
- * Root that became an ordinary user has lost its own. Root that stays keeps those that make the
- * files and directories of others its to use, which is what it can be wanted for; not the one to
- * search and read them only, which is also a way to files by their number (open_by_handle_at(2)).
+ * Root that became an ordinary user has lost its own. Root that stays keeps the one to use files
+ * and directories of others, which is what it can be wanted for; not the one to search and read
+ * them only, which is also a way to files by their number (open_by_handle_at(2)).
  */
 static int
 drop_capabilities(void)
@@ -224,8 +224,8 @@ harden(void)
  */
 
 /*
- * The directory of a file, so that one that takes the file's place is reached as well. Or -1; also
- * for a file in /, which would be a grant for everything.
+ * The directory of a file, which removing it is about. Or -1; also for a file in /, which would be
+ * a grant for everything.
  */
 static int
 open_directory_of(const char *file)
@@ -242,19 +242,17 @@ open_directory_of(const char *file)
 }
 
 /*
- * No failure ends the daemon: without Landlock it is as safe as its user, and many a kernel has
- * none. A place that cannot be opened is not granted.
+ * Nothing is read any more but what is stored: not even the configuration, whose directory may be
+ * somebody's home. No failure ends the daemon: without Landlock it is as safe as its user, and many
+ * a kernel has none. A place that cannot be opened is not granted.
  */
 static int
 confine(const struct privileges_needs *needs)
 {
-	struct landlock_place places[4] = { { LANDLOCK_STORE, needs->root_fd } };
+	struct landlock_place places[3] = { { LANDLOCK_STORE, needs->root_fd } };
 	size_t count = 1;
 	int fd, result;
 
-	fd = open_directory_of(needs->config);
-	if (fd >= 0)
-		places[count++] = (struct landlock_place){ LANDLOCK_READ, fd };
 	fd = open_directory_of(needs->pid_file);
 	if (fd >= 0)
 		places[count++] = (struct landlock_place){ LANDLOCK_REMOVE, fd };

@@ -14,7 +14,6 @@ struct privileges_needs {
 	const char *user;         /* whom to become when started as root */
 	int root_fd;              /* the storage root, open */
 	const char *storage_root; /* its path, for messages */
-	const char *config;       /* the configuration file, which need not exist */
 	const char *pid_file;     /* absolute, to be removed at the end; NULL: none */
 };
 
