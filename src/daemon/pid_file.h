@@ -13,8 +13,8 @@ struct pid_file {
 };
 
 /*
- * Takes the place of a regular file of one name, and of nothing else. Zero; or -1, it has said why, and the
- * file is not there. *f is filled in either case.
+ * Takes the place of a regular file of one name, and of nothing else. Zero; or -1, it has said why,
+ * and the file is not there. *f is filled in either case.
  */
 int pid_file_write(struct pid_file *f, const char *path);
 /*

@@ -25,8 +25,10 @@
 
 /* What a connection may need at a time: its socket, a stage and its directory. */
 #define DESCRIPTORS_PER_SESSION 3
-/* And what the rest needs, but for listeners: standard streams, the loop, the pool at work. */
-#define DESCRIPTORS_BASE 24
+/* And what a job of the pool opens besides, for as long as it runs. */
+#define DESCRIPTORS_PER_JOB 2
+/* And the rest, but for listeners: standard streams, loop, root, pid file, log, libraries. */
+#define DESCRIPTORS_BASE 20
 
 /* The search for stage files that an earlier run left behind; one job, at the start. */
 struct sweep {
@@ -89,14 +91,28 @@ on_accept(void *arg, int fd, const struct addr *peer)
 		    s->group.count);
 }
 
+/* How many connections may have so many descriptors between them, and with the pool's jobs. */
+static rlim_t
+sessions_for(rlim_t descriptors, rlim_t threads)
+{
+	rlim_t busy = threads * DESCRIPTORS_PER_JOB; /* each thread has a job */
+	rlim_t many = descriptors > busy ? (descriptors - busy) / DESCRIPTORS_PER_SESSION : 0;
+	/* Or each connection has one, which are fewer; and there is the sweep. */
+	rlim_t few =
+	    (descriptors - DESCRIPTORS_PER_JOB) / (DESCRIPTORS_PER_SESSION + DESCRIPTORS_PER_JOB);
+
+	return many > few ? many : few;
+}
+
 /*
  * Takes as many descriptors as we may have, and returns how many those are. 0: they do not suffice
- * for so many listeners and one connection.
+ * for so many listeners and one connection, with its job and the sweep's.
  */
 static rlim_t
 take_descriptors(size_t listeners)
 {
-	rlim_t least = DESCRIPTORS_BASE + listeners + DESCRIPTORS_PER_SESSION;
+	rlim_t least = DESCRIPTORS_BASE + listeners + DESCRIPTORS_PER_SESSION +
+		       (rlim_t)2 * DESCRIPTORS_PER_JOB;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
@@ -124,8 +140,8 @@ size_by_descriptors(struct server *s)
 	s->session_max = SIZE_MAX;
 	if (limit == RLIM_INFINITY)
 		return 0;
-	s->session_max =
-	    (size_t)((limit - DESCRIPTORS_BASE - s->listeners.count) / DESCRIPTORS_PER_SESSION);
+	s->session_max = (size_t)sessions_for(
+	    limit - DESCRIPTORS_BASE - s->listeners.count, s->options->pool_threads);
 	if (s->options->max_connections == 0 || s->session_max < s->options->max_connections)
 		log_info("the limit of open files (%llu) allows %zu connections at a time",
 		    (unsigned long long)limit, s->session_max);

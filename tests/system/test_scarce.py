@@ -190,13 +190,17 @@ class TestDescriptors(ScarceTest):
             self.assertRegex(ran.err, r"^\S+ ftxferd\[\d+\] error: the limit of open files \(%d\) is "
                                       r"too low: \d+ are needed at least\n$" % count)
             least = int(ran.err.split()[-5])
-        daemon = self.daemon(popen={"preexec_fn": lambda: limit_descriptors(least)})
-        data = content(300000)
-        self.upload(daemon, "n", data)
-        self.assertEqual(self.together(
-            [lambda: self.assertEqual(self.download(daemon, "n"), data)] * 10)[1], [])
-        daemon.ended(11)
-        self.assertEqual(daemon.reasons(), ["ok"] * 11)
+        for threads in (4, 64):
+            daemon = self.daemon(pool_threads=threads, popen={
+                "preexec_fn": lambda: limit_descriptors(least)})
+            data = content(300000)
+            self.upload(daemon, "n%d" % threads, data)
+            self.assertEqual(self.together(
+                [lambda: self.assertEqual(self.download(daemon, "n%d" % threads), data)] * 10)[1],
+                [])
+            daemon.ended(11)
+            self.assertEqual(daemon.reasons(), ["ok"] * 11)
+            self.assertEqual(daemon.stop(), 0)
 
 
 class TestHalfOpen(ScarceTest):

@@ -402,6 +402,23 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+/* What is promised is never exceeded: by the connections, and by as many jobs as there can be. */
+START_TEST(test_descriptors)
+{
+	for (rlim_t threads = 3; threads <= POOL_THREADS_MAX; threads++) {
+		for (rlim_t room = 7; room < 2000; room++) {
+			rlim_t n = sessions_for(room, threads);
+			rlim_t jobs = n + 1 < threads ? n + 1 : threads;
+			rlim_t more = n + 2 < threads ? n + 2 : threads;
+
+			ck_assert_uint_ge(n, 1);
+			ck_assert_uint_le(3 * n + 2 * jobs, room);
+			ck_assert_uint_gt(3 * (n + 1) + 2 * more, room);
+		}
+	}
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -421,6 +438,7 @@ add_cases(Suite *s)
 	tcase_add_checked_fixture(tc, set_up_options, tear_down_options);
 	tcase_add_loop_test(tc, test_edges_of_options, 0, COUNT(edges));
 	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_descriptors);
 }
 
 int
