@@ -47,7 +47,7 @@ src_libnet_a_SOURCES = \
 	src/net/addr.c src/net/addr.h \
 	src/net/conn.c src/net/conn.h src/net/conn_private.h \
 	src/net/conn_end.c \
-	src/net/conn_time.c \
+	src/net/conn_time.c src/net/conn_time.h \
 	src/net/dial.c src/net/dial.h \
 	src/net/machine.c src/net/machine.h \
 	src/net/pump.c src/net/pump.h

@@ -233,12 +233,6 @@ conn_limits(const struct conn *c)
 	return &c->limits;
 }
 
-uint64_t
-conn_started(const struct conn *c)
-{
-	return c->started;
-}
-
 void
 conn_describe(struct conn *c, const char *op, const char *name)
 {

@@ -24,8 +24,8 @@ struct worker;
 
 /* Limits of what the peer may take; 0 is none. Times are ms. */
 struct conn_limits {
-	uint64_t request_ms; /* for the whole handshake, less the time we took ourselves */
-	uint64_t idle_ms;    /* nothing moved */
+	uint64_t request_ms; /* for the whole handshake, by the peer's clock (conn_time.h) */
+	uint64_t idle_ms;    /* nothing moved; likewise */
 	uint64_t min_rate;   /* bytes a second, on average of a window (machine.h) */
 	uint64_t close_ms;   /* how long a client waits for the close that confirms its upload */
 };
@@ -68,7 +68,6 @@ bool conn_has_io(const struct conn *c, const void *arg);
 uint64_t conn_id(const struct conn *c); /* from 1, in this process */
 struct worker *conn_worker(struct conn *c);
 const struct conn_limits *conn_limits(const struct conn *c);
-uint64_t conn_started(const struct conn *c); /* ms of base/clock */
 
 /*
  * For the one line that is logged at the end: what is done with which file (op static; name copied,
@@ -105,28 +104,6 @@ enum ftx_rc conn_write_buffer(struct conn *c, struct evbuffer *from) FTX_MUST_CH
 size_t conn_output_length(const struct conn *c);
 /* on_output is called when at most so many bytes are left; 0: all is with the kernel. */
 void conn_set_output_low(struct conn *c, size_t bytes);
-
-/*
- * What has moved, and how long the peer has had for it. Moved is what was read from the peer, and
- * what it has taken: acknowledged, where the kernel can tell (tcp(7), SIOCOUTQ), not only swallowed
- * by our own kernel, which may be megabytes.
- *
- * The peer's clock is base/clock's (ms), but stands still while we keep the peer waiting.
- */
-uint64_t conn_peer_clock(const struct conn *c);
-void conn_set_busy(struct conn *c, bool busy); /* machine_set_busy(), where one runs */
-bool conn_is_busy(const struct conn *c);
-/* Content goes out: what the peer sends meanwhile is no movement. */
-void conn_set_sending(struct conn *c, bool sending);
-/*
- * Asks the kernel what the peer has taken by now. Nothing else does, so that it costs nothing while
- * all goes well: what is found to have moved is taken to have moved just now.
- */
-void conn_look(struct conn *c);
-/* Bytes that had moved by the last look. */
-uint64_t conn_moved(const struct conn *c);
-/* When a byte moved last, by the last look; ms of the peer's clock. */
-uint64_t conn_idle_since(const struct conn *c);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn_private.h"
+#include "net/conn_time.h"
 
 /* How often it is looked whether a peer that has ended has taken the rest. */
 #define REST_LOOK_MS 100
@@ -137,6 +138,7 @@ conn_finish(struct conn *c, enum ftx_rc why)
 	if (c->closing || c->finishing)
 		return;
 	c->finishing = true;
+	conn_set_busy(c, false);
 	c->why = why;
 	conn_set_io(c, &finishing, c);
 	conn_set_output_low(c, 0);

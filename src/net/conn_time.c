@@ -1,10 +1,12 @@
 /* What has moved on a connection, and how long its peer has had for it. */
+#include <event2/buffer.h>
 #include <sys/ioctl.h>
 #ifdef HAVE_LINUX_SOCKIOS_H
 #include <linux/sockios.h>
 #endif
 
 #include "net/conn_private.h"
+#include "net/conn_time.h"
 
 /* Bytes that the kernel has of us and the peer has not acknowledged (tcp(7), SIOCOUTQ). */
 static uint64_t
@@ -61,6 +63,12 @@ conn_count_sent(struct conn *c, size_t bytes)
 }
 
 uint64_t
+conn_started(const struct conn *c)
+{
+	return c->started;
+}
+
+uint64_t
 conn_peer_clock(const struct conn *c)
 {
 	return (c->busy ? c->busy_since : worker_now(c->worker)) - c->busy_ms;
@@ -75,6 +83,8 @@ conn_is_busy(const struct conn *c)
 void
 conn_set_busy(struct conn *c, bool busy)
 {
+	if (c->finishing)
+		busy = false; /* what is left to do is the peer's */
 	if (busy == c->busy)
 		return;
 	if (busy)
@@ -100,4 +110,10 @@ uint64_t
 conn_idle_since(const struct conn *c)
 {
 	return c->sending || c->taken_at > c->received_at ? c->taken_at : c->received_at;
+}
+
+bool
+conn_has_taken_all(const struct conn *c)
+{
+	return c->taken == c->sent && evbuffer_get_length(conn_out(c)) == 0;
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "loop/worker.h"
 #include "net/conn.h"
+#include "net/conn_time.h"
 
 static const struct machine_state *
 state_of(const struct machine *m)
@@ -27,28 +28,65 @@ fail(struct machine *m, enum ftx_rc why)
 		m->def->fail(m->ctx, why);
 }
 
-/* When the peer will have had the rest of its time; never, while its clock stands still. */
+#define NEVER UINT64_MAX
+
+/*
+ * Of each limit, how much of its time the peer has left, ms of its clock. 0: the time is over;
+ * NEVER: there is no such limit.
+ */
 static uint64_t
-after_rest(const struct machine *m, uint64_t had, uint64_t limit)
+rest_of(uint64_t had, uint64_t limit)
 {
-	if (conn_is_busy(m->conn))
-		return UINT64_MAX;
-	return clock_after(worker_now(conn_worker(m->conn)), had < limit ? limit - had : 0);
+	if (limit == 0)
+		return NEVER;
+	return had < limit ? limit - had : 0;
 }
 
-/* By the peer's clock, since a byte moved, or since the state was entered: a sign of life, too. */
 static uint64_t
-idle_time(const struct machine *m)
+rest_of_request(const struct machine *m)
+{
+	return rest_of(
+	    conn_peer_clock(m->conn) - conn_started(m->conn), conn_limits(m->conn)->request_ms);
+}
+
+/* Since a byte moved, or since the state was entered: a sign of life, too. */
+static uint64_t
+rest_of_idle(const struct machine *m)
 {
 	uint64_t since = conn_idle_since(m->conn);
 
-	return conn_peer_clock(m->conn) - (since > m->idle_from ? since : m->idle_from);
+	if (since < m->entered)
+		since = m->entered;
+	return rest_of(conn_peer_clock(m->conn) - since, conn_limits(m->conn)->idle_ms);
 }
 
 static uint64_t
 window_time(const struct machine *m)
 {
 	return conn_peer_clock(m->conn) - m->window_from;
+}
+
+static uint64_t
+rest_of_window(const struct machine *m)
+{
+	if (conn_limits(m->conn)->min_rate == 0)
+		return NEVER;
+	return rest_of(window_time(m), MACHINE_WINDOW_MS);
+}
+
+static uint64_t
+rest_of_close(const struct machine *m)
+{
+	return rest_of(conn_peer_clock(m->conn) - m->close_from, conn_limits(m->conn)->close_ms);
+}
+
+/* Its limits are of what moves. */
+static bool
+is_looked_at(const struct machine *m)
+{
+	enum machine_deadline deadline = state_of(m)->deadline;
+
+	return deadline == DEADLINE_IDLE || deadline == DEADLINE_CLOSE;
 }
 
 static void
@@ -71,52 +109,44 @@ bytes_due(uint64_t rate, uint64_t ms)
 	return whole;
 }
 
-/* The state's deadline, ms; it may still turn out later. UINT64_MAX: none. */
 static uint64_t
-deadline_of(const struct machine *m)
+least(uint64_t a, uint64_t b)
 {
-	const struct conn_limits *limits = conn_limits(m->conn);
-	uint64_t due = UINT64_MAX, window;
-
-	switch (state_of(m)->deadline) {
-	case DEADLINE_REQUEST:
-		if (limits->request_ms > 0)
-			due = clock_after(conn_started(m->conn) + m->own_ms, limits->request_ms);
-		break;
-	case DEADLINE_IDLE:
-		if (limits->idle_ms > 0)
-			due = after_rest(m, idle_time(m), limits->idle_ms);
-		if (limits->min_rate > 0) {
-			window = after_rest(m, window_time(m), MACHINE_WINDOW_MS);
-			due = window < due ? window : due;
-		}
-		break;
-	case DEADLINE_CLOSE:
-		if (limits->close_ms > 0)
-			due = clock_after(m->entered, limits->close_ms);
-		break;
-	case DEADLINE_NONE:
-	default:
-		break;
-	}
-	return due;
+	return a < b ? a : b;
 }
 
-/* What the peer has done since the last look decides whether it may go on: FTX_OK. */
+/* Until the limits of the state are to be looked at again. */
+static uint64_t
+rest_of_state(const struct machine *m)
+{
+	switch (state_of(m)->deadline) {
+	case DEADLINE_REQUEST:
+		return rest_of_request(m);
+	case DEADLINE_IDLE:
+		return least(rest_of_idle(m), rest_of_window(m));
+	case DEADLINE_CLOSE:
+		if (m->close_begun)
+			return rest_of_close(m);
+		return least(MACHINE_LOOK_MS, least(rest_of_idle(m), rest_of_window(m)));
+	case DEADLINE_NONE:
+	default:
+		return NEVER;
+	}
+}
+
+/* Whether the peer has moved what it had to: FTX_OK. */
 static enum ftx_rc
 judge_movement(struct machine *m)
 {
 	const struct conn_limits *limits = conn_limits(m->conn);
 	uint64_t moved;
 
-	if (conn_is_busy(m->conn))
-		return FTX_OK;
-	conn_look(m->conn);
-	if (limits->idle_ms > 0 && idle_time(m) >= limits->idle_ms)
+	if (rest_of_idle(m) == 0)
 		return FTX_IDLE_TIMEOUT;
-	if (limits->min_rate == 0 || window_time(m) < MACHINE_WINDOW_MS)
+	if (rest_of_window(m) > 0)
 		return FTX_OK;
 	moved = conn_moved(m->conn) - m->window_moved;
+	/* A silent window is the idle deadline's to judge, if there is one: it may be longer. */
 	if ((moved > 0 || limits->idle_ms == 0) &&
 	    moved < bytes_due(limits->min_rate, window_time(m)))
 		return FTX_TOO_SLOW;
@@ -124,33 +154,73 @@ judge_movement(struct machine *m)
 	return FTX_OK;
 }
 
+/*
+ * The close is waited for as soon as the peer has all that was sent. Until then, and our kernel may
+ * have megabytes of it, it is as slow as it may be in sending.
+ */
+static void
+look_for_close(struct machine *m)
+{
+	if (m->close_begun || !conn_has_taken_all(m->conn))
+		return;
+	m->close_begun = true;
+	m->close_from = conn_peer_clock(m->conn);
+}
+
+/* What the peer has done until now decides whether it may go on: FTX_OK. */
+static enum ftx_rc
+judge(struct machine *m)
+{
+	if (conn_is_busy(m->conn))
+		return FTX_OK;
+	if (is_looked_at(m))
+		conn_look(m->conn);
+	switch (state_of(m)->deadline) {
+	case DEADLINE_REQUEST:
+		return rest_of_request(m) > 0 ? FTX_OK : FTX_REQUEST_TIMEOUT;
+	case DEADLINE_IDLE:
+		return judge_movement(m);
+	case DEADLINE_CLOSE:
+		look_for_close(m);
+		if (!m->close_begun)
+			return judge_movement(m);
+		return rest_of_close(m) > 0 ? FTX_OK : FTX_IDLE_TIMEOUT;
+	case DEADLINE_NONE:
+	default:
+		return FTX_OK;
+	}
+}
+
+/* No time passes while the peer's clock stands still. */
 static void
 arm_deadline(struct machine *m)
 {
 	struct worker *w = conn_worker(m->conn);
-	uint64_t due = deadline_of(m);
+	uint64_t rest = conn_is_busy(m->conn) ? NEVER : rest_of_state(m);
 
-	if (due == UINT64_MAX)
+	if (rest == NEVER)
 		worker_timer_stop(w, &m->timer);
 	else
-		worker_timer_start(w, &m->timer, due);
+		worker_timer_start(w, &m->timer, clock_after(worker_now(w), rest));
 }
 
 static void
 on_deadline(void *arg)
 {
 	struct machine *m = arg;
-	enum machine_deadline kind = state_of(m)->deadline;
-	enum ftx_rc why = FTX_OK;
+	enum ftx_rc why = judge(m);
 
-	if (kind == DEADLINE_IDLE)
-		why = judge_movement(m);
-	else if (deadline_of(m) <= worker_now(conn_worker(m->conn)))
-		why = kind == DEADLINE_REQUEST ? FTX_REQUEST_TIMEOUT : FTX_IDLE_TIMEOUT;
 	if (why != FTX_OK)
 		fail(m, why);
 	else
 		arm_deadline(m);
+}
+
+/* We keep the peer waiting in a state that says so, and when a pump or an action does. */
+static void
+update_busy(struct machine *m)
+{
+	conn_set_busy(m->conn, m->busy || state_of(m)->deadline == DEADLINE_NONE);
 }
 
 void
@@ -158,24 +228,23 @@ machine_set_busy(struct machine *m, bool busy)
 {
 	bool was = conn_is_busy(m->conn);
 
-	conn_set_busy(m->conn, busy);
-	if (was && !busy && !m->stopped)
+	m->busy = busy;
+	update_busy(m);
+	if (was && !conn_is_busy(m->conn) && !m->stopped)
 		arm_deadline(m);
 }
 
 static void
 enter(struct machine *m, uint8_t next)
 {
-	uint64_t now = worker_now(conn_worker(m->conn));
-
-	if (state_of(m)->deadline == DEADLINE_NONE)
-		m->own_ms += now - m->entered;
 	m->state = next;
-	m->entered = now;
-	if (state_of(m)->deadline == DEADLINE_IDLE) {
+	update_busy(m);
+	m->entered = conn_peer_clock(m->conn);
+	m->close_begun = false;
+	if (is_looked_at(m)) {
 		conn_look(m->conn); /* what came before is no movement of this state's */
-		m->idle_from = conn_peer_clock(m->conn);
 		begin_window(m);
+		look_for_close(m);
 	}
 	if (machine_state_name(m) != NULL)
 		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
@@ -331,7 +400,6 @@ machine_start(
 	if (rc != FTX_OK)
 		return rc;
 	machine_take_io(m);
-	m->entered = worker_now(conn_worker(c));
 	enter(m, first);
 	return FTX_OK;
 }

@@ -29,10 +29,10 @@ enum machine_event {
 };
 
 enum machine_deadline {
-	DEADLINE_NONE,    /* we keep the peer waiting: no clock runs */
+	DEADLINE_NONE,    /* we keep the peer waiting: its clock stands still */
 	DEADLINE_REQUEST, /* for all such states together, since the connection began */
 	DEADLINE_IDLE, /* since a byte moved; and the average of a window must be the least rate */
-	DEADLINE_CLOSE /* since the state was entered */
+	DEADLINE_CLOSE /* the same until the peer has taken all that was sent; then since that */
 };
 
 struct machine_state {
@@ -46,6 +46,8 @@ struct machine_state {
  * all is the idle deadline's to judge.
  */
 #define MACHINE_WINDOW_MS 30000
+/* Whether all was taken is looked for so often. */
+#define MACHINE_LOOK_MS 1000
 
 #define MACHINE_STAY UINT8_MAX /* as a row's next state: the one it is in */
 
@@ -79,10 +81,12 @@ struct machine {
 	bool stopped;
 	bool end_told;
 	struct timer timer;
-	uint64_t entered;                /* ms: when the state was */
-	uint64_t own_ms;                 /* spent in states without a deadline: not the peer's */
-	uint64_t idle_from, window_from; /* ms of the peer's clock */
-	uint64_t window_moved;           /* bytes that had moved when the window began */
+	bool busy;        /* machine_set_busy() */
+	bool close_begun; /* all was taken in a state that waits for the close */
+	uint64_t entered; /* when the state was; like the others, ms of the peer's clock */
+	uint64_t window_from;
+	uint64_t window_moved; /* bytes that had moved when the window began */
+	uint64_t close_from;
 };
 
 /*
@@ -103,7 +107,7 @@ void machine_event(struct machine *m, uint8_t event);
 void machine_resume(struct machine *m);
 /* The connection's notices are the machine's again (a pump had them). */
 void machine_take_io(struct machine *m);
-/* On: it is we who keep the peer waiting; its clock stands still (conn_peer_clock()). */
+/* On: it is we who keep the peer waiting; its clock (net/conn_time.h) stands still. */
 void machine_set_busy(struct machine *m, bool busy);
 /* No event is handled any more; gives the timer back. Idempotent. */
 void machine_stop(struct machine *m);

@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 
 #include "net/conn.h"
+#include "net/conn_time.h"
 #include "net/machine.h"
 #include "store/store.h"
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "net/conn_time.h"
 #include "unit/net_pair.h"
 
 static void

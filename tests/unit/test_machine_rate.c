@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "net/conn_time.h"
 #include "unit/test_machine.h"
 
 #define WINDOW MACHINE_WINDOW_MS

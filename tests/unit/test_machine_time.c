@@ -1,7 +1,9 @@
 /* net/machine: deadlines, each with the moved clock. */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
+#include "net/conn_time.h"
 #include "unit/test_machine.h"
 
 START_TEST(test_request_deadline)
@@ -26,7 +28,13 @@ START_TEST(test_request_deadline_without_our_own_time)
 	machine_start_in(WAIT_TWO);
 	elapse(400);
 	machine_event(&machine, ON_GO);
-	elapse(60 * 1000); /* in OWN: a slow disk, not the peer */
+	ck_assert(conn_is_busy(conn)); /* in OWN: a slow disk, not the peer */
+	elapse(60 * 1000);
+	machine_set_busy(&machine, true); /* and likewise, twice is not twice as long */
+	elapse(1000);
+	machine_set_busy(&machine, false);
+	ck_assert(conn_is_busy(conn));
+	elapse(1000);
 	ck_assert_int_eq(fails, 0);
 	machine_event(&machine, ON_GO);
 	elapse(300); /* in SENDING */
@@ -71,6 +79,23 @@ START_TEST(test_idle_deadline)
 }
 END_TEST
 
+/* Reads until that is seen to move something, or all was read: so much has. */
+static size_t
+read_until_it_moves(size_t got, size_t all)
+{
+	uint64_t before = conn_moved(conn);
+
+	UNIT_UNTIL(conn_moved(conn) > before || got == all, {
+		char buf[1000];
+		ssize_t n = recv(peer, buf, sizeof(buf), 0);
+
+		got += n > 0 ? (size_t)n : 0;
+		worker_turn(worker, false);
+		conn_look(conn);
+	});
+	return got;
+}
+
 /* By TCP, what the peer's kernel has acknowledged; else what our own kernel has taken. */
 START_TEST(test_idle_deadline_of_output)
 {
@@ -111,6 +136,22 @@ START_TEST(test_idle_deadline_while_busy)
 }
 END_TEST
 
+/* What is left to do in the end is the peer's, in whatever state. */
+START_TEST(test_no_waiting_for_us_in_the_end)
+{
+	uint64_t before;
+
+	machine_start_in(OWN);
+	ck_assert(conn_is_busy(conn));
+	conn_finish(conn, FTX_OK);
+	machine_event(&machine, ON_TWO); /* to QUIET, which has no deadline either */
+	ck_assert(!conn_is_busy(conn));
+	before = conn_peer_clock(conn);
+	unit_clock_add(100);
+	ck_assert_uint_eq(conn_peer_clock(conn), before + 100);
+}
+END_TEST
+
 START_TEST(test_close_deadline)
 {
 	to_bulk();
@@ -120,6 +161,47 @@ START_TEST(test_close_deadline)
 	turns(5);
 	machine_event(&machine, ON_ONE); /* it stays there: the clock goes on */
 	elapse(4999);
+	ck_assert_int_eq(fails, 0);
+	elapse(1);
+	machine_failed(FTX_IDLE_TIMEOUT);
+}
+END_TEST
+
+/*
+ * The close is waited for from when the peer has all: until then, our kernel having it already, it
+ * is only to move something.
+ */
+START_TEST(test_close_deadline_of_a_slow_reader)
+{
+	static char content[100 * 1000];
+	int small = 4096, steps = 0;
+	size_t got = 0;
+
+	ck_assert_int_eq(setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	to_bulk();
+	ck_assert_int_eq(conn_write(conn, content, sizeof(content)), FTX_OK);
+	UNIT_UNTIL(conn_output_length(conn) == 0, worker_turn(worker, false));
+	machine_event(&machine, ON_GO);
+	ck_assert_int_eq(machine.state, CLOSING);
+	if (_i == 0) {
+		elapse(6000); /* what its kernel took by itself has moved */
+		for (int i = 0; i < 10 && conn != NULL; i++)
+			elapse(1000);
+		machine_failed(FTX_IDLE_TIMEOUT);
+		return;
+	}
+	for (; got < sizeof(content); steps++) {
+		got = read_until_it_moves(got, sizeof(content));
+		elapse(got < sizeof(content) ? 3000 : 0);
+		ck_assert_int_eq(fails, 0);
+	}
+	ck_assert_int_gt(steps, 7); /* longer in all than the close may take */
+	UNIT_UNTIL(conn_has_taken_all(conn), {
+		worker_turn(worker, false);
+		conn_look(conn);
+	});
+	elapse(MACHINE_LOOK_MS); /* and it is seen */
+	elapse(19999);
 	ck_assert_int_eq(fails, 0);
 	elapse(1);
 	machine_failed(FTX_IDLE_TIMEOUT);
@@ -190,7 +272,9 @@ add_deadline_cases(Suite *s)
 	tcase_add_test(tc, test_idle_deadline);
 	tcase_add_loop_test(tc, test_idle_deadline_of_output, 0, 2);
 	tcase_add_test(tc, test_idle_deadline_while_busy);
+	tcase_add_test(tc, test_no_waiting_for_us_in_the_end);
 	tcase_add_test(tc, test_close_deadline);
+	tcase_add_loop_test(tc, test_close_deadline_of_a_slow_reader, 0, 2);
 	tcase_add_test(tc, test_a_state_left_has_no_deadline);
 	tcase_add_loop_test(tc, test_no_limits, 0, 4);
 	tcase_add_loop_test(tc, test_limits_that_are_too_late, 0, 8);
