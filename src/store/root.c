@@ -146,7 +146,9 @@ make_mark(struct root *r)
 	dir = openat(r->fd, PATH_STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		goto fail;
-	fd = openat(dir, ROOT_STATE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* NONBLOCK: should a FIFO stand there, all uploads would wait for somebody to read it. */
+	fd = openat(
+	    dir, ROOT_STATE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0 || fsync(fd) != 0 || root_sync_dir(dir) != FTX_OK ||
 	    root_sync_dir(r->fd) != FTX_OK)
 		goto fail;

@@ -152,6 +152,20 @@ START_TEST(test_mark)
 }
 END_TEST
 
+/* Whatever else has its name, nobody waits for it. */
+START_TEST(test_mark_that_is_no_file)
+{
+	struct stage s;
+
+	ck_assert_int_eq(mkdir(STATE, 0700), 0);
+	ck_assert_int_eq(mkfifo(MARK, 0600), 0);
+	open_root("root", ROOT_NAMED_STAGE);
+	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	root_close(root);
+	ck_assert(exists(MARK));
+}
+END_TEST
+
 START_TEST(test_no_mark_without_named_stages)
 {
 	struct stage s;
@@ -261,6 +275,7 @@ add_cases(Suite *s)
 	tc = unit_case(s, "mark");
 	tcase_add_checked_fixture(tc, root_set_up, NULL);
 	tcase_add_test(tc, test_mark);
+	tcase_add_test(tc, test_mark_that_is_no_file);
 	tcase_add_test(tc, test_no_mark_without_named_stages);
 	tcase_add_test(tc, test_mark_is_durable_first);
 	add_sweep_cases(s);
