@@ -148,26 +148,11 @@ die_of_signal(struct cli *cli)
 	raise(cli->signo);
 }
 
-/* What was ignored when the program began stays ignored: nohup(1), a shell's background jobs. */
-static size_t
-signals_to_watch(int *signos)
-{
-	static const int all[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction now;
-	size_t count = 0;
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (sigaction(all[i], NULL, &now) != 0 || now.sa_handler != SIG_IGN)
-			signos[count++] = all[i];
-	}
-	return count;
-}
-
 static bool
 watch(struct cli *cli)
 {
-	int signos[SIGNAL_WATCH_MAX];
-	size_t count = signals_to_watch(signos);
+	int signos[] = { SIGINT, SIGTERM, SIGHUP };
+	size_t count = signal_drop_ignored(signos, 3);
 	struct timeval every = { .tv_usec = REDRAW_MS * 1000L };
 
 	if (signal_watch_new(&cli->signals, cli->base, signos, count, on_signal, cli) != FTX_OK)

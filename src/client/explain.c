@@ -31,7 +31,8 @@ explain_refusal(const struct ftxfer_spec *spec, enum ftx_rc rc, char *text, size
 	default:
 		snprintf(text, size,
 		    "the server reports an error with %s: the name is not allowed there, is no "
-		    "regular file, or its directory does not exist",
+		    "regular file, its directory does not exist, or the server cannot read or "
+		    "write there (its log says which)",
 		    name);
 		return FTXFER_REFUSED;
 	}

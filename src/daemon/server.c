@@ -322,12 +322,13 @@ on_stop_signal(void *arg, int signo)
 static enum ftx_rc
 start_parts(struct server *s)
 {
-	static const int stop_signals[] = { SIGTERM, SIGINT };
+	int stop_signals[] = { SIGTERM, SIGINT, SIGHUP };
+	size_t hup = signal_drop_ignored(&stop_signals[2], 1);
 	const struct daemon_options *o = s->options;
 	enum ftx_rc rc;
 
 	rc = signal_watch_new(
-	    &s->signals, worker_base(s->worker), stop_signals, 2, on_stop_signal, s);
+	    &s->signals, worker_base(s->worker), stop_signals, 2 + hup, on_stop_signal, s);
 	if (rc == FTX_OK)
 		rc = pool_new(&s->pool, (unsigned)o->pool_threads);
 	if (rc == FTX_OK)

@@ -13,6 +13,19 @@
 #include "base/rc.h"
 #include "base/log.h"
 
+size_t
+signal_drop_ignored(int *signos, size_t count)
+{
+	struct sigaction now;
+	size_t left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (sigaction(signos[i], NULL, &now) != 0 || now.sa_handler != SIG_IGN)
+			signos[left++] = signos[i];
+	}
+	return left;
+}
+
 #ifdef HAVE_SYS_SIGNALFD_H
 
 struct signal_watch {

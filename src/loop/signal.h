@@ -31,4 +31,10 @@ enum ftx_rc signal_watch_new(struct signal_watch **out, struct event_base *base,
  */
 void signal_watch_free(struct signal_watch *s);
 
+/*
+ * What was ignored when the program began is to stay so (nohup(1), a shell's background jobs).
+ * Drops those from the list, before any are watched; returns how many are left.
+ */
+size_t signal_drop_ignored(int *signos, size_t count);
+
 #endif

@@ -84,12 +84,20 @@ class TestStart(SystemTest):
 
 class TestStop(SystemTest):
     def test_at_rest(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             daemon = self.daemon(grace_time=30, root=self.root("root%d" % number))
             self.upload(daemon, "n", b"x")
             started = time.monotonic()
             self.assertEqual(daemon.stop(number), 0)
             self.assertLess(time.monotonic() - started, 5)
+
+    def test_under_nohup(self):
+        daemon = self.daemon(
+            popen={"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)})
+        daemon.send_signal(signal.SIGHUP)
+        self.upload(daemon, "n", b"x")
+        self.assertTrue(daemon.running())
+        self.assertEqual(daemon.stop(), 0)
 
     def test_who_has_asked_for_nothing_is_not_waited_for(self):
         daemon = self.daemon(grace_time=30)

@@ -51,6 +51,18 @@ turn(void)
 	ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK), 0);
 }
 
+START_TEST(test_what_was_ignored_is_dropped)
+{
+	int signos[] = { SIGTERM, SIGHUP, SIGINT };
+
+	ck_assert_uint_eq(signal_drop_ignored(signos, 3), 3);
+	ck_assert_ptr_ne(signal(SIGHUP, SIG_IGN), SIG_ERR);
+	ck_assert_uint_eq(signal_drop_ignored(signos, 3), 2);
+	ck_assert_int_eq(signos[0], SIGTERM);
+	ck_assert_int_eq(signos[1], SIGINT);
+}
+END_TEST
+
 START_TEST(test_each_signal)
 {
 	start_watch();
@@ -206,6 +218,7 @@ add_cases(Suite *s)
 	TCase *tc = unit_case(s, "watch");
 
 	tcase_add_checked_fixture(tc, make_base, drop_base);
+	tcase_add_test(tc, test_what_was_ignored_is_dropped);
 	tcase_add_test(tc, test_each_signal);
 	tcase_add_test(tc, test_several_at_once);
 	tcase_add_test_raise_signal(tc, test_default_again, SIGTERM);
