@@ -154,8 +154,8 @@ listeners_open(struct listeners *l, const struct daemon_options *options, struct
 	int given = activation_take();
 
 	if (given < 0) {
-		log_error("cannot take the sockets of the service manager: %s",
-		    given == -ENOSYS ? "built without libsystemd" : ftx_errno_text(-given));
+		log_error(
+		    "cannot take the sockets of the service manager: %s", ftx_errno_text(-given));
 		return EX_UNAVAILABLE;
 	}
 	return given > 0 ? adopt_given(l, given, options, &taker) : open_own(l, options, &taker);

@@ -12,7 +12,7 @@ from harness import (CONFINED, Listener, SystemTest, conf_text, ftxferd, has_ipv
                      program, run, sanitizers)
 from wire import Peer, content, read_file, request, wait_for, write_file
 
-CONFIG = 78
+UNAVAILABLE, CONFIG = 69, 78
 UNUSED = "listen_address and listen_port are not used"
 
 # In a process of its own, which then becomes the daemon: descriptors from 3 on, and its own number.
@@ -42,15 +42,6 @@ def passing(sockets, argv, pid=""):
 
 
 class ActivationTest(SystemTest):
-    def setUp(self):
-        super().setUp()
-        if not self.has_libsystemd():
-            self.skipTest("built without libsystemd")
-
-    @staticmethod
-    def has_libsystemd():
-        return b"sd_listen_fds" in read_file(ftxferd()[-1])
-
     def socket(self, *args):
         made = tcp(*args)
         self.addCleanup(made.close)
@@ -139,6 +130,16 @@ class TestActivation(ActivationTest):
                              popen=passing([given], [])[1])
         self.assertNotEqual(daemon.port, given.getsockname()[1])
         self.works(daemon, daemon.address)
+
+    def test_what_makes_no_sense(self):
+        """It is not passed over: our own sockets could be on addresses that are taken."""
+        conf = write_file(self.scratch("conf"), conf_text({"storage_root": self.root()}))
+        for pid, count in (("x", "1"), ("0", "1"), ("$$", "x"), ("$$", "0"), ("$$", "-1"),
+                           ("$$", "99999999999"), ("$$", "60")):
+            script = "export LISTEN_PID=%s LISTEN_FDS=%s; exec \"$@\"" % (pid, count)
+            ran = run(["sh", "-c", script, "sh"] + ftxferd() + ["-f", conf], deadline=20)
+            self.assertEqual(ran.status, UNAVAILABLE, (pid, count, ran))
+            self.assertIn("cannot take the sockets of the service manager", ran.err)
 
     def test_in_the_background(self):
         given = self.socket()
