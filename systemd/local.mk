@@ -1,4 +1,5 @@
-# The units and their user. The service is made here and not by configure, so that $(sbindir) is written out.
+# The units and their user. The service is made here and not by configure, so that $(sbindir) and $(docdir) are
+# written out.
 
 EXTRA_DIST += systemd/ftxferd.service.in systemd/ftxferd.socket systemd/ftxferd.sysusers
 CLEANFILES += systemd/ftxferd.service
@@ -18,6 +19,7 @@ sysusersdir = $(prefix)/lib/sysusers.d
 systemd/ftxferd.service: $(srcdir)/systemd/ftxferd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) systemd && $(SED) \
 		-e 's|@sbindir[@]|$(sbindir)|g' \
+		-e 's|@docdir[@]|$(docdir)|g' \
 		-e 's|@SERVICE_TYPE[@]|$(SERVICE_TYPE)|g' \
 		'$(srcdir)/systemd/ftxferd.service.in' >$@.tmp && mv $@.tmp $@
 
