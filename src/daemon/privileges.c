@@ -58,6 +58,15 @@ is_only(uid_t uid, gid_t gid)
 	       sgid == gid;
 }
 
+/* Of the storage root: 0, or why not. */
+static int
+may_write(const struct privileges_needs *needs)
+{
+	if (faccessat(needs->root_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	return errno;
+}
+
 /*
  * What was opened as root must be of use to the new user, too. Tried out while there is a way back,
  * so that what a start that fails has made can be removed.
@@ -66,13 +75,12 @@ static int
 check_storage(const struct privileges_needs *needs, const struct passwd *account)
 {
 	const uid_t same = (uid_t)-1;
-	bool usable;
+	int err;
 
 	if (setresuid(same, account->pw_uid, same) != 0)
 		return 0; /* said when it is tried for good */
-	usable =
-	    faccessat(needs->root_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno == EROFS;
-	if (setresuid(same, 0, same) == 0 && usable)
+	err = may_write(needs);
+	if (setresuid(same, 0, same) == 0 && (err == 0 || err == EROFS))
 		return 0;
 	log_error("storage root %s: the user %s may not write to it: give it to that user (chown "
 		  "%s), or name another one with the option user",
@@ -132,6 +140,22 @@ leave_root(const struct privileges_needs *needs, struct privileges_left *left)
 		return EX_NOUSER;
 	}
 	return become(needs, account);
+}
+
+/* Whoever we are by now. A file system that nobody may write to can still be served from. */
+static int
+look_at_storage(const struct privileges_needs *needs, struct privileges_left *left)
+{
+	int err = may_write(needs);
+
+	if (err == EROFS)
+		left->read_only = needs->storage_root;
+	if (err == 0 || err == EROFS)
+		return 0;
+	log_error("storage root %s: files cannot be made there: %s; give it to the user that "
+		  "ftxferd runs as, or name another one with storage_root or -r",
+	    needs->storage_root, ftx_errno_text(err));
+	return EX_NOPERM;
 }
 
 /*
@@ -274,8 +298,10 @@ privileges_give_up(const struct privileges_needs *needs, struct privileges_left 
 	int code;
 
 	tzset(); /* syslog(3) writes local time; what it is stands in a file that we lose */
-	left->root = false;
+	*left = (struct privileges_left){ 0 };
 	code = leave_root(needs, left);
+	if (code == 0)
+		code = look_at_storage(needs, left);
 	if (code == 0)
 		code = harden();
 	if (code == 0)
@@ -288,6 +314,10 @@ privileges_log(const struct privileges_left *left)
 {
 	if (left->root)
 		log_warn("ftxferd stays root, as the option user says: an ordinary user is safer");
+	if (left->read_only != NULL)
+		log_warn("storage root %s is on a file system that is read-only here, so files can "
+			 "only be fetched; in a unit, ReadWritePaths= lets them be stored",
+		    left->read_only);
 	if (left->landlock > 0)
 		log_debug("confined by Landlock, version %d", left->landlock);
 	else if (left->landlock == -ENOSYS || left->landlock == -EOPNOTSUPP)

@@ -19,8 +19,9 @@ struct privileges_needs {
 
 /* What privileges_log() has to say. */
 struct privileges_left {
-	bool root;    /* it stays root, as it is told to */
-	int landlock; /* landlock_enter()'s result: its version, or a negative errno */
+	bool root;             /* it stays root, as it is told to */
+	const char *read_only; /* borrowed: the storage root's path, if nobody can write to it */
+	int landlock;          /* landlock_enter()'s result: its version, or a negative errno */
 };
 
 /*

@@ -222,6 +222,20 @@ setresuid(uid_t ruid, uid_t euid, uid_t suid)
 	return only_pretend ? 0 : real(ruid, euid, suid);
 }
 
+static bool read_only;
+
+int
+faccessat(int dir, const char *name, int mode, int flags)
+{
+	int (*real)(int, const char *, int, int);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "faccessat");
+	if (!read_only || (mode & W_OK) == 0)
+		return real(dir, name, mode, flags);
+	errno = EROFS;
+	return -1;
+}
+
 /* Whether it has become somebody else is not taken on trust. */
 START_TEST(test_did_not_become)
 {
@@ -250,6 +264,29 @@ START_TEST(test_storage_is_not_the_new_users)
 	ck_assert_int_eq(chmod("root", 0755), 0);
 	ck_assert_int_eq(privileges_give_up(&needs, &left), EX_NOPERM);
 	ck_assert_int_eq(unit_log_count("storage root root: the user nobody may not write"), 1);
+}
+END_TEST
+
+/* Also of one who has been the same user all along. */
+START_TEST(test_storage_cannot_be_written)
+{
+	ck_assert_int_eq(chmod("root", 0555), 0);
+	unit_drop_root();
+	ck_assert_int_eq(privileges_give_up(&needs, &left), EX_NOPERM);
+	ck_assert_int_eq(unit_log_count("storage root root: files cannot be made there"), 1);
+}
+END_TEST
+
+START_TEST(test_storage_is_read_only)
+{
+	unit_drop_root();
+	ck_assert_int_eq(privileges_give_up(&needs, &left), 0);
+	privileges_log(&left);
+	ck_assert_int_eq(unit_log_count("storage root root is on a file system"), 0);
+	read_only = true;
+	ck_assert_int_eq(privileges_give_up(&needs, &left), 0);
+	privileges_log(&left);
+	ck_assert_int_eq(unit_log_count("storage root root is on a file system"), 1);
 }
 END_TEST
 
@@ -291,6 +328,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_did_not_become);
 	tcase_add_test(tc, test_ordinary_user_needs_no_account);
 	tcase_add_test(tc, test_storage_is_not_the_new_users);
+	tcase_add_test(tc, test_storage_cannot_be_written);
+	tcase_add_test(tc, test_storage_is_read_only);
 	tcase_add_test(tc, test_no_core_and_no_debugger);
 	add_landlock_cases(s);
 }
