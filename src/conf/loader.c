@@ -190,7 +190,12 @@ conf_load(struct option_set *set, const char *path, bool *missing, struct option
 	if (!ok) {
 		const char *why = config_error_text(&config);
 
-		option_error_set(err, "%s", why != NULL ? why : "it cannot be parsed");
+		/* The grammar, in short, since libconfig has only these two words for it. */
+		option_error_set(err, "%s%s", why != NULL ? why : "it cannot be parsed",
+		    why != NULL && strcmp(why, "syntax error") == 0
+			? ": write name = value; with a text in double quotes, a list in [ ], "
+			  "and true or false"
+			: "");
 		source_locate(&src, (unsigned)config_error_line(&config), err);
 		goto out;
 	}

@@ -82,6 +82,21 @@ listen_on_all(struct listeners *l, uint16_t port, const struct daemon_options *o
 	return open > 0 ? 0 : EADDRNOTAVAIL;
 }
 
+static const char *
+what_to_do(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "; stop what listens there, or choose another port with listen_port or -l";
+	case EACCES:
+		return "; a port below 1024 takes root, or the capability to bind it";
+	case EADDRNOTAVAIL:
+		return "; this host has no such address: correct listen_address";
+	default:
+		return "";
+	}
+}
+
 static int
 open_own(struct listeners *l, const struct daemon_options *options, const struct taker *taker)
 {
@@ -101,7 +116,8 @@ open_own(struct listeners *l, const struct daemon_options *options, const struct
 		if (err != EADDRINUSE || port != 0)
 			break;
 	}
-	log_error("cannot listen on %s: %s", addr_text(failed, text), ftx_errno_text(err));
+	log_error("cannot listen on %s: %s%s", addr_text(failed, text), ftx_errno_text(err),
+	    what_to_do(err));
 	return err == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
 }
 

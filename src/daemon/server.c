@@ -124,7 +124,8 @@ take_descriptors(size_t listeners)
 	}
 	if (rl.rlim_cur >= least)
 		return rl.rlim_cur;
-	log_error("the limit of open files (%llu) is too low: %llu are needed at least",
+	log_error("the limit of open files (%llu) is too low: %llu are needed at least; raise "
+		  "it with ulimit -n, or LimitNOFILE= in a unit",
 	    (unsigned long long)rl.rlim_cur, (unsigned long long)least);
 	return 0;
 }
@@ -158,7 +159,10 @@ open_root(struct server *s)
 	case FTX_OK:
 		break;
 	case FTX_LOCKED:
-		log_error("storage root %s: another daemon is using it", path);
+		log_error(
+		    "storage root %s: another daemon is using it: stop that one, or give this "
+		    "one a directory of its own with storage_root or -r",
+		    path);
 		return EX_TEMPFAIL;
 	case FTX_NOT_FOUND:
 		log_error("storage root %s does not exist, and is never created here: make the "

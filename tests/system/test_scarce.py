@@ -188,8 +188,8 @@ class TestDescriptors(ScarceTest):
                       preexec_fn=lambda: limit_descriptors(count))
             self.assertEqual(ran.status, OS_ERROR, ran)
             self.assertRegex(ran.err, r"^\S+ ftxferd\[\d+\] error: the limit of open files \(%d\) is "
-                                      r"too low: \d+ are needed at least\n$" % count)
-            least = int(ran.err.split()[-5])
+                                      r"too low: (\d+) are needed at least; raise .*\n$" % count)
+            least = int(re.search(r"(\d+) are needed", ran.err)[1])
         for threads in (4, 64):
             daemon = self.daemon(pool_threads=threads, popen={
                 "preexec_fn": lambda: limit_descriptors(least)})

@@ -32,4 +32,8 @@ Suite *conf_cmdline_suite(void);
 Suite *conf_file_suite(void);
 Suite *conf_include_suite(void);
 
+#define SYNTAX_ERROR                                                                      \
+	"syntax error: write name = value; with a text in double quotes, a list in [ ], " \
+	"and true or false"
+
 #endif

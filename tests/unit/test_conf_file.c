@@ -161,11 +161,11 @@ static const struct {
 	    "the name of the include file does not end on its line" },
 	{ "@include \"x", 1, "the name of the include file does not end on its line" },
 	/* syntax */
-	{ "level = ;", 1, "syntax error" },
-	{ "level = 1;\n\nbig", 3, "syntax error" },
-	{ "level = -;", 1, "syntax error" },
-	{ "a = {\n b = 1;\n", 2, "syntax error" },
-	{ "= 1", 1, "syntax error" },
+	{ "level = ;", 1, SYNTAX_ERROR },
+	{ "level = 1;\n\nbig", 3, SYNTAX_ERROR },
+	{ "level = -;", 1, SYNTAX_ERROR },
+	{ "a = {\n b = 1;\n", 2, SYNTAX_ERROR },
+	{ "= 1", 1, SYNTAX_ERROR },
 	{ "trusted = [ \"a\", 1 ];", 1, "mismatched element type in array" },
 };
 

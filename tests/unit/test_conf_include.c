@@ -197,7 +197,7 @@ START_TEST(include_beside_the_main_file)
 	conf_refused(
 	    "b.conf", 3, "3000000001 does not fit in 32 bits and would be cut: write 3000000001L");
 	conf_write("b.conf", "\nlevel = 1;;;");
-	conf_refused("b.conf", 2, "syntax error");
+	conf_refused("b.conf", 2, SYNTAX_ERROR);
 	conf_write("b.conf", "log_file = \"\n");
 	conf_refused("b.conf", 1, "a string starts here and does not end");
 	conf_write("b.conf", "level = 5;");
