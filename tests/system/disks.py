@@ -62,15 +62,23 @@ class Disk:
         return v.f_bavail * v.f_frsize, v.f_favail
 
     def fill(self, name="filler"):
-        """Somebody else takes all that is free; returns what to remove."""
+        """Somebody else takes all that is free; returns what to remove. What a file system held
+        back for blocks that it had not placed yet is free again when it has: so more than once."""
         path = os.path.join(self.path, name)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-        for size in (1 << 20, 1 << 12, 1 << 9):
-            try:
-                while os.write(fd, bytes(size)) == size:
+        size = -1
+        while os.fstat(fd).st_size > size:
+            size = os.fstat(fd).st_size
+            for piece in (1 << 20, 1 << 12, 1 << 9):
+                try:
+                    while os.write(fd, bytes(piece)) == piece:
+                        pass
+                except OSError:
                     pass
+            try:
+                os.fsync(fd)
             except OSError:
-                pass
+                pass  # not all of it found a place: as full as can be
         os.close(fd)
         return path
 
