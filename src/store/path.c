@@ -33,8 +33,10 @@ static bool
 is_own_in_any_case(const char *s, const char *own, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		char c = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] - 'A' + 'a') : s[i];
+		char c = s[i];
 
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
 		if (c != own[i])
 			return false;
 	}

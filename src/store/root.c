@@ -241,7 +241,7 @@ struct walk {
 };
 
 /* Clocks are set back, but rarely further than this. */
-#define CLOCK_SLACK (24 * 3600)
+#define CLOCK_SLACK ((time_t)24 * 3600)
 
 static void
 walk_init(struct walk *w, struct root *r, unsigned *removed)

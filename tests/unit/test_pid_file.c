@@ -50,6 +50,14 @@ read_text(const char *path)
 	return text;
 }
 
+static int
+number_in(const char *name)
+{
+	const char *text = read_text(name);
+
+	return text != NULL ? atoi(text) : -1;
+}
+
 static void
 write_it(void)
 {
@@ -59,7 +67,7 @@ write_it(void)
 	ck_assert_int_eq(lstat("pid", &st), 0);
 	ck_assert(S_ISREG(st.st_mode) && st.st_nlink == 1);
 	ck_assert_uint_eq(st.st_mode & 07777, 0644);
-	ck_assert_int_eq(atoi(read_text("pid")), getpid());
+	ck_assert_int_eq(number_in("pid"), getpid());
 }
 
 START_TEST(test_from_another_directory)
@@ -120,7 +128,7 @@ START_TEST(test_another_daemons)
 	write_it();
 	pid_file_remove(&first);
 	ck_assert_int_eq(unit_log_count("pid is not this daemon's any more"), 1);
-	ck_assert_int_eq(atoi(read_text("pid")), getpid());
+	ck_assert_int_eq(number_in("pid"), getpid());
 	pid_file_remove(&file);
 	ck_assert_ptr_null(read_text("pid"));
 }

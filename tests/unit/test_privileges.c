@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -165,7 +166,8 @@ START_TEST(test_capabilities_of_root)
 	ck_assert_int_eq(unlink("root/others"), 0);
 	ck_assert_int_eq(result(chown("root/new", NOBODY, NOBODY)), EPERM);
 	ck_assert_int_eq(result(chroot("/")), EPERM);
-	ck_assert_int_eq(result(setuid(NOBODY)), EPERM);
+	/* Of this thread: setuid(3) asks all of them, and a thread sanitizer's has lost nothing. */
+	ck_assert_int_eq(result((int)syscall(SYS_setuid, NOBODY)), EPERM);
 }
 END_TEST
 
