@@ -23,6 +23,7 @@ src_libconf_a_SOURCES = \
 noinst_LIBRARIES += src/libloop.a
 src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
+	src/loop/counters.c src/loop/counters.h \
 	src/loop/pool.c src/loop/pool.h \
 	src/loop/signal.c src/loop/signal.h \
 	src/loop/timer.c src/loop/timer.h \

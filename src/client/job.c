@@ -4,6 +4,7 @@
 #include "client/explain.h"
 #include "client/ftxfer.h"
 #include "client/local_file.h"
+#include "loop/counters.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "net/addr.h"
@@ -216,6 +217,8 @@ ftxfer_free(struct ftxfer_job *job)
 	/* What is under way in the pool ends, and may have one more thing to do there. */
 	while (job->worker != NULL && worker_held(job->worker) > 0)
 		worker_turn(job->worker, true);
+	if (job->worker != NULL)
+		counters_log(worker_counters(job->worker), 0);
 	pool_free(job->pool);
 	if (job->store != NULL)
 		store_free(job->store);

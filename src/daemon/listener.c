@@ -92,6 +92,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 	struct addr peer;
 
 	(void)what;
+	worker_begin_turn(l->worker);
 	for (int i = 0; i < ACCEPT_TURN && !l->paused; i++) {
 		int fd = accept_one((int)listen_fd, &peer);
 

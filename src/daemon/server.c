@@ -15,6 +15,7 @@
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/session.h"
+#include "loop/counters.h"
 #include "loop/pool.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
@@ -381,6 +382,7 @@ server_run(struct server *s)
 	/* Publishing that is under way completes; nobody is connected any more. */
 	while (worker_held(s->worker) > 0)
 		worker_turn(s->worker, true);
+	counters_log(worker_counters(s->worker), 0);
 	return rc == FTX_OK ? 0 : EX_OSERR;
 }
 

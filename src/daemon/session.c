@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "core/limits.h"
+#include "loop/counters.h"
 #include "loop/worker.h"
 #include "net/machine.h"
 #include "v1/message.h"
@@ -124,6 +125,7 @@ session_start(struct session_group *g, int fd, const struct addr *peer)
 	s->group = g;
 	TAILQ_INSERT_TAIL(&g->list, s, link);
 	g->count++;
+	counters_add(worker_counters(g->worker), COUNT_CONNECTIONS, 1);
 	conn_set_owner(s->conn, on_conn_close, s);
 	rc = machine_start(&s->opening, &opening, s->conn, s, OPENING);
 	if (rc != FTX_OK)

@@ -5,17 +5,21 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/rc.h"
 #include "base/log.h"
+#include "loop/counters.h"
 
 struct worker {
 	struct event_base *base; /* owned if owns_base */
 	bool owns_base;
 	bool stopping;
 	unsigned holds;
+	struct counters counters;
+	uint64_t turn_began; /* us of CLOCK_MONOTONIC; 0: nobody has been called in this turn */
 
 	struct timer_heap timers;
 	struct event *timer_event; /* owned; armed for the first timer, never without one */
@@ -30,6 +34,36 @@ struct worker {
 	int mail_fd;              /* owned, eventfd(2) */
 	struct event *mail_event; /* owned */
 };
+
+static uint64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void
+worker_begin_turn(struct worker *w)
+{
+	if (w->turn_began == 0)
+		w->turn_began = now_us();
+}
+
+/* One turn of the loop; false when the base fails. */
+static bool
+turn(struct worker *w, int flags)
+{
+	int result;
+
+	w->turn_began = 0;
+	result = event_base_loop(w->base, EVLOOP_ONCE | flags);
+	counters_add(&w->counters, COUNT_TURNS, 1);
+	if (w->turn_began != 0)
+		counters_raise(&w->counters, COUNT_LONGEST_TURN, now_us() - w->turn_began);
+	return result >= 0;
+}
 
 static void
 arm_timer(struct worker *w, int64_t in_ms)
@@ -61,6 +95,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	worker_begin_turn(arg);
 	worker_run_timers(arg);
 }
 
@@ -80,6 +115,7 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	worker_begin_turn(arg);
 	reap(arg);
 }
 
@@ -105,6 +141,7 @@ on_mail_fd(evutil_socket_t fd, short what, void *arg)
 	uint64_t count;
 
 	(void)what;
+	worker_begin_turn(arg);
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_error("reading the mailbox: %s", ftx_errno_text(errno));
 	deliver_mail(arg);
@@ -197,11 +234,17 @@ worker_base(struct worker *w)
 	return w->base;
 }
 
+struct counters *
+worker_counters(struct worker *w)
+{
+	return &w->counters;
+}
+
 enum ftx_rc
 worker_run(struct worker *w)
 {
 	while (!w->stopping) {
-		if (event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+		if (!turn(w, EVLOOP_NO_EXIT_ON_EMPTY))
 			return FTX_IO;
 	}
 	/* Only here: a stop that came before this run has ended it at once. */
@@ -212,7 +255,7 @@ worker_run(struct worker *w)
 void
 worker_turn(struct worker *w, bool wait)
 {
-	event_base_loop(w->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	(void)turn(w, wait ? 0 : EVLOOP_NONBLOCK);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "base/rc.h"
 #include "loop/timer.h"
 
+struct counters;
 struct event_base;
 struct worker;
 
@@ -37,6 +38,15 @@ enum ftx_rc worker_new(struct worker **out, struct event_base *base) FTX_MUST_CH
 void worker_free(struct worker *w);
 
 struct event_base *worker_base(struct worker *w);
+/* What the loop has done (loop/counters.h). */
+struct counters *worker_counters(struct worker *w);
+/*
+ * First thing in each callback of an event on the base: the worker is awake. The first one of a
+ * turn notes the time, and the turn is as long as from there to its end. So what it counts is the
+ * work of callbacks, and what waits in them; not the wait for events, and not what libevent does by
+ * itself before it calls anybody (a bufferevent's write, say).
+ */
+void worker_begin_turn(struct worker *w);
 
 /* Runs until worker_stop(). FTX_IO when the base fails. */
 enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;

@@ -79,6 +79,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	worker_begin_turn(c->worker);
 	if (len < c->input_max && !read_some(c, c->input_max - len) && c->peer_end == FTX_OK)
 		return; /* woken for nothing */
 	conn_update_reading(c);
@@ -105,6 +106,7 @@ on_written(struct bufferevent *bev, void *arg)
 	struct conn *c = arg;
 
 	(void)bev;
+	worker_begin_turn(c->worker);
 	if (!c->closing)
 		c->io->on_output(c->io_arg);
 }
@@ -120,6 +122,7 @@ on_bev_event(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	(void)what;
+	worker_begin_turn(c->worker);
 	if (c->closing)
 		return;
 	bufferevent_disable(c->bev, EV_WRITE);

@@ -2,6 +2,8 @@
 
 #include <event2/buffer.h>
 
+#include "loop/counters.h"
+#include "loop/worker.h"
 #include "net/conn.h"
 #include "net/conn_time.h"
 #include "net/machine.h"
@@ -110,6 +112,8 @@ pump_on_io(struct pump *p, enum ftx_rc rc)
 		pump_fail(p, rc);
 		return;
 	}
+	counters_add(worker_counters(conn_worker(p->conn)),
+	    p->sending ? COUNT_COPY_SENT : COUNT_COPY_RECEIVED, p->transfer->offset - p->moved);
 	p->moved = p->transfer->offset;
 	conn_log_content(p->conn, p->moved);
 	pump_step(p);

@@ -107,6 +107,16 @@ class Program:
         """The state names that -d printed, in order."""
         return re.findall(r"changed status to: (\w+)", self.out() + self.err())
 
+    def counters(self):
+        return counters(self.err())
+
+
+def counters(text):
+    """What each worker has counted, as -d says at the end: a list of dictionaries."""
+    found = re.findall(r"worker (\d+):((?: [\w-]+=\d+)+)$", text, re.M)
+    return [{name: int(value) for name, value in re.findall(r"([\w-]+)=(\d+)", line)}
+            for _, line in sorted(found, key=lambda it: int(it[0]))]
+
 
 class Listener(Program):
     """Says `listening on ADDR:PORT` for each of its addresses, and logs `reason=` for each peer."""

@@ -8,6 +8,7 @@ room_tests = \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
 	tests/unit/test_conn_time \
+	tests/unit/test_counters \
 	tests/unit/test_dial \
 	tests/unit/test_explain \
 	tests/unit/test_limits \
@@ -61,6 +62,10 @@ tests_unit_test_utf8_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_timer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c $(unit_sources)
 tests_unit_test_timer_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_counters_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_counters_SOURCES = tests/unit/test_counters.c $(unit_sources)
+tests_unit_test_counters_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_loop_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_loop_SOURCES = tests/unit/test_loop.c $(unit_sources)
