@@ -38,7 +38,7 @@ tests/confine/own-sockets.calls: $(unit_source) $(own_source) $(srcdir)/tests/co
 # The system suite with a daemon that dies of a system call that its unit forbids.
 .PHONY: check-unit
 if HAVE_SECCOMP
-check-unit: all $(confine_lists)
+check-unit: all $(native_programs) $(confine_lists)
 	$(AM_V_at)if test -s tests/confine/own-sockets.calls; then \
 		$(programs_environment) FTXFER_TEST_CONFINED=1 \
 		FTXFERD="$(confine_program) -k -s '$(abs_builddir)/tests/confine/own-sockets.calls' $(abs_builddir)/ftxferd" \

@@ -1,0 +1,23 @@
+# The benchmark: bench/README. Its programs in C are references to measure against; nothing else needs them.
+
+native_programs = \
+	bench/native/fetch \
+	bench/native/keep \
+	bench/native/load \
+	bench/native/serve \
+	bench/native/small
+EXTRA_PROGRAMS = $(native_programs)
+EXTRA_DIST += bench
+CLEANFILES += $(native_programs)
+
+native_common = bench/native/common.c bench/native/common.h
+bench_native_fetch_SOURCES = bench/native/fetch.c $(native_common)
+bench_native_keep_SOURCES = bench/native/keep.c
+bench_native_load_SOURCES = bench/native/load.c $(native_common)
+bench_native_serve_SOURCES = bench/native/serve.c $(native_common)
+bench_native_small_SOURCES = bench/native/small.c $(native_common)
+
+# BENCH_ARGS='--workload download --scale 0.1': bench/run --help.
+.PHONY: bench
+bench: all $(native_programs)
+	$(AM_V_at)$(programs_environment) $(PYTHON) '$(srcdir)/bench/run' $(BENCH_ARGS)

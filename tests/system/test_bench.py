@@ -1,0 +1,93 @@
+"""The benchmark works: every workload once, tiny, ours and the references; no time is looked at."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from harness import TOP
+
+RUN = os.path.join(TOP, "bench", "run")
+REPORT = os.path.join(TOP, "bench", "report")
+
+
+def call(*argv, **popen):
+    return subprocess.run([sys.executable, "-B", *argv], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300, **popen)
+
+
+class Bench(unittest.TestCase):
+    weight = 5
+
+    def setUp(self):
+        where = tempfile.TemporaryDirectory(prefix="ftxfer-test-bench.")
+        self.addCleanup(where.cleanup)
+        self.dir = where.name
+        self.results = os.path.join(self.dir, "results")
+
+    def run_bench(self, *args, **popen):
+        return call(RUN, "--quick", "--tmpfs", self.dir, "--disk", self.dir, "--results",
+                    self.results, "--peer", "ftxferd", "--peer", "native", *args, **popen)
+
+    def load(self):
+        path, = glob.glob(os.path.join(self.results, "*.json"))
+        with open(path) as file:
+            return path, json.load(file)
+
+    def test_every_workload_has_figures_of_ours_and_of_a_reference(self):
+        done = self.run_bench()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        path, results = self.load()
+        self.assertEqual(results["failures"], [])
+        for name in ("cpu", "cores", "kernel", "network"):
+            self.assertTrue(results["machine"][name], name)
+        figures = {}
+        for run in results["runs"]:
+            self.assertEqual(len(run["rounds"]), 1, run)
+            figures.setdefault(run["workload"], {})[run["peer"]] = run["rounds"][0]
+        for name in ("download", "upload", "durable", "downloads8", "uploads8", "connections"):
+            with self.subTest(name):
+                peers = figures[name]
+                self.assertIn("ftxferd", peers)
+                self.assertTrue([peer for peer in peers if peer.startswith("native")])
+                for key, _, _ in results["workloads"][name]["columns"]:
+                    self.assertGreater(peers["ftxferd"][key], 0, key)
+        shown = call(REPORT, path)
+        self.assertIn(shown.stdout.strip(), done.stdout)
+        readme = call(REPORT, "--readme", path)
+        self.assertRegex(readme.stdout, r"(?m)^ +upload, tmpfs +[\d.]+ / [\d.]+ +[\d.]+ / [\d.]+$")
+        self.assertEqual(os.listdir(self.dir), ["results"], "nothing else is left behind")
+
+    def test_a_transfer_that_brings_something_else_is_an_error(self):
+        """A client that ends with 0 and has written other bytes: only comparing finds that."""
+        client = os.path.join(self.dir, "liar")
+        with open(client, "w") as file:
+            file.write("#!/bin/sh\n%s \"$@\" || exit\n"
+                       "for last; do :; done\nprintf x | dd of=\"$last\" conv=notrunc 2>/dev/null\n"
+                       % os.environ.get("FTXFER", os.path.join(TOP, "build", "ftxfer")))
+        os.chmod(client, 0o755)
+        done = self.run_bench("--workload", "download", "--place", "tmpfs",
+                              env={**os.environ, "FTXFER": client})
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("is not what was sent", done.stdout)
+        self.assertTrue([run for run in self.load()[1]["runs"] if run["peer"].startswith("native")],
+                        "the others go on")
+
+    def test_a_peer_that_is_not_there_is_skipped_and_its_package_named(self):
+        done = self.run_bench("--workload", "connections",
+                              env={**os.environ, "FTXFERD": os.path.join(self.dir, "ftxferd")})
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^skipped: ftxferd: .* is not built$")
+        peers = [run["peer"] for run in self.load()[1]["runs"]]
+        self.assertEqual(peers, ["native small"])
+        sys.path.insert(0, os.path.dirname(RUN))
+        self.addCleanup(sys.path.remove, os.path.dirname(RUN))
+        from peers import Curl
+        other = Curl()
+        other.programs = {"ftxfer-no-such-program": "its-package"}
+        self.assertEqual(other.missing(), "there is no ftxfer-no-such-program (Debian: its-package)")
+        for name in ("nginx-light", "lighttpd", "vsftpd", "curl", "gnuplot-nox"):
+            self.assertIn(name, call(RUN, "--packages").stdout.split())
