@@ -63,7 +63,7 @@ const struct option_def daemon_option_defs[] = {
 	  .min = 1, .max = 255, .arg = "NAME",
 	  .help = "account to run as when started as root" },
 	{ .name = "pool_threads", .type = OPTION_UINT, .offset = AT(pool_threads),
-	  .initial = "4", .min = 3, .max = POOL_THREADS_MAX, .arg = "N",
+	  .initial = "8", .min = 3, .max = POOL_THREADS_MAX, .arg = "N",
 	  .help = "threads that wait for the disk, at the most" },
 	{ .name = "daemonize", .type = OPTION_BOOL, .offset = AT(daemonize),
 	  .initial = "false",

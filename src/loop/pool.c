@@ -7,52 +7,106 @@
 
 #include "base/log.h"
 
-STAILQ_HEAD(pool_queue, pool_job);
+/*
+ * Each share of the threads has one that is kept for it. Where there are fewer threads than lanes,
+ * lanes have a share in common: LONG has one without those whose end a peer waits for, as soon as
+ * there are three.
+ */
+static const unsigned char shares[POOL_LANE_COUNT + 1][POOL_LANE_COUNT] = {
+	/* OPEN, COMMIT, BULK, SYNC, LONG */
+	[2] = { 0, 0, 1, 0, 1 },
+	[3] = { 0, 0, 1, 0, 2 },
+	[4] = { 0, 1, 2, 1, 3 },
+	[5] = { 0, 1, 2, 3, 4 },
+};
 
 struct pool {
 	pthread_mutex_t lock; /* guards all below; held for a few instructions only */
 	pthread_cond_t work;
-	struct pool_queue lanes[POOL_LANE_COUNT];
-	unsigned running[POOL_LANE_COUNT]; /* threads at work for each lane */
+	struct pool_jobs lanes[POOL_LANE_COUNT];
 	unsigned queued;                   /* jobs in all lanes */
-	unsigned threads, idle, max;       /* that there are, that sleep, that there may be */
+	unsigned running[POOL_LANE_COUNT]; /* threads at work for each lane */
+	unsigned sharing[POOL_LANE_COUNT]; /* and for each share */
+	unsigned busy;                     /* and for any */
+	unsigned threads, max;             /* that there are, and may be */
+	unsigned idle, woken;              /* that sleep; of these, were told to get up */
 	unsigned max_long;                 /* threads for LONG */
+	unsigned share_count;
+	const unsigned char *share_of; /* static: a row of shares */
 	bool stopping;
 	pthread_t tids[POOL_THREADS_MAX];
 };
 
-/*
- * One thread is kept from BULK and LONG together, so that an OPEN job never waits for them; and one
- * from OPEN, less what LONG has, so that content moves however many peers ask for something, or
- * wait for their commit.
- */
+/* A lane may take a thread as long as one is left for each other share that has none at work. */
 static bool
 lane_may_run(const struct pool *p, enum pool_lane lane)
 {
-	const unsigned *n = p->running;
+	unsigned kept = 0;
 
-	if (lane == POOL_OPEN)
-		return n[POOL_OPEN] == 0 || n[POOL_OPEN] + n[POOL_LONG] < p->max - 1;
-	if (lane == POOL_LONG && n[POOL_LONG] >= p->max_long)
+	if (lane == POOL_LONG && p->running[POOL_LONG] >= p->max_long)
 		return false;
-	return n[POOL_BULK] + n[POOL_LONG] < p->max - 1;
+	for (unsigned share = 0; share < p->share_count; share++) {
+		if (share != p->share_of[lane] && p->sharing[share] == 0)
+			kept++;
+	}
+	return p->busy + kept < p->max;
 }
 
-/* The next job that its lane's limit allows; the lock is held. */
-static struct pool_job *
-pool_take(struct pool *p)
+/* The first lane with a job that may run; POOL_LANE_COUNT: there is none. The lock is held. */
+static enum pool_lane
+find_lane(const struct pool *p)
 {
-	for (enum pool_lane lane = 0; lane < POOL_LANE_COUNT; lane++) {
+	enum pool_lane lane = 0;
+
+	while (lane < POOL_LANE_COUNT && (STAILQ_EMPTY(&p->lanes[lane]) || !lane_may_run(p, lane)))
+		lane++;
+	return lane;
+}
+
+/* How many jobs of the lane can go with its first one. */
+static unsigned
+count_together(const struct pool_jobs *lane)
+{
+	const struct pool_job *job = STAILQ_FIRST(lane);
+	const struct pool_batch *batch = job->batch;
+	unsigned n = 0;
+
+	if (batch == NULL)
+		return 1;
+	for (; job != NULL && n < batch->max; job = STAILQ_NEXT(job, link))
+		n += job->batch == batch ? 1 : 0;
+	return n >= batch->min ? n : 1;
+}
+
+/* Moves the first job of the lane to `taken`, with those that go with it; the lock is held. */
+static void
+take_jobs(struct pool *p, enum pool_lane lane, struct pool_jobs *taken)
+{
+	struct pool_jobs left = STAILQ_HEAD_INITIALIZER(left);
+	unsigned n = count_together(&p->lanes[lane]);
+	const struct pool_batch *batch = STAILQ_FIRST(&p->lanes[lane])->batch;
+
+	p->queued -= n;
+	while (n > 0) {
 		struct pool_job *job = STAILQ_FIRST(&p->lanes[lane]);
 
-		if (job == NULL || !lane_may_run(p, lane))
-			continue;
 		STAILQ_REMOVE_HEAD(&p->lanes[lane], link);
-		p->queued--;
-		p->running[lane]++;
-		return job;
+		if (job->batch == batch) {
+			STAILQ_INSERT_TAIL(taken, job, link);
+			n--;
+		} else
+			STAILQ_INSERT_TAIL(&left, job, link);
 	}
-	return NULL;
+	STAILQ_CONCAT(&left, &p->lanes[lane]);
+	STAILQ_CONCAT(&p->lanes[lane], &left);
+}
+
+static void
+count_running(struct pool *p, enum pool_lane lane, int by)
+{
+	p->running[lane] += (unsigned)by;
+	p->sharing[p->share_of[lane]] += (unsigned)by;
+	p->busy += (unsigned)by;
 }
 
 static void
@@ -65,6 +119,21 @@ on_mail(struct mail *m)
 	worker_release(w);
 }
 
+static void
+run_jobs(struct pool_jobs *jobs)
+{
+	struct pool_job *job = STAILQ_FIRST(jobs);
+
+	if (STAILQ_NEXT(job, link) == NULL)
+		job->run(job);
+	else
+		job->batch->run(jobs);
+	while ((job = STAILQ_FIRST(jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(jobs, link);
+		worker_post(job->worker, &job->mail); /* the job is the worker's from here on */
+	}
+}
+
 static void *
 pool_thread(void *arg)
 {
@@ -72,29 +141,24 @@ pool_thread(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct pool_job *job = pool_take(p);
-		enum pool_lane lane;
+		struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+		enum pool_lane lane = find_lane(p);
 
-		if (job == NULL) {
+		if (lane == POOL_LANE_COUNT) {
 			if (p->stopping && p->queued == 0)
 				break;
 			p->idle++;
 			pthread_cond_wait(&p->work, &p->lock);
 			p->idle--;
+			p->woken -= p->woken > 0 ? 1 : 0;
 			continue;
 		}
-		lane = job->lane;
+		take_jobs(p, lane, &jobs);
+		count_running(p, lane, 1);
 		pthread_mutex_unlock(&p->lock);
-		job->run(job);
-		worker_post(job->worker, &job->mail); /* the job is the worker's from here on */
+		run_jobs(&jobs);
 		pthread_mutex_lock(&p->lock);
-		p->running[lane]--;
-		/*
-		 * This thread takes one of the jobs that wait; another may have become free to run,
-		 * too.
-		 */
-		if (p->idle > 0 && p->queued > 1)
-			pthread_cond_signal(&p->work);
+		count_running(p, lane, -1);
 	}
 	/* At the end others may sleep because the last jobs were not for them: they end, too. */
 	pthread_cond_broadcast(&p->work);
@@ -132,6 +196,8 @@ pool_new(struct pool **out, unsigned threads)
 		threads = POOL_THREADS_MAX;
 	p->max = threads;
 	p->max_long = threads > 2 ? threads / 2 : 1;
+	p->share_count = threads < POOL_LANE_COUNT ? threads : POOL_LANE_COUNT;
+	p->share_of = shares[p->share_count];
 	for (int lane = 0; lane < POOL_LANE_COUNT; lane++)
 		STAILQ_INIT(&p->lanes[lane]);
 	pthread_mutex_init(&p->lock, NULL);
@@ -164,9 +230,28 @@ pool_free(struct pool *p)
 	free(p);
 }
 
+/*
+ * A thread for a job that may run: one that sleeps, or a new one; if there is neither, all are at
+ * work or about to look for some. True: it sleeps, and the caller is to signal, without the lock,
+ * which it needs to get up.
+ */
+static bool
+pool_wake(struct pool *p)
+{
+	if (p->idle > p->woken) {
+		p->woken++;
+		return true;
+	}
+	if (p->threads < p->max && !pool_grow(p))
+		log_warn("cannot start another thread; %u do the work", p->threads);
+	return false;
+}
+
 void
 pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_job *job)
 {
+	bool wake;
+
 	job->worker = w;
 	job->lane = lane;
 	job->mail.deliver = on_mail;
@@ -174,12 +259,12 @@ pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_j
 	pthread_mutex_lock(&p->lock);
 	STAILQ_INSERT_TAIL(&p->lanes[lane], job, link);
 	p->queued++;
-	if (p->idle > 0)
-		pthread_cond_signal(&p->work);
 	/*
-	 * A thread that was woken for an earlier job still counts as idle: its job is still queued.
+	 * What may not run yet waits for a thread to come back, and that one looks for work. It
+	 * leaves room for one job, so nobody else needs to.
 	 */
-	if (p->queued > p->idle && p->threads < p->max && !pool_grow(p))
-		log_warn("cannot start another thread; %u do the work", p->threads);
+	wake = lane_may_run(p, lane) && pool_wake(p);
 	pthread_mutex_unlock(&p->lock);
+	if (wake)
+		pthread_cond_signal(&p->work);
 }

@@ -2,11 +2,14 @@
  * pool.h - threads for what may block (disks, resolvers), so that no event loop ever waits.
  * Layer: loop. Threads: pool_submit() on any worker; run() on a pool thread; done() on the job's
  * worker.
- * Tests: tests/unit/test_pool.c
+ * Tests: tests/unit/test_pool.c, test_pool_lanes.c, test_pool_batch.c
  *
- * Three lanes share the threads. OPEN takes what a peer waits for (open, reserve, commit) and goes
- * first; BULK moves content and LONG does what takes seconds; both together never take all threads,
- * and neither does OPEN. Threads start when there is work for them, and sleep without a timer.
+ * Five lanes share the threads, in this order: OPEN is what a peer waits for (open, reserve);
+ * COMMIT gives receipts; BULK moves content; SYNC makes a large file durable; LONG does what takes
+ * seconds. With POOL_THREADS_APART threads or more, each always has one, so that none waits for
+ * another; the rest is for whoever comes first. Fewer threads do the work of OPEN, COMMIT and SYNC
+ * in one lane (with 4: of COMMIT and SYNC), and two that of BULK and LONG. Threads start when there
+ * is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H
@@ -16,21 +19,35 @@
 #include "base/rc.h"
 #include "loop/worker.h"
 
-enum pool_lane { POOL_OPEN, POOL_BULK, POOL_LONG, POOL_LANE_COUNT };
+enum pool_lane { POOL_OPEN, POOL_COMMIT, POOL_BULK, POOL_SYNC, POOL_LONG, POOL_LANE_COUNT };
 
-#define POOL_THREADS_MIN 2
-#define POOL_THREADS_MAX 64
+#define POOL_THREADS_MIN   2
+#define POOL_THREADS_MAX   64
+#define POOL_THREADS_APART POOL_LANE_COUNT
+
+STAILQ_HEAD(pool_jobs, pool_job);
 
 /*
- * Embedded in the operation it carries out. The submitter fills run and done; the job is the pool's
- * from pool_submit() until done() is called, and its memory must stay until then, whatever became
- * of the peer.
+ * Jobs that are done together where enough of them wait in a lane: so what comes while all threads
+ * that it may have are at work is done at once afterwards. Nothing ever waits for more to come.
+ */
+struct pool_batch {
+	unsigned min, max; /* fewer run by themselves; more wait for the next time */
+	/* On a pool thread, instead of each one's run(), in their order. The list is the pool's. */
+	void (*run)(const struct pool_jobs *jobs);
+};
+
+/*
+ * Embedded in the operation it carries out. The submitter fills run, done and batch; the job is the
+ * pool's from pool_submit() until done() is called, and its memory must stay until then, whatever
+ * became of the peer.
  */
 struct pool_job {
 	struct mail mail; /* how it comes home */
 	STAILQ_ENTRY(pool_job) link;
 	struct worker *worker; /* borrowed: where done() runs; held until then */
 	enum pool_lane lane;
+	const struct pool_batch *batch; /* static; NULL: it always runs by itself */
 	/* On a pool thread. May block; must use nothing that belongs to the worker's thread. */
 	void (*run)(struct pool_job *job);
 	/* On the worker's thread, never within pool_submit(). May free or submit the job again. */

@@ -264,7 +264,7 @@ run_commit(struct pool_job *job)
 static void
 local_commit(struct transfer *t)
 {
-	local_submit((struct local_transfer *)t, POOL_OPEN, run_commit, on_job_done);
+	local_submit((struct local_transfer *)t, POOL_COMMIT, run_commit, on_job_done);
 }
 
 /* DISCARD */

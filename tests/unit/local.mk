@@ -85,6 +85,7 @@ tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pool_SOURCES = \
 	tests/unit/test_pool.c tests/unit/test_pool.h \
 	tests/unit/test_pool_lanes.c \
+	tests/unit/test_pool_batch.c \
 	$(unit_sources)
 tests_unit_test_pool_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 

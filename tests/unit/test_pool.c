@@ -310,6 +310,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_threads_take_no_signals);
 	tcase_add_test(tc, test_two_workers);
 	add_lane_cases(s);
+	add_batch_cases(s);
 }
 
 int

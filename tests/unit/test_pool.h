@@ -35,5 +35,6 @@ void task_done(struct pool_job *job);
 void open_gate(int passes);
 
 void add_lane_cases(Suite *s);
+void add_batch_cases(Suite *s);
 
 #endif

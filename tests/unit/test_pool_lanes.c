@@ -1,6 +1,8 @@
 /* loop: which of the pool's lanes get a thread, and when. */
 #include "unit/test_pool.h"
 
+#include <unistd.h>
+
 /* Fills a lane with jobs that wait, and says how many of them have a thread. */
 static int
 fill_lane(struct task *tasks, int count, enum pool_lane lane, int expected)
@@ -15,101 +17,112 @@ fill_lane(struct task *tasks, int count, enum pool_lane lane, int expected)
 	return atomic_load(&started[lane]);
 }
 
-static const unsigned pool_sizes[] = { 2, 3, 4, 8 };
+#define MANY 20
 
-START_TEST(test_bulk_leaves_a_thread)
+static const unsigned pool_sizes[] = { 2, 3, 4, 5, 8 };
+
+/* Lanes of one letter have a thread in common that is kept: OPEN, COMMIT, BULK, SYNC, LONG. */
+static const char *const shares[] = { "aabab", "aabac", "abcbd", "abcde", "abcde" };
+
+static int
+share_count(int size)
 {
-	unsigned threads = pool_sizes[_i];
-	struct task tasks[16] = { 0 }, open = { 0 }, after = { 0 };
+	int last = 'a';
 
-	make_pool(threads);
-	ck_assert_int_eq(fill_lane(tasks, 16, POOL_BULK, (int)threads - 1), (int)threads - 1);
-	/* What a peer waits for goes on meanwhile. */
-	submit(&open, POOL_OPEN, false);
-	submit(&after, POOL_OPEN, false);
-	UNIT_UNTIL(open.done && after.done, worker_turn(w, false));
-	ck_assert_int_eq(atomic_load(&started[POOL_BULK]), (int)threads - 1);
-	open_gate(16);
-	UNIT_UNTIL(done_count == 18, worker_turn(w, false));
+	for (const char *p = shares[size]; *p != '\0'; p++)
+		last = *p > last ? *p : last;
+	return last - 'a' + 1;
+}
+
+/* What a lane may have when nothing else is to be done: all but one for each other share. */
+static int
+most_threads(int size, enum pool_lane lane)
+{
+	int threads = (int)pool_sizes[size], most = threads - share_count(size) + 1;
+
+	return lane == POOL_LONG && threads > 2 && most > threads / 2 ? threads / 2 : most;
+}
+
+START_TEST(test_one_lane_leaves_threads)
+{
+	int size = _i / POOL_LANE_COUNT;
+	enum pool_lane lane = (enum pool_lane)(_i % POOL_LANE_COUNT);
+	int most = most_threads(size, lane), others = 0;
+	struct task tasks[MANY] = { 0 }, other[2 * POOL_LANE_COUNT] = { 0 };
+
+	make_pool(pool_sizes[size]);
+	ck_assert_int_eq(fill_lane(tasks, MANY, lane, most), most);
+	for (enum pool_lane k = 0; k < POOL_LANE_COUNT; k++) {
+		if (shares[size][k] == shares[size][lane])
+			continue;
+		submit(&other[others++], k, false);
+		submit(&other[others++], k, false);
+	}
+	UNIT_UNTIL(done_count == others, worker_turn(w, false));
+	ck_assert_int_eq(atomic_load(&started[lane]), most);
+	open_gate(MANY);
+	UNIT_UNTIL(done_count == MANY + others, worker_turn(w, false));
+	pool_free(pool);
+}
+END_TEST
+
+/* All other shares have more to do than there are threads: this lane goes on all the same. */
+START_TEST(test_all_others_leave_a_thread)
+{
+	int size = _i / POOL_LANE_COUNT, filled = 0;
+	enum pool_lane lane = (enum pool_lane)(_i % POOL_LANE_COUNT);
+	struct task tasks[POOL_LANE_COUNT][MANY] = { 0 }, one = { 0 }, two = { 0 };
+	bool done = false;
+
+	make_pool(pool_sizes[size]);
+	for (enum pool_lane k = POOL_LANE_COUNT; k-- > 0;) {
+		if (shares[size][k] == shares[size][lane])
+			continue;
+		(void)fill_lane(tasks[k], MANY, k, 0);
+		filled += MANY;
+	}
+	submit(&one, lane, false);
+	submit(&two, lane, false);
+	for (int i = 0; i < 400 && !done; i++) {
+		worker_turn(w, false);
+		unit_sleep_ms(1);
+		done = one.done && two.done;
+	}
+	open_gate(filled);
+	ck_assert_msg(done, "lane %d waits for others, with %u threads", lane, pool_sizes[size]);
+	UNIT_UNTIL(done_count == filled + 2, worker_turn(w, false));
 	pool_free(pool);
 }
 END_TEST
 
 START_TEST(test_long_leaves_half)
 {
-	unsigned threads = pool_sizes[_i];
-	int most = threads > 2 ? (int)threads / 2 : 1;
-	struct task tasks[16] = { 0 }, open = { 0 };
+	struct task tasks[MANY] = { 0 };
 
-	make_pool(threads);
-	ck_assert_int_eq(fill_lane(tasks, 16, POOL_LONG, most), most);
-	submit(&open, POOL_OPEN, false);
-	UNIT_UNTIL(open.done, worker_turn(w, false));
-	open_gate(16);
-	UNIT_UNTIL(done_count == 17, worker_turn(w, false));
+	make_pool(12);
+	ck_assert_int_eq(fill_lane(tasks, MANY, POOL_LONG, 6), 6);
+	open_gate(MANY);
+	UNIT_UNTIL(done_count == MANY, worker_turn(w, false));
 	pool_free(pool);
 }
 END_TEST
 
-START_TEST(test_bulk_and_long_leave_a_thread)
+/* For what may not run yet no thread is started. */
+START_TEST(test_no_thread_in_vain)
 {
-	unsigned threads = pool_sizes[_i];
-	struct task longs[16] = { 0 }, bulks[16] = { 0 }, open = { 0 };
-	bool opened = false;
-	int taken;
+	struct task tasks[MANY] = { 0 };
+	int before;
 
-	make_pool(threads);
-	(void)fill_lane(longs, 16, POOL_LONG, 1);
-	(void)fill_lane(bulks, 16, POOL_BULK, threads > 2 ? 1 : 0);
-	taken = atomic_load(&started[POOL_BULK]) + atomic_load(&started[POOL_LONG]);
-	submit(&open, POOL_OPEN, false);
-	for (int i = 0; i < 200 && !opened; i++) {
-		worker_turn(w, false);
-		unit_sleep_ms(1);
-		opened = open.done;
-	}
-	open_gate(32);
-	ck_assert_msg(
-	    opened, "BULK and LONG have %d of %u threads: an OPEN job waits", taken, threads);
-	UNIT_UNTIL(done_count == 33, worker_turn(w, false));
-	pool_free(pool);
-}
-END_TEST
-
-/* Requests and commits, however many, leave a thread to content; a walk through a tree as well. */
-START_TEST(test_open_leaves_a_thread)
-{
-	unsigned threads = pool_sizes[_i];
-	struct task opens[16] = { 0 }, bulk = { 0 }, after = { 0 };
-
-	make_pool(threads);
-	ck_assert_int_eq(fill_lane(opens, 16, POOL_OPEN, (int)threads - 1), (int)threads - 1);
-	submit(&bulk, POOL_BULK, false);
-	submit(&after, POOL_BULK, false);
-	UNIT_UNTIL(bulk.done && after.done, worker_turn(w, false));
-	ck_assert_int_eq(atomic_load(&started[POOL_OPEN]), (int)threads - 1);
-	open_gate(16);
-	UNIT_UNTIL(done_count == 18, worker_turn(w, false));
-	pool_free(pool);
-}
-END_TEST
-
-START_TEST(test_open_and_long_leave_a_thread)
-{
-	unsigned threads = pool_sizes[_i];
-	struct task longs[16] = { 0 }, opens[16] = { 0 }, bulk = { 0 };
-	int most = threads > 2 ? (int)threads / 2 : 1, left = (int)threads - 1 - most;
-
-	make_pool(threads);
-	ck_assert_int_eq(fill_lane(longs, 16, POOL_LONG, most), most);
-	/* One at the least: with two threads there is none left for content. */
-	left = left > 0 ? left : 1;
-	ck_assert_int_eq(fill_lane(opens, 16, POOL_OPEN, left), left);
-	submit(&bulk, POOL_BULK, false);
-	if (threads > 2)
-		UNIT_UNTIL(bulk.done, worker_turn(w, false));
-	open_gate(32);
-	UNIT_UNTIL(done_count == 33, worker_turn(w, false));
+	if (access("/proc/self/task", R_OK) != 0)
+		return; /* this system does not say */
+	before = unit_names_in("/proc/self/task");
+	make_pool(8);
+	unit_sleep_ms(20); /* its first thread sleeps */
+	ck_assert_int_eq(fill_lane(tasks, 4, POOL_BULK, 4), 4);
+	ck_assert_int_eq(fill_lane(tasks + 4, MANY - 4, POOL_BULK, 4), 4);
+	ck_assert_int_eq(unit_names_in("/proc/self/task"), before + 4);
+	open_gate(MANY);
+	UNIT_UNTIL(done_count == MANY, worker_turn(w, false));
 	pool_free(pool);
 }
 END_TEST
@@ -124,31 +137,33 @@ run_held(struct pool_job *job)
 	run_task(job);
 }
 
-/* All three threads are taken; then one of them takes what waits, in its order. */
-START_TEST(test_open_goes_first)
+/* Each lane has its thread, and one is to spare: that one takes what waits, in the lanes' order. */
+START_TEST(test_the_order_of_lanes)
 {
-	struct task block[3] = { 0 }, tasks[6] = { 0 };
-	static const enum pool_lane lanes[] = { POOL_LONG, POOL_BULK, POOL_OPEN, POOL_LONG,
-		POOL_BULK, POOL_OPEN };
-	static const int turn[] = { 6, 4, 2, 7, 5, 3 };
+	struct task block[POOL_LANE_COUNT] = { 0 }, spare = { 0 },
+		    tasks[2 * POOL_LANE_COUNT] = { 0 };
 
-	make_pool(3);
+	make_pool(POOL_LANE_COUNT + 1);
 	atomic_store(&held, true);
-	block[2].job.run = run_held;
-	block[2].job.done = task_done;
-	pool_submit(pool, w, POOL_BULK, &block[2].job);
-	submit(&block[0], POOL_OPEN, true);
-	submit(&block[1], POOL_OPEN, true);
-	UNIT_UNTIL(atomic_load(&started[POOL_OPEN]) == 2, worker_turn(w, false));
+	spare.job.run = run_held;
+	spare.job.done = task_done;
+	pool_submit(pool, w, POOL_BULK, &spare.job);
+	for (enum pool_lane lane = 0; lane < POOL_LANE_COUNT; lane++) {
+		submit(&block[lane], lane, true);
+		UNIT_UNTIL(atomic_load(&block[lane].started), worker_turn(w, false));
+	}
 	for (int i = 0; i < COUNT(tasks); i++)
-		submit(&tasks[i], lanes[i], false);
-	open_gate(1);
-	UNIT_UNTIL(done_count == 1 + COUNT(tasks), worker_turn(w, false));
-	for (int i = 0; i < COUNT(tasks); i++)
-		ck_assert_int_eq(tasks[i].turn, turn[i]);
-	open_gate(1);
+		submit(
+		    &tasks[i], POOL_LANE_COUNT - 1 - (enum pool_lane)(i % POOL_LANE_COUNT), false);
 	atomic_store(&held, false);
-	UNIT_UNTIL(done_count == 3 + COUNT(tasks), worker_turn(w, false));
+	UNIT_UNTIL(done_count == 1 + COUNT(tasks), worker_turn(w, false));
+	for (int i = 0; i < COUNT(tasks); i++) {
+		int before = POOL_LANE_COUNT + 1 + 2 * (int)tasks[i].job.lane;
+
+		ck_assert_int_eq(tasks[i].turn, before + i / POOL_LANE_COUNT);
+	}
+	open_gate(POOL_LANE_COUNT);
+	UNIT_UNTIL(done_count == 1 + POOL_LANE_COUNT + COUNT(tasks), worker_turn(w, false));
 	pool_free(pool);
 }
 END_TEST
@@ -163,7 +178,7 @@ START_TEST(test_two_jobs_at_once_have_two_threads)
 		struct task slow = { 0 }, next = { 0 };
 
 		done_count = 0;
-		make_pool(4);
+		make_pool(8);
 		unit_sleep_ms(2); /* its first thread sleeps */
 		submit(&slow, POOL_OPEN, true);
 		submit(&next, POOL_OPEN, false);
@@ -172,7 +187,7 @@ START_TEST(test_two_jobs_at_once_have_two_threads)
 			unit_sleep_ms(1);
 		}
 		ck_assert_msg(
-		    next.done, "a job waits for the one before it, with 1 of 4 threads started");
+		    next.done, "a job waits for the one before it, with 1 of 8 threads started");
 		open_gate(1);
 		UNIT_UNTIL(done_count == 2, worker_turn(w, false));
 		pool_free(pool);
@@ -184,7 +199,7 @@ START_TEST(test_as_many_at_once_as_may_be)
 {
 	struct task tasks[16] = { 0 };
 
-	make_pool(6);
+	make_pool(9);
 	unit_sleep_ms(5);
 	ck_assert_int_eq(fill_lane(tasks, 16, POOL_OPEN, 5), 5);
 	open_gate(16);
@@ -199,12 +214,13 @@ add_lane_cases(Suite *s)
 	TCase *tc = unit_case(s, "lanes");
 
 	tcase_add_checked_fixture(tc, make_worker, drop_worker);
-	tcase_add_loop_test(tc, test_bulk_leaves_a_thread, 0, COUNT(pool_sizes));
-	tcase_add_loop_test(tc, test_long_leaves_half, 0, COUNT(pool_sizes));
-	tcase_add_loop_test(tc, test_bulk_and_long_leave_a_thread, 0, COUNT(pool_sizes));
-	tcase_add_loop_test(tc, test_open_leaves_a_thread, 0, COUNT(pool_sizes));
-	tcase_add_loop_test(tc, test_open_and_long_leave_a_thread, 0, COUNT(pool_sizes));
-	tcase_add_test(tc, test_open_goes_first);
+	tcase_add_loop_test(
+	    tc, test_one_lane_leaves_threads, 0, COUNT(pool_sizes) * POOL_LANE_COUNT);
+	tcase_add_loop_test(
+	    tc, test_all_others_leave_a_thread, 0, COUNT(pool_sizes) * POOL_LANE_COUNT);
+	tcase_add_test(tc, test_long_leaves_half);
+	tcase_add_test(tc, test_no_thread_in_vain);
+	tcase_add_test(tc, test_the_order_of_lanes);
 	tcase_add_test(tc, test_two_jobs_at_once_have_two_threads);
 	tcase_add_test(tc, test_as_many_at_once_as_may_be);
 }

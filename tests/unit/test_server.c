@@ -235,7 +235,7 @@ END_TEST
 
 /* All threads of the pool wait for this: the disk hangs. */
 static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
-static struct pool_job blockers[POOL_THREADS_MAX];
+static struct pool_job blockers[POOL_THREADS_MAX * POOL_LANE_COUNT];
 
 static void
 run_blocked(struct pool_job *job)
@@ -255,11 +255,10 @@ static void
 hang_disk(void)
 {
 	pthread_mutex_lock(&disk);
-	for (uint64_t i = 0; i < options.pool_threads; i++) {
+	for (uint64_t i = 0; i < options.pool_threads * POOL_LANE_COUNT; i++) {
 		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
-		/* The last thread is kept from OPEN. */
-		pool_submit(
-		    server->pool, server->worker, i == 0 ? POOL_BULK : POOL_OPEN, &blockers[i]);
+		pool_submit(server->pool, server->worker, (enum pool_lane)(i % POOL_LANE_COUNT),
+		    &blockers[i]);
 	}
 }
 

@@ -160,7 +160,7 @@ owner_close(struct owner *o)
 }
 
 static pthread_mutex_t block = PTHREAD_MUTEX_INITIALIZER;
-static struct pool_job blockers[THREADS];
+static struct pool_job blockers[THREADS * POOL_LANE_COUNT];
 
 static void
 run_blocked(struct pool_job *job)
@@ -176,14 +176,14 @@ blocker_done(struct pool_job *job)
 	(void)job;
 }
 
-/* All its threads: the last of them is kept from OPEN. */
+/* All its threads, those too that are kept for each lane. */
 void
 pool_block(void)
 {
 	pthread_mutex_lock(&block);
-	for (int i = 0; i < THREADS; i++) {
+	for (int i = 0; i < COUNT(blockers); i++) {
 		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
-		pool_submit(pool, worker, i == 0 ? POOL_BULK : POOL_OPEN, &blockers[i]);
+		pool_submit(pool, worker, (enum pool_lane)(i % POOL_LANE_COUNT), &blockers[i]);
 	}
 }
 
