@@ -2,6 +2,7 @@
 
 noinst_LIBRARIES += src/libbase.a
 src_libbase_a_SOURCES = \
+	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/cursor.c src/base/cursor.h \
 	src/base/log.c src/base/log.h \
@@ -23,6 +24,7 @@ src_libconf_a_SOURCES = \
 noinst_LIBRARIES += src/libloop.a
 src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
+	src/loop/chunk.c src/loop/chunk.h \
 	src/loop/counters.c src/loop/counters.h \
 	src/loop/pool.c src/loop/pool.h \
 	src/loop/signal.c src/loop/signal.h \

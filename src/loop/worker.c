@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/rc.h"
 #include "base/log.h"
+#include "loop/chunk.h"
 #include "loop/counters.h"
 
 struct worker {
@@ -27,6 +28,10 @@ struct worker {
 
 	STAILQ_HEAD(grave_queue, grave) graveyard;
 	struct event *reaper; /* owned; made active by the first burial of a turn */
+
+	STAILQ_HEAD(soon_queue, mail) soon;
+	struct event *soon_event; /* owned; made active by the first mail of a turn */
+	struct chunk_cache chunks;
 
 	pthread_mutex_t mail_lock;
 	STAILQ_HEAD(mail_queue, mail) mailbox; /* under mail_lock */
@@ -120,6 +125,40 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+deliver_soon(struct worker *w)
+{
+	struct mail *m;
+
+	while ((m = STAILQ_FIRST(&w->soon)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->soon, link);
+		m->deliver(m);
+	}
+}
+
+static void
+on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	worker_begin_turn(arg);
+	deliver_soon(arg);
+}
+
+void
+worker_soon(struct worker *w, struct mail *m)
+{
+	if (STAILQ_EMPTY(&w->soon))
+		event_active(w->soon_event, EV_TIMEOUT, 0);
+	STAILQ_INSERT_TAIL(&w->soon, m, link);
+}
+
+struct chunk_cache *
+worker_chunks(struct worker *w)
+{
+	return &w->chunks;
+}
+
+static void
 deliver_mail(struct worker *w)
 {
 	struct mail_queue mails = STAILQ_HEAD_INITIALIZER(mails);
@@ -182,6 +221,7 @@ worker_new(struct worker **out, struct event_base *base)
 	w->mail_fd = -1;
 	w->timer_due = UINT64_MAX;
 	STAILQ_INIT(&w->graveyard);
+	STAILQ_INIT(&w->soon);
 	STAILQ_INIT(&w->mailbox);
 	pthread_mutex_init(&w->mail_lock, NULL);
 	timer_heap_init(&w->timers);
@@ -194,9 +234,10 @@ worker_new(struct worker **out, struct event_base *base)
 		goto fail;
 	w->timer_event = event_new(w->base, -1, 0, on_timer, w);
 	w->reaper = event_new(w->base, -1, 0, on_reap, w);
+	w->soon_event = event_new(w->base, -1, 0, on_soon, w);
 	w->mail_event = event_new(w->base, w->mail_fd, EV_READ | EV_PERSIST, on_mail_fd, w);
-	if (w->timer_event == NULL || w->reaper == NULL || w->mail_event == NULL ||
-	    event_add(w->mail_event, NULL) != 0 || !make_room_for_timer(w))
+	if (w->timer_event == NULL || w->reaper == NULL || w->soon_event == NULL ||
+	    w->mail_event == NULL || event_add(w->mail_event, NULL) != 0 || !make_room_for_timer(w))
 		goto fail;
 	*out = w;
 	return FTX_OK;
@@ -210,11 +251,16 @@ worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	while (!STAILQ_EMPTY(&w->mailbox)) /* mail may post mail; nobody else does any more */
+	/* Mail may post mail; nobody else does any more. */
+	while (!STAILQ_EMPTY(&w->mailbox) || !STAILQ_EMPTY(&w->soon)) {
 		deliver_mail(w);
+		deliver_soon(w);
+	}
 	reap(w);
 	if (w->mail_event != NULL)
 		event_free(w->mail_event);
+	if (w->soon_event != NULL)
+		event_free(w->soon_event);
 	if (w->reaper != NULL)
 		event_free(w->reaper);
 	if (w->timer_event != NULL)
@@ -224,6 +270,7 @@ worker_free(struct worker *w)
 	if (w->mail_fd >= 0)
 		close(w->mail_fd);
 	timer_heap_clear(&w->timers);
+	chunk_cache_clear(&w->chunks);
 	pthread_mutex_destroy(&w->mail_lock);
 	free(w);
 }

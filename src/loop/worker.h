@@ -13,6 +13,7 @@
 #include "base/rc.h"
 #include "loop/timer.h"
 
+struct chunk_cache;
 struct counters;
 struct event_base;
 struct worker;
@@ -71,6 +72,12 @@ void worker_bury(struct worker *w, struct grave *g);
 
 /* From any thread: m->deliver runs on w's thread. m is borrowed until then. */
 void worker_post(struct worker *w, struct mail *m);
+
+/* On w's own thread: m->deliver runs later in this turn, before the loop waits again. */
+void worker_soon(struct worker *w, struct mail *m);
+
+/* Memory for content; on the worker's thread. */
+struct chunk_cache *worker_chunks(struct worker *w);
 
 /*
  * Counts work that was begun elsewhere (jobs in the pool) and has not come back yet: the worker

@@ -1,146 +1,173 @@
 #include "net/conn.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/rc.h"
 #include "base/log.h"
+#include "base/rc.h"
 #include "loop/worker.h"
 #include "net/conn_private.h"
+
+static bool
+wants_input(const struct conn *c)
+{
+	if (c->closing || c->peer_end != FTX_OK)
+		return false;
+	return c->bulk ? !c->paused : c->in.len < c->input_max;
+}
 
 /* Reads as long as somebody may want it: not beyond the peer's end, not beyond the maximum. */
 void
 conn_update_reading(struct conn *c)
 {
-	if (c->closing || c->peer_end != FTX_OK || evbuffer_get_length(conn_in(c)) >= c->input_max)
-		event_del(c->reading);
-	else if (event_add(c->reading, NULL) != 0)
+	if (!wants_input(c))
+		event_del(&c->reading);
+	else if (event_add(&c->reading, NULL) != 0)
 		c->peer_end = FTX_NOMEM; /* we shall not hear of it again */
 }
 
-/* One read of at most max bytes. False: nothing more to be had now. */
-static bool
-read_some(struct conn *c, size_t max)
+/* One read from the socket. 0: nothing more to be had now. */
+static size_t
+read_socket(struct conn *c, void *p, size_t len)
 {
-	struct evbuffer_iovec v[2];
 	ssize_t n;
-	int count;
 
-	if (max > CONN_READ_MAX)
-		max = CONN_READ_MAX;
-	count = evbuffer_reserve_space(conn_in(c), (ev_ssize_t)max, v, 2);
-	if (count < 1) {
-		c->peer_end = FTX_NOMEM;
-		return false;
-	}
-	if (v[0].iov_len >= max) {
-		v[0].iov_len = max;
-		count = 1;
-	} else if (count > 1 && v[0].iov_len + v[1].iov_len > max)
-		v[1].iov_len = max - v[0].iov_len;
 	do {
-		n = readv(c->fd, v, count);
+		n = recv(c->fd, p, len, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		if (n == 0)
-			c->peer_end = FTX_TRUNCATED;
-		else if (errno != EAGAIN && errno != EWOULDBLOCK)
-			c->peer_end = ftx_rc_from_errno(errno);
-		return false;
+	if (n > 0) {
+		conn_count_received(c, (size_t)n);
+		return (size_t)n;
 	}
-	if ((size_t)n <= v[0].iov_len) {
-		v[0].iov_len = (size_t)n;
-		count = 1;
-	} else
-		v[1].iov_len = (size_t)n - v[0].iov_len;
-	if (evbuffer_commit_space(conn_in(c), v, count) != 0) {
+	if (n == 0)
+		c->peer_end = FTX_TRUNCATED;
+	else if (errno != EAGAIN && errno != EWOULDBLOCK)
+		c->peer_end = ftx_rc_from_errno(errno);
+	return 0;
+}
+
+/* One read into the input. False: nothing more to be had now. */
+static bool
+read_input(struct conn *c)
+{
+	uint8_t bytes[CONN_READ_MAX];
+	size_t room = c->input_max - c->in.len;
+	size_t n = read_socket(c, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+
+	if (n > 0 && !buf_add(&c->in, bytes, n)) {
 		c->peer_end = FTX_NOMEM;
 		return false;
 	}
-	conn_count_received(c, (size_t)n);
-	return true;
+	return n > 0;
+}
+
+void
+conn_read_now(struct conn *c)
+{
+	if (c->closing)
+		return;
+	while (c->peer_end == FTX_OK && c->in.len < c->input_max) {
+		if (!read_input(c))
+			break;
+	}
+	conn_update_reading(c);
+}
+
+/*
+ * What the peer had said before it went (a refusal, say) is in the kernel still: it is read to the
+ * end, and the failure to write stands behind it as the peer's end.
+ */
+static void
+tell_output_failed(struct conn *c)
+{
+	c->failure_told = true;
+	c->bulk = false;
+	conn_read_now(c);
+	if (c->peer_end == FTX_OK || c->peer_end == FTX_TRUNCATED)
+		c->peer_end = c->output_failure;
+	conn_update_reading(c);
+	c->io->on_input(c->io_arg);
 }
 
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
-	size_t len = evbuffer_get_length(conn_in(c));
 
 	(void)fd;
 	(void)what;
 	worker_begin_turn(c->worker);
-	if (len < c->input_max && !read_some(c, c->input_max - len) && c->peer_end == FTX_OK)
-		return; /* woken for nothing */
-	conn_update_reading(c);
+	if (c->output_failure != FTX_OK && !c->failure_told) {
+		tell_output_failed(c);
+		return;
+	}
+	if (!c->bulk) {
+		if (c->in.len < c->input_max && !read_input(c) && c->peer_end == FTX_OK)
+			return; /* woken for nothing */
+		conn_update_reading(c);
+	}
 	c->io->on_input(c->io_arg);
 }
 
-void
-conn_read_now(struct conn *c)
+/* Later in this turn: who writes does not expect to lose the connection within the call. */
+static void
+fail_output(struct conn *c, enum ftx_rc why)
 {
-	size_t len;
+	c->output_failure = why;
+	event_del(&c->writing);
+	event_active(&c->reading, EV_READ, 0);
+}
 
-	if (c->closing)
-		return;
-	while (c->peer_end == FTX_OK && (len = evbuffer_get_length(conn_in(c))) < c->input_max) {
-		if (!read_some(c, c->input_max - len))
-			break;
+/* What a system call that sends has come to: bytes. 0: none now, or the output has failed. */
+static size_t
+count_sent(struct conn *c, ssize_t n)
+{
+	if (n >= 0) {
+		conn_count_sent(c, (size_t)n);
+		return (size_t)n;
 	}
-	conn_update_reading(c);
+	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		fail_output(c, ftx_rc_from_errno(errno));
+	return 0;
+}
+
+static size_t
+send_some(struct conn *c, const void *p, size_t len, int flags)
+{
+	return count_sent(c, send(c->fd, p, len, MSG_NOSIGNAL | flags));
 }
 
 static void
-on_written(struct bufferevent *bev, void *arg)
+flush_output(struct conn *c)
 {
-	struct conn *c = arg;
+	size_t n = send_some(c, buf_data(&c->out), c->out.len, 0);
 
-	(void)bev;
-	worker_begin_turn(c->worker);
-	if (!c->closing)
-		c->io->on_output(c->io_arg);
+	buf_drain(&c->out, n);
 }
 
-/*
- * Only writing can fail here. What the peer had said before it went (a refusal, say) is in the
- * kernel still: it is read to the end, and the failure stands behind it as the peer's end.
- */
 static void
-on_bev_event(struct bufferevent *bev, short what, void *arg)
+on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 
-	(void)bev;
+	(void)fd;
 	(void)what;
 	worker_begin_turn(c->worker);
-	if (c->closing)
+	if (c->out.len > 0)
+		flush_output(c);
+	if (c->out.len > 0 || c->output_failure != FTX_OK)
 		return;
-	bufferevent_disable(c->bev, EV_WRITE);
-	conn_read_now(c);
-	if (c->peer_end == FTX_OK || c->peer_end == FTX_TRUNCATED)
-		c->peer_end = FTX_RESET;
-	conn_update_reading(c);
-	c->io->on_input(c->io_arg);
-}
-
-static void
-on_output_change(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)out;
-	if (info->n_deleted > 0)
-		conn_count_sent(c, info->n_deleted);
+	c->wants_output = false;
+	c->io->on_output(c->io_arg);
+	/* It has nothing more to send for now, or is at its end. */
+	if (c->closing || (!c->wants_output && c->out.len == 0))
+		event_del(&c->writing);
 }
 
 static void
@@ -173,16 +200,10 @@ conn_new(struct conn **out, struct worker *w, int fd, const struct addr *peer,
 		addr_text(peer, c->peer);
 	/* Answers are small and wanted at once. A socketpair has no such option, and no acks. */
 	c->acknowledges = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0;
-	c->bev = bufferevent_socket_new(worker_base(w), fd, 0);
-	c->reading = event_new(worker_base(w), fd, EV_READ | EV_PERSIST, on_readable, c);
-	if (c->bev == NULL || c->reading == NULL ||
-	    worker_timer_init(w, &c->timer, conn_on_finish_deadline, c) != FTX_OK)
-		goto fail;
-	bufferevent_setcb(c->bev, NULL, on_written, on_bev_event, c);
-	/* The input is ours to add to, not the bufferevent's. */
-	if (bufferevent_disable(c->bev, EV_READ) != 0 || evbuffer_unfreeze(conn_in(c), 0) != 0 ||
-	    evbuffer_add_cb(conn_out(c), on_output_change, c) == NULL ||
-	    event_add(c->reading, NULL) != 0)
+	event_assign(&c->reading, worker_base(w), fd, EV_READ | EV_PERSIST, on_readable, c);
+	event_assign(&c->writing, worker_base(w), fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	if (worker_timer_init(w, &c->timer, conn_on_finish_deadline, c) != FTX_OK ||
+	    event_add(&c->reading, NULL) != 0)
 		goto fail;
 	*out = c;
 	return FTX_OK;
@@ -253,44 +274,33 @@ conn_log_content(struct conn *c, uint64_t bytes)
 size_t
 conn_input_length(const struct conn *c)
 {
-	return evbuffer_get_length(conn_in(c));
-}
-
-bool
-conn_take(struct conn *c, void *buf, size_t len)
-{
-	if (conn_input_length(c) < len)
-		return false;
-	evbuffer_remove(conn_in(c), buf, len);
-	conn_consumed(c);
-	return true;
+	return c->in.len;
 }
 
 bool
 conn_peek(const struct conn *c, void *buf, size_t len)
 {
-	if (conn_input_length(c) < len)
+	if (c->in.len < len)
 		return false;
-	evbuffer_copyout(conn_in(c), buf, len);
+	if (len > 0)
+		memcpy(buf, buf_data(&c->in), len);
+	return true;
+}
+
+bool
+conn_take(struct conn *c, void *buf, size_t len)
+{
+	if (!conn_peek(c, buf, len))
+		return false;
+	buf_drain(&c->in, len);
+	conn_update_reading(c);
 	return true;
 }
 
 void
 conn_drop_input(struct conn *c)
 {
-	evbuffer_drain(conn_in(c), evbuffer_get_length(conn_in(c)));
-	conn_consumed(c);
-}
-
-struct evbuffer *
-conn_input(struct conn *c)
-{
-	return conn_in(c);
-}
-
-void
-conn_consumed(struct conn *c)
-{
+	buf_clear(&c->in);
 	conn_update_reading(c);
 }
 
@@ -307,45 +317,79 @@ conn_peer_end(const struct conn *c)
 	return c->peer_end;
 }
 
-/*
- * The bufferevent writes by itself what is added to it, but for want of memory it may have lost the
- * callback that does so when it was made, or its event now, and says nothing.
- */
-static enum ftx_rc
-see_to_writing(struct conn *c)
-{
-	if ((bufferevent_get_enabled(c->bev) & EV_WRITE) != 0 &&
-	    bufferevent_enable(c->bev, EV_WRITE) != 0)
-		return FTX_NOMEM;
-	return FTX_OK;
-}
-
 enum ftx_rc
 conn_write(struct conn *c, const void *p, size_t len)
 {
-	if (bufferevent_write(c->bev, p, len) != 0)
-		return FTX_NOMEM;
-	return see_to_writing(c);
-}
+	size_t n = c->out.len == 0 && c->output_failure == FTX_OK ? send_some(c, p, len, 0) : 0;
 
-enum ftx_rc
-conn_write_buffer(struct conn *c, struct evbuffer *from)
-{
-	if (bufferevent_write_buffer(c->bev, from) != 0)
+	if (c->output_failure != FTX_OK)
+		return FTX_OK; /* nobody will read it; the end is told */
+	if (n == len) {
+		event_active(&c->writing, EV_WRITE, 0);
+		return FTX_OK;
+	}
+	if (!buf_add(&c->out, (const uint8_t *)p + n, len - n) || event_add(&c->writing, NULL) != 0)
 		return FTX_NOMEM;
-	return see_to_writing(c);
+	return FTX_OK;
 }
 
 size_t
 conn_output_length(const struct conn *c)
 {
-	return evbuffer_get_length(conn_out(c));
+	return c->out.len;
 }
 
 void
-conn_set_output_low(struct conn *c, size_t bytes)
+conn_set_bulk_input(struct conn *c, bool bulk)
 {
-	bufferevent_setwatermark(c->bev, EV_WRITE, bytes, 0);
+	c->bulk = bulk && c->output_failure == FTX_OK;
+	c->paused = false;
+	conn_update_reading(c);
+}
+
+void
+conn_set_receiving(struct conn *c, bool receiving)
+{
+	c->paused = !receiving;
+	conn_update_reading(c);
+}
+
+size_t
+conn_receive(struct conn *c, void *buf, size_t len)
+{
+	size_t n = c->in.len < len ? c->in.len : len;
+
+	if (n > 0) {
+		memcpy(buf, buf_data(&c->in), n);
+		buf_drain(&c->in, n);
+		return n;
+	}
+	if (c->peer_end != FTX_OK)
+		return 0;
+	n = read_socket(c, buf, len);
+	if (c->peer_end != FTX_OK)
+		conn_update_reading(c);
+	return n;
+}
+
+static bool
+may_send(const struct conn *c)
+{
+	return !c->closing && c->output_failure == FTX_OK && c->out.len == 0;
+}
+
+size_t
+conn_send(struct conn *c, const void *buf, size_t len, bool more)
+{
+	return may_send(c) ? send_some(c, buf, len, more ? MSG_MORE : 0) : 0;
+}
+
+void
+conn_wait_output(struct conn *c)
+{
+	c->wants_output = true;
+	if (c->output_failure == FTX_OK && event_add(&c->writing, NULL) != 0)
+		fail_output(c, FTX_NOMEM);
 }
 
 void

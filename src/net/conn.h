@@ -1,12 +1,15 @@
 /*
  * conn.h - a connection: its socket, buffers, who talks on it, and the one way it ends.
  * Layer: net. Threads: its worker's.
- * Tests: tests/pair/, tests/unit/test_conn.c, test_conn_end.c, test_conn_time.c
+ * Tests: tests/pair/, tests/unit/test_conn.c, test_conn_bulk.c, test_conn_end.c, test_conn_time.c
  *
- * The bufferevent is the transport of what is sent. What arrives is read by the connection's own
- * event into the same bufferevent's input (libevent 2.1 reads 4 KiB a call by itself), and stops
- * being read while more than a set amount waits there: that is the back-pressure on the peer. Bytes
- * that come before they are due stay in the input; so does the knowledge of the peer's end.
+ * Messages go through two small buffers. What arrives is read by the connection itself, and stops
+ * being read while as much waits there as the input may hold: that is the back-pressure on the
+ * peer. Bytes that come before they are due stay in the input; so does the knowledge of the peer's
+ * end. What is written goes to the kernel at once, or waits in the output.
+ *
+ * Content does not: while it is in bulk mode, its user (the pump) receives and sends by itself,
+ * with memory of its own, and is told when there is something to be done.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
@@ -19,7 +22,6 @@
 #include "net/addr.h"
 
 struct conn;
-struct evbuffer;
 struct worker;
 
 /* Limits of what the peer may take; 0 is none. Times are ms. */
@@ -33,11 +35,10 @@ struct conn_limits {
 /* Who hears of bytes: one at a time, a state machine or a pump. Both may close the connection. */
 struct conn_io {
 	void (*on_input)(void *arg);  /* there is more input, or the peer's end */
-	void (*on_output)(void *arg); /* the output has shrunk to the low mark */
+	void (*on_output)(void *arg); /* all output is with the kernel; or it would take more */
 };
 
 #define CONN_INPUT_SMALL ((size_t)4 * 1024) /* bytes kept of what is not due yet, in a handshake */
-#define CONN_INPUT_BULK  ((size_t)256 * 1024) /* likewise, while content is received */
 
 /* Drained after a refusal or an end, at most: what the peer still had under way. */
 #define CONN_DRAIN_BYTES ((uint64_t)1024 * 1024)
@@ -84,9 +85,6 @@ bool conn_take(struct conn *c, void *buf, size_t len);
 bool conn_peek(const struct conn *c, void *buf, size_t len);
 /* Throws away all that is there. */
 void conn_drop_input(struct conn *c);
-/* The buffer itself (the pump moves memory out of it); conn_consumed() after each removal. */
-struct evbuffer *conn_input(struct conn *c);
-void conn_consumed(struct conn *c);
 /* While so many bytes wait in the input the peer is not read from. */
 void conn_set_input_max(struct conn *c, size_t bytes);
 /* Reads what the kernel has now, up to the maximum, without telling anybody. */
@@ -97,13 +95,33 @@ void conn_read_now(struct conn *c);
  */
 enum ftx_rc conn_peer_end(const struct conn *c);
 
-/* Output: queued without a bound, so writers look at conn_output_length(). FTX_NOMEM. */
+/*
+ * Output: to the kernel, or queued without a bound. on_output follows, never within the call, as
+ * soon as nothing is queued any more. FTX_NOMEM. A write that fails shows as the peer's end.
+ */
 enum ftx_rc conn_write(struct conn *c, const void *p, size_t len) FTX_MUST_CHECK;
-/* All of `from`, moved, not copied. */
-enum ftx_rc conn_write_buffer(struct conn *c, struct evbuffer *from) FTX_MUST_CHECK;
 size_t conn_output_length(const struct conn *c);
-/* on_output is called when at most so many bytes are left; 0: all is with the kernel. */
-void conn_set_output_low(struct conn *c, size_t bytes);
+
+/*
+ * Bulk. On: the connection reads nothing by itself any more; on_input tells that there is something
+ * to receive, again and again while there is, or that the peer has ended.
+ */
+void conn_set_bulk_input(struct conn *c, bool bulk);
+/* Off: on_input tells nothing for a while (back-pressure). */
+void conn_set_receiving(struct conn *c, bool receiving);
+/*
+ * Takes up to len bytes, those first that came before they were due. 0: there are none now, or no
+ * more (conn_peer_end()). One system call at most.
+ */
+size_t conn_receive(struct conn *c, void *buf, size_t len);
+/*
+ * Hands up to len bytes to the kernel, in one system call; returns how many it took. 0: something
+ * is queued, there is no room, or it failed, which on_input tells as the peer's end. more: others
+ * follow at once, or the end does, and the kernel may wait for them (MSG_MORE, send(2)).
+ */
+size_t conn_send(struct conn *c, const void *buf, size_t len, bool more);
+/* on_output shall tell, once, that the kernel would take more. */
+void conn_wait_output(struct conn *c);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

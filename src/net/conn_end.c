@@ -1,5 +1,3 @@
-#include <event2/buffer.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +19,10 @@ conn_reap(struct grave *g)
 {
 	struct conn *c = (struct conn *)g; /* its first member */
 
-	if (c->reading != NULL)
-		event_free(c->reading);
-	if (c->bev != NULL)
-		bufferevent_free(c->bev);
+	event_del(&c->reading);
+	event_del(&c->writing);
+	buf_clear(&c->in);
+	buf_clear(&c->out);
 	worker_timer_clear(c->worker, &c->timer);
 	close(c->fd);
 	free(c->name);
@@ -91,10 +89,9 @@ static void
 drain_input(void *arg)
 {
 	struct conn *c = arg;
-	size_t len = evbuffer_get_length(conn_in(c));
 
-	c->drained += len;
-	evbuffer_drain(conn_in(c), len);
+	c->drained += c->in.len;
+	buf_clear(&c->in);
 	conn_update_reading(c);
 	if (c->peer_end != FTX_OK && c->peer_end != FTX_TRUNCATED)
 		/* Reset by a peer that had heard enough, or not even that. */
@@ -113,7 +110,7 @@ finish_output(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->shut || evbuffer_get_length(conn_out(c)) > 0)
+	if (c->shut || c->out.len > 0)
 		return;
 	c->shut = true;
 	if (shutdown(c->fd, SHUT_WR) != 0) {
@@ -141,7 +138,7 @@ conn_finish(struct conn *c, enum ftx_rc why)
 	conn_set_busy(c, false);
 	c->why = why;
 	conn_set_io(c, &finishing, c);
-	conn_set_output_low(c, 0);
+	c->bulk = false;
 	conn_set_input_max(c, CONN_READ_MAX);
 	if (c->limits.idle_ms > 0) {
 		worker_timer_start(
@@ -169,9 +166,8 @@ conn_close(struct conn *c, enum ftx_rc why)
 	if (c->closing)
 		return;
 	c->closing = true;
-	event_del(c->reading);
-	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
-	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
+	event_del(&c->reading);
+	event_del(&c->writing);
 	worker_timer_stop(c->worker, &c->timer);
 	if (c->on_close != NULL)
 		c->on_close(c->on_close_arg, why);

@@ -7,21 +7,24 @@
 #ifndef NET_CONN_PRIVATE_H
 #define NET_CONN_PRIVATE_H
 
-#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
 
+#include "base/buf.h"
 #include "loop/worker.h"
 #include "net/conn.h"
 
-/* One read a turn, so that no peer keeps the loop to itself. */
-#define CONN_READ_MAX ((size_t)64 * 1024)
+/* One read of messages a turn, so that no peer keeps the loop to itself; on the stack. */
+#define CONN_READ_MAX ((size_t)16 * 1024)
 
 struct conn {
 	struct grave grave;
-	struct worker *worker;   /* borrowed; outlives every conn */
-	int fd;                  /* owned; closed by the reaper */
-	struct bufferevent *bev; /* owned: output, errors, and the input's memory */
-	struct event *reading;   /* owned: reads into the bufferevent's input */
-	struct timer timer;      /* of conn_finish() */
+	struct worker *worker; /* borrowed; outlives every conn */
+	int fd;                /* owned; closed by the reaper */
+	struct event reading;  /* there as long as somebody may want to know */
+	struct event writing;  /* there while output waits for the kernel */
+	struct buf in, out;
+	struct timer timer; /* of conn_finish() */
 	struct conn_limits limits;
 
 	const struct conn_io *io; /* static */
@@ -32,6 +35,10 @@ struct conn {
 	void *owner; /* borrowed */
 
 	size_t input_max;
+	bool bulk, paused;          /* conn_set_bulk_input(), and not conn_set_receiving() */
+	bool wants_output;          /* conn_wait_output() */
+	enum ftx_rc output_failure; /* of a write; FTX_OK: none */
+	bool failure_told;          /* as the peer's end */
 	enum ftx_rc peer_end;
 	bool closing, finishing, shut;
 	enum ftx_rc why; /* of the finish under way */
@@ -55,18 +62,6 @@ struct conn {
 	char *name;     /* owned; may be NULL */
 	uint64_t content;
 };
-
-static inline struct evbuffer *
-conn_in(const struct conn *c)
-{
-	return bufferevent_get_input(c->bev);
-}
-
-static inline struct evbuffer *
-conn_out(const struct conn *c)
-{
-	return bufferevent_get_output(c->bev);
-}
 
 /* Starts or stops reading, after anything that it depends on has changed. */
 void conn_update_reading(struct conn *c);

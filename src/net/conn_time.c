@@ -1,5 +1,4 @@
 /* What has moved on a connection, and how long its peer has had for it. */
-#include <event2/buffer.h>
 #include <sys/ioctl.h>
 #ifdef HAVE_LINUX_SOCKIOS_H
 #include <linux/sockios.h>
@@ -115,5 +114,5 @@ conn_idle_since(const struct conn *c)
 bool
 conn_has_taken_all(const struct conn *c)
 {
-	return c->taken == c->sent && evbuffer_get_length(conn_out(c)) == 0;
+	return c->taken == c->sent && c->out.len == 0;
 }

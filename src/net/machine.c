@@ -386,7 +386,6 @@ machine_take_io(struct machine *m)
 	static const struct conn_io io = { on_input, on_output };
 
 	conn_set_io(m->conn, &io, m);
-	conn_set_output_low(m->conn, 0);
 }
 
 enum ftx_rc

@@ -1,7 +1,8 @@
 #include "net/pump.h"
 
-#include <event2/buffer.h>
+#include <stddef.h>
 
+#include "loop/chunk.h"
 #include "loop/counters.h"
 #include "loop/worker.h"
 #include "net/conn.h"
@@ -9,170 +10,362 @@
 #include "net/machine.h"
 #include "store/store.h"
 
-/* The next chunk is read while so much of the last one is still on its way to the kernel. */
-#define OUTPUT_LOW STORE_CHUNK_MAX
+/* Bytes moved in one turn of the loop, at most, so that no peer keeps it to itself. */
+#define TURN_MAX ((size_t)1024 * 1024)
+/* What a slow peer takes at once, less of which is not worth reading. */
+#define BURST_MIN ((size_t)16 * 1024)
+/* What one is given before it is known what it takes. */
+#define BURST_FIRST ((size_t)64 * 1024)
+
+static struct chunk_cache *
+chunks_of(const struct pump *p)
+{
+	return worker_chunks(conn_worker(p->ends.conn));
+}
+
+static void
+give_back(const struct pump *p, struct chunk *chunk)
+{
+	chunk_put(chunks_of(p), chunk);
+}
+
+static size_t
+least(size_t a, uint64_t b)
+{
+	return b < a ? (size_t)b : a;
+}
+
+/* Bytes that have not been written or sent yet, nor are under way to the store. */
+static uint64_t
+left(const struct pump *p)
+{
+	const struct transfer *t = p->ends.transfer;
+
+	return t->size - t->offset - (p->waiting && !p->sending ? t->chunk->len : 0);
+}
 
 static void
 pump_release(struct pump *p)
 {
-	struct conn *c = p->conn;
+	struct conn *c = p->ends.conn;
 
-	p->conn = NULL;
-	machine_set_busy(p->machine, false);
+	p->running = false;
+	give_back(p, p->chunk);
+	p->chunk = NULL;
+	machine_set_busy(p->ends.machine, false);
 	conn_set_sending(c, false);
-	conn_set_input_max(c, CONN_INPUT_SMALL);
-	machine_take_io(p->machine);
+	conn_set_bulk_input(c, false);
+	machine_take_io(p->ends.machine);
 }
 
 static void
 pump_fail(struct pump *p, enum ftx_rc why)
 {
 	pump_release(p);
-	p->fail(p->arg, why);
+	p->ends.fail(p->ends.arg, why);
+}
+
+static void
+pump_fail_here(struct pump *p, enum ftx_rc why)
+{
+	p->failed_here = true;
+	pump_fail(p, why);
 }
 
 static void
 pump_end(struct pump *p)
 {
 	pump_release(p);
-	machine_event(p->machine, p->event);
+	machine_event(p->ends.machine, p->ends.event);
+}
+
+static void
+note_moved(const struct pump *p)
+{
+	uint64_t moved = p->ends.transfer->offset;
+
+	counters_add(worker_counters(conn_worker(p->ends.conn)),
+	    p->sending ? COUNT_COPY_SENT : COUNT_COPY_RECEIVED, moved - p->counted);
+	p->counted = moved;
+	conn_log_content(p->ends.conn, moved);
+	if (p->ends.moved != NULL)
+		*p->ends.moved = moved;
+}
+
+/*
+ * Receiving into memory: as much as there is, within the turn. The chunk is always the one that was
+ * used last.
+ */
+static enum ftx_rc
+receive_now(struct pump *p, struct chunk *chunk)
+{
+	struct transfer *t = p->ends.transfer;
+
+	for (size_t turn = 0; turn < TURN_MAX && left(p) > 0;) {
+		size_t want = least(CHUNK_SIZE, left(p));
+		size_t n = conn_receive(p->ends.conn, chunk->data, want);
+		enum ftx_rc rc;
+
+		if (n == 0)
+			return left(p) > 0 ? conn_peer_end(p->ends.conn) : FTX_OK;
+		rc = store_write_now(t, chunk->data, n);
+		p->failed_here = rc != FTX_OK;
+		if (rc != FTX_OK)
+			return rc;
+		turn += n;
+		if (n < want)
+			break; /* the kernel has no more for now, as a rule */
+	}
+	return FTX_OK;
+}
+
+static void
+receive_into_memory(struct pump *p)
+{
+	struct chunk *chunk = chunk_get(chunks_of(p));
+	enum ftx_rc rc;
+
+	if (chunk == NULL) {
+		pump_fail_here(p, FTX_NOMEM);
+		return;
+	}
+	rc = receive_now(p, chunk);
+	give_back(p, chunk);
+	note_moved(p);
+	if (rc != FTX_OK)
+		pump_fail(p, rc);
+	else if (left(p) == 0)
+		pump_end(p);
+}
+
+static void
+write_chunk(struct pump *p)
+{
+	struct chunk *chunk = p->chunk;
+
+	p->chunk = NULL;
+	p->waiting = true;
+	store_write(p->ends.transfer, chunk);
+}
+
+/* What is received fills a chunk for as long as the one before it is being written. */
+static enum ftx_rc
+fill_chunk(struct pump *p)
+{
+	size_t want, n;
+
+	if (p->chunk == NULL)
+		p->chunk = chunk_get(chunks_of(p));
+	p->failed_here = p->chunk == NULL;
+	if (p->failed_here)
+		return FTX_NOMEM;
+	want = least(CHUNK_SIZE, left(p)) - p->chunk->len;
+	n = conn_receive(p->ends.conn, p->chunk->data + p->chunk->len, want);
+	p->chunk->len += n;
+	return n > 0 ? FTX_OK : conn_peer_end(p->ends.conn);
+}
+
+/* There is no room for more, or there is no more. */
+static bool
+chunk_is_full(const struct pump *p)
+{
+	size_t len = p->chunk != NULL ? p->chunk->len : 0;
+
+	return len == CHUNK_SIZE || len == left(p);
+}
+
+static void
+receive_for_device(struct pump *p)
+{
+	enum ftx_rc rc = chunk_is_full(p) ? FTX_OK : fill_chunk(p);
+	bool full;
+
+	if (rc != FTX_OK && !p->waiting) {
+		pump_fail(p, rc);
+		return;
+	}
+	if (p->chunk != NULL && !p->waiting && p->chunk->len > 0)
+		write_chunk(p);
+	if (!p->waiting && left(p) == 0) {
+		pump_end(p);
+		return;
+	}
+	if (p->chunk != NULL && p->chunk->len == 0) {
+		give_back(p, p->chunk);
+		p->chunk = NULL;
+	}
+	/* As long as there is room, and more to come, the peer is the one we wait for. */
+	full = chunk_is_full(p);
+	conn_set_receiving(p->ends.conn, !full);
+	machine_set_busy(p->ends.machine, full);
 }
 
 static void
 receive_step(struct pump *p)
 {
-	size_t len = conn_input_length(p->conn);
+	if (p->ends.transfer->in_memory)
+		receive_into_memory(p);
+	else
+		receive_for_device(p);
+}
 
-	if (!p->waiting && p->left == 0) {
+/* Sends the first len bytes of the chunk. False: the kernel did not take them all. */
+static bool
+send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
+{
+	bool more = len < left(p) || p->ends.closes;
+	size_t n = conn_send(p->ends.conn, chunk->data, len, more);
+
+	store_sent(p->ends.transfer, n);
+	if (n < len)
+		p->burst = n > BURST_MIN ? n : BURST_MIN;
+	else if (p->burst < CHUNK_SIZE)
+		p->burst = least(CHUNK_SIZE, 2 * (uint64_t)p->burst);
+	return n == len;
+}
+
+/*
+ * As much as the kernel takes, within the turn. What it does not take is read again when it does:
+ * so a peer that waits costs no memory. True: the store has the chunk and will read into it.
+ */
+static bool
+send_now(struct pump *p, struct chunk *chunk)
+{
+	struct transfer *t = p->ends.transfer;
+
+	for (size_t turn = 0; turn < TURN_MAX && left(p) > 0;) {
+		size_t want = least(p->burst, left(p));
+		size_t n = store_read_now(t, chunk->data, want);
+
+		if (n == 0) {
+			p->waiting = true;
+			store_read(t, chunk, want);
+			return true;
+		}
+		if (!send_chunk(p, chunk, n))
+			break;
+		turn += n;
+	}
+	return false;
+}
+
+static void
+send_content(struct pump *p)
+{
+	struct chunk *chunk = chunk_get(chunks_of(p));
+
+	if (chunk == NULL) {
+		pump_fail_here(p, FTX_NOMEM);
+		return;
+	}
+	if (send_now(p, chunk)) {
+		/* Nothing is on its way: it is we who keep the peer waiting. */
+		machine_set_busy(p->ends.machine, true);
+		return;
+	}
+	give_back(p, chunk);
+	note_moved(p);
+	if (left(p) > 0)
+		conn_wait_output(p->ends.conn);
+	else
 		pump_end(p);
-		return;
-	}
-	if (!p->waiting && len == 0) {
-		machine_set_busy(p->machine, false);
-		if (conn_peer_end(p->conn) != FTX_OK)
-			pump_fail(p, conn_peer_end(p->conn));
-		return;
-	}
-	if (!p->waiting) {
-		p->waiting = true;
-		p->left -= store_write(p->transfer, conn_input(p->conn), len);
-		conn_consumed(p->conn);
-		len = conn_input_length(p->conn);
-	}
-	/* As long as there is room, and more to come, the peer is the one we wait for. */
-	machine_set_busy(p->machine, len >= CONN_INPUT_BULK || len >= p->left);
 }
 
 static void
 send_step(struct pump *p)
 {
-	enum ftx_rc end = conn_peer_end(p->conn);
+	enum ftx_rc end = conn_peer_end(p->ends.conn);
 
-	machine_set_busy(p->machine, conn_output_length(p->conn) == 0 && p->left > 0);
 	/* First of all: a peer that leaves does not leave its read behind, which nobody counts. */
 	if (p->waiting)
 		return;
-	if (end != FTX_OK && (end != FTX_TRUNCATED || p->needs_peer)) {
+	if (end != FTX_OK && (end != FTX_TRUNCATED || p->ends.needs_peer)) {
 		pump_fail(p, end);
 		return;
 	}
-	if (conn_output_length(p->conn) > OUTPUT_LOW)
-		return;
-	if (p->left > 0) {
-		p->waiting = true;
-		store_read(p->transfer, STORE_CHUNK_MAX);
-	} else if (conn_output_length(p->conn) == 0)
-		pump_end(p);
-	else
-		conn_set_output_low(p->conn, 0);
+	machine_set_busy(p->ends.machine, false);
+	if (conn_output_length(p->ends.conn) == 0)
+		send_content(p);
 }
 
 static void
-pump_step(void *arg)
+pump_step(struct pump *p)
 {
-	struct pump *p = arg;
-
 	if (p->sending)
 		send_step(p);
 	else
 		receive_step(p);
 }
 
-void
-pump_on_io(struct pump *p, enum ftx_rc rc)
+static void
+on_input(void *arg)
 {
-	p->waiting = false;
-	if (p->conn == NULL)
-		return;
-	if (rc == FTX_OK && p->sending) {
-		p->left -= evbuffer_get_length(p->transfer->buffer);
-		rc = conn_write_buffer(p->conn, p->transfer->buffer);
-	}
-	if (rc != FTX_OK) {
-		pump_fail(p, rc);
-		return;
-	}
-	counters_add(worker_counters(conn_worker(p->conn)),
-	    p->sending ? COUNT_COPY_SENT : COUNT_COPY_RECEIVED, p->transfer->offset - p->moved);
-	p->moved = p->transfer->offset;
-	conn_log_content(p->conn, p->moved);
+	struct pump *p = arg;
+
+	if (p->sending && conn_peer_end(p->ends.conn) == FTX_OK)
+		return; /* not due yet */
 	pump_step(p);
 }
 
-uint64_t
-pump_moved(const struct pump *p)
+static void
+on_output(void *arg)
 {
-	return p->moved;
+	struct pump *p = arg;
+
+	if (p->sending)
+		pump_step(p);
+}
+
+void
+pump_on_io(struct pump *p, enum ftx_rc rc)
+{
+	struct chunk *chunk = transfer_take_chunk(p->ends.transfer);
+
+	p->waiting = false;
+	if (p->running && p->sending && rc == FTX_OK)
+		(void)send_chunk(p, chunk, chunk->len);
+	give_back(p, chunk);
+	if (!p->running)
+		return;
+	note_moved(p);
+	if (rc != FTX_OK)
+		pump_fail_here(p, rc);
+	else
+		pump_step(p);
 }
 
 static void
 pump_start(struct pump *p)
 {
-	static const struct conn_io io = { pump_step, pump_step };
+	static const struct conn_io io = { on_input, on_output };
 
-	p->left = p->transfer->size;
-	conn_set_io(p->conn, &io, p);
-	conn_set_output_low(p->conn, p->sending ? OUTPUT_LOW : 0);
-	conn_set_sending(p->conn, p->sending);
-	if (!p->sending)
-		conn_set_input_max(p->conn, CONN_INPUT_BULK);
+	p->running = true;
+	conn_set_io(p->ends.conn, &io, p);
+	conn_set_sending(p->ends.conn, p->sending);
+	conn_set_bulk_input(p->ends.conn, !p->sending);
 	pump_step(p);
 }
 
 void
-pump_receive(struct pump *p, struct conn *c, struct transfer *t, struct machine *m, uint8_t event,
-    void (*fail)(void *arg, enum ftx_rc why), void *arg)
+pump_receive(struct pump *p, const struct pump_ends *ends)
 {
-	*p = (struct pump){
-		.conn = c,
-		.transfer = t,
-		.machine = m,
-		.event = event,
-		.fail = fail,
-		.arg = arg,
-	};
+	*p = (struct pump){ .ends = *ends };
 	pump_start(p);
 }
 
 void
-pump_send(struct pump *p, struct conn *c, struct transfer *t, struct machine *m, uint8_t event,
-    bool needs_peer, void (*fail)(void *arg, enum ftx_rc why), void *arg)
+pump_send(struct pump *p, const struct pump_ends *ends)
 {
-	*p = (struct pump){
-		.conn = c,
-		.transfer = t,
-		.machine = m,
-		.event = event,
-		.sending = true,
-		.needs_peer = needs_peer,
-		.fail = fail,
-		.arg = arg,
-	};
+	*p = (struct pump){ .ends = *ends, .sending = true, .burst = BURST_FIRST };
 	pump_start(p);
 }
 
 void
 pump_stop(struct pump *p)
 {
-	p->conn = NULL;
+	if (!p->running)
+		return;
+	p->running = false;
+	give_back(p, p->chunk);
+	p->chunk = NULL;
 }

@@ -1,9 +1,10 @@
 #include "store/local.h"
 
-#include <event2/buffer.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "loop/chunk.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "store/reader.h"
@@ -12,13 +13,10 @@
 #include "store/store.h"
 
 /*
- * Every operation is a job in the pool. The worker prepares it (memory, the vector). The job makes
- * the system calls; it uses the fields below the line, and of the transfer only what transfer.h
- * allows it. Back on the worker transfer_op_done() tells the owner.
+ * Every operation is a job in the pool, but for what can be done without waiting. The job makes the
+ * system calls; it uses the fields below the line, and of the transfer only what transfer.h allows
+ * it. Back on the worker transfer_op_done() tells the owner.
  */
-
-/* Pieces of memory in one write; a chunk that is in more is first copied into one piece. */
-#define LOCAL_IOV_MAX 32
 
 struct local_store {
 	struct store store; /* the first member */
@@ -29,15 +27,12 @@ struct local_store {
 struct local_transfer {
 	struct transfer t; /* the first member */
 	struct pool_job job;
-	size_t io_len; /* bytes of the read or write under way */
-	void *io_base; /* borrowed from t.buffer: where the read under way puts them */
+	size_t io_len; /* bytes of the read under way */
 	/* ---- what a job may use while it runs */
 	struct root *root; /* borrowed */
 	struct stage stage;
 	struct reader reader;
 	struct space_hold hold;
-	struct iovec iov[LOCAL_IOV_MAX]; /* points into t.buffer */
-	int iov_count;
 	enum ftx_rc rc;
 };
 
@@ -101,6 +96,7 @@ on_put_opened(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	lt->t.replaces = lt->stage.replaces;
+	lt->t.in_memory = lt->stage.in_memory;
 	on_job_done(job);
 }
 
@@ -136,6 +132,16 @@ on_get_opened(struct pool_job *job)
 	on_job_done(job);
 }
 
+static void
+on_opened_at_once(struct mail *m)
+{
+	struct local_transfer *lt = local_of_job((struct pool_job *)m); /* its first member */
+	struct worker *w = lt->t.store->worker;
+
+	on_get_opened(&lt->job);
+	worker_release(w);
+}
+
 static enum ftx_rc
 local_get(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
@@ -146,7 +152,12 @@ local_get(struct store *s, const char *name, transfer_done_cb *on_done, void *ow
 	if (rc != FTX_OK)
 		return rc;
 	*out = &lt->t;
-	local_submit(lt, POOL_OPEN, run_get_open, on_get_opened);
+	if (reader_open_now(&lt->reader, lt->root, lt->t.name)) {
+		lt->job.mail.deliver = on_opened_at_once;
+		worker_hold(s->worker);
+		worker_soon(s->worker, &lt->job.mail);
+	} else
+		local_submit(lt, POOL_OPEN, run_get_open, on_get_opened);
 	return FTX_OK;
 }
 
@@ -168,13 +179,20 @@ local_reserve(struct transfer *t)
 }
 
 /* WRITE */
+static enum ftx_rc
+write_piece(struct local_transfer *lt, const void *p, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)p, len };
+
+	return stage_write(&lt->stage, &iov, 1, lt->t.offset);
+}
+
 static void
 run_write(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	if (lt->rc == FTX_OK)
-		lt->rc = stage_write(&lt->stage, lt->iov, lt->iov_count, lt->t.offset);
+	lt->rc = write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
 }
 
 static void
@@ -182,29 +200,28 @@ on_written(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	evbuffer_drain(lt->t.buffer, lt->io_len);
 	if (lt->rc == FTX_OK) {
-		space_written(&lt->hold, lt->io_len);
-		lt->t.offset += lt->io_len;
+		space_written(&lt->hold, lt->t.chunk->len);
+		lt->t.offset += lt->t.chunk->len;
 	}
 	on_job_done(job);
 }
 
 static void
-local_write(struct transfer *t, size_t len)
+local_write(struct transfer *t)
+{
+	local_submit((struct local_transfer *)t, POOL_BULK, run_write, on_written);
+}
+
+static enum ftx_rc
+local_write_now(struct transfer *t, const void *p, size_t len)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
+	enum ftx_rc rc = write_piece(lt, p, len);
 
-	lt->rc = len > 0 ? FTX_OK : FTX_NOMEM;
-	if (evbuffer_peek(t->buffer, (ev_ssize_t)len, NULL, NULL, 0) > LOCAL_IOV_MAX &&
-	    evbuffer_pullup(t->buffer, -1) == NULL)
-		lt->rc = FTX_NOMEM;
-	if (lt->rc == FTX_OK) {
-		lt->iov_count = evbuffer_peek(t->buffer, (ev_ssize_t)len, NULL,
-		    (struct evbuffer_iovec *)lt->iov, LOCAL_IOV_MAX);
-	}
-	lt->io_len = len;
-	local_submit(lt, POOL_BULK, run_write, on_written);
+	if (rc == FTX_OK)
+		space_written(&lt->hold, len);
+	return rc;
 }
 
 /* READ */
@@ -212,44 +229,27 @@ static void
 run_read(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
+	struct iovec iov = { lt->t.chunk->data, lt->io_len };
 
-	if (lt->rc == FTX_OK)
-		lt->rc = reader_read(&lt->reader, lt->iov, 1, lt->t.offset);
-	/* All is read: so a download that goes well needs no job to close it. */
-	if (lt->rc == FTX_OK && lt->t.offset + lt->io_len >= lt->t.size)
-		reader_close(&lt->reader);
-}
-
-static void
-on_read(struct pool_job *job)
-{
-	struct local_transfer *lt = local_of_job(job);
-	struct evbuffer_iovec v = { lt->io_base, lt->io_len };
-
-	if (lt->rc == FTX_OK) {
-		if (lt->io_len > 0 && evbuffer_commit_space(lt->t.buffer, &v, 1) != 0)
-			lt->rc = FTX_NOMEM;
-		else
-			lt->t.offset += lt->io_len;
-	}
-	on_job_done(job);
+	lt->rc = reader_read(&lt->reader, &iov, 1, lt->t.offset);
+	lt->t.chunk->len = lt->rc == FTX_OK ? lt->io_len : 0;
 }
 
 static void
 local_read(struct transfer *t, size_t len)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
-	struct evbuffer_iovec v;
 
-	lt->rc = FTX_OK;
 	lt->io_len = len;
-	if (evbuffer_reserve_space(t->buffer, (ev_ssize_t)len, &v, 1) != 1)
-		lt->rc = FTX_NOMEM;
-	else {
-		lt->io_base = v.iov_base;
-		lt->iov[0] = (struct iovec){ v.iov_base, len }; /* the job moves it along */
-	}
-	local_submit(lt, POOL_BULK, run_read, on_read);
+	local_submit(lt, POOL_BULK, run_read, on_job_done);
+}
+
+static size_t
+local_read_now(struct transfer *t, void *p, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+
+	return reader_read_now(&lt->reader, p, len, t->offset);
 }
 
 /* COMMIT */
@@ -296,6 +296,8 @@ local_discard(struct transfer *t)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
 
+	if (reader_close_is_quick(&lt->reader))
+		reader_close(&lt->reader);
 	/*
 	 * A job, too: closing a file of many gigabytes that has no name (any more) takes its time.
 	 * There are never many: each waits in the same lane as the next transfer's beginning.
@@ -318,6 +320,8 @@ static const struct store_ops local_ops = {
 	.reserve = local_reserve,
 	.write = local_write,
 	.read = local_read,
+	.write_now = local_write_now,
+	.read_now = local_read_now,
 	.commit = local_commit,
 	.discard = local_discard,
 	.free = local_free,

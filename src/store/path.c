@@ -233,3 +233,61 @@ path_open_file(int dir_fd, const char *leaf, int *fd)
 	*fd = -1;
 	return rc;
 }
+
+#if WITH_OPENAT2 && defined(RESOLVE_CACHED)
+static int
+open_cached(int root_fd, const char *name, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
+		.resolve =
+		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED,
+	};
+
+	return (int)syscall(SYS_openat2, root_fd, name, &how, sizeof(how));
+}
+
+static bool
+is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool
+path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
+{
+	bool regular;
+	int at;
+
+	if ((flags & PATH_NO_OPENAT2) != 0)
+		return false;
+	/* Looked at before it is opened, as in path_open_file(). */
+	at = open_cached(root_fd, name, O_PATH);
+	if (at < 0)
+		return false;
+	regular = is_regular(at);
+	close(at);
+	if (!regular)
+		return false;
+	*fd = open_cached(root_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0)
+		return false;
+	if (is_regular(*fd))
+		return true;
+	close(*fd);
+	*fd = -1;
+	return false;
+}
+#else
+bool
+path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
+{
+	(void)root_fd;
+	(void)flags;
+	(void)name;
+	(void)fd;
+	return false;
+}
+#endif

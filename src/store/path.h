@@ -70,4 +70,10 @@ enum ftx_rc path_open_parent(
  */
 enum ftx_rc path_open_file(int dir_fd, const char *leaf, int *fd) FTX_MUST_CHECK;
 
+/*
+ * The two together for a file that the kernel finds without asking a device (openat2(2),
+ * RESOLVE_CACHED), so that nothing waits. False, whatever the reason: the two above will tell.
+ */
+bool path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd);
+
 #endif

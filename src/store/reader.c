@@ -51,22 +51,12 @@ reader_close(struct reader *rd)
 	rd->fd = -1;
 }
 
-enum ftx_rc
-reader_open(struct reader *rd, struct root *r, const char *name)
+/* What the file is like that was opened. */
+static enum ftx_rc
+look(struct reader *rd, struct root *r, const char *name)
 {
 	struct stat st;
-	const char *leaf;
-	int dir_fd;
-	enum ftx_rc rc;
 
-	reader_init(rd);
-	rc = path_open_parent(r->fd, root_path_flags(r) | PATH_SEARCH_ONLY, name, &dir_fd, &leaf);
-	if (rc != FTX_OK)
-		return rc;
-	rc = path_open_file(dir_fd, leaf, &rd->fd);
-	close(dir_fd);
-	if (rc != FTX_OK)
-		return rc;
 	if (fstat(rd->fd, &st) != 0) {
 		reader_close(rd);
 		return FTX_IO;
@@ -79,7 +69,26 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	rd->ino = st.st_ino;
 	rd->root = r;
 	rd->name = name;
+	rd->in_memory = root_is_memory(r, rd->fd, st.st_dev);
 	return FTX_OK;
+}
+
+enum ftx_rc
+reader_open(struct reader *rd, struct root *r, const char *name)
+{
+	const char *leaf;
+	int dir_fd;
+	enum ftx_rc rc;
+
+	reader_init(rd);
+	rc = path_open_parent(r->fd, root_path_flags(r) | PATH_SEARCH_ONLY, name, &dir_fd, &leaf);
+	if (rc != FTX_OK)
+		return rc;
+	rc = path_open_file(dir_fd, leaf, &rd->fd);
+	close(dir_fd);
+	if (rc != FTX_OK)
+		return rc;
+	return look(rd, r, name);
 }
 
 static bool
@@ -109,19 +118,46 @@ has_lost_its_name(const struct reader *rd)
 	return lost;
 }
 
-/* FTX_CHANGED: it is another version by now. */
+enum version {
+	VERSION_SAME,
+	VERSION_OTHER,
+	VERSION_MOVED /* the same, if it was only its names that changed */
+};
+
 static enum ftx_rc
-check_version(const struct reader *rd)
+look_at_version(const struct reader *rd, enum version *version)
 {
 	struct stat st;
 
 	if (fstat(rd->fd, &st) != 0)
 		return FTX_IO;
 	if ((uint64_t)st.st_size != rd->size || !is_same_time(&st.st_mtim, &rd->mtime))
-		return FTX_CHANGED;
-	if (is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links)
-		return FTX_OK;
-	return has_lost_its_name(rd) ? FTX_OK : FTX_CHANGED;
+		*version = VERSION_OTHER;
+	else if (is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links)
+		*version = VERSION_SAME;
+	else
+		*version = VERSION_MOVED;
+	return FTX_OK;
+}
+
+/* FTX_CHANGED: it is another version by now. */
+static enum ftx_rc
+check_version(const struct reader *rd)
+{
+	enum version version;
+	enum ftx_rc rc = look_at_version(rd, &version);
+
+	if (rc != FTX_OK || version == VERSION_SAME)
+		return rc;
+	return version == VERSION_MOVED && has_lost_its_name(rd) ? FTX_OK : FTX_CHANGED;
+}
+
+static bool
+version_is_same(const struct reader *rd)
+{
+	enum version version;
+
+	return look_at_version(rd, &version) == FTX_OK && version == VERSION_SAME;
 }
 
 #define SECOND_NS (INT64_C(1000) * 1000 * 1000)
@@ -137,6 +173,15 @@ ns_after(const struct timespec *a, const struct timespec *b)
 	return seconds * SECOND_NS + a->tv_nsec - b->tv_nsec;
 }
 
+/* Of the last change, or of a clock that is not ours. */
+static bool
+tick_is_over(const struct reader *rd, const struct timespec *now)
+{
+	int64_t ahead = ns_after(&rd->ctime, now);
+
+	return ahead < 0 || ahead > TICK_NS;
+}
+
 /* Until the file's next change must have another time than its last one. */
 static enum ftx_rc
 settle(struct reader *rd)
@@ -146,15 +191,13 @@ settle(struct reader *rd)
 
 	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
 		enum ftx_rc rc;
-		int64_t ahead;
 
 		if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
 			return FTX_IO;
 		rc = check_version(rd);
 		if (rc != FTX_OK)
 			return rc;
-		ahead = ns_after(&rd->ctime, &now);
-		if (ahead < 0 || ahead > TICK_NS)
+		if (tick_is_over(rd, &now))
 			break;
 		nanosleep(&step, NULL);
 	}
@@ -188,4 +231,78 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 		iov_advance(&iov, &count, (size_t)n);
 	}
 	return offset < rd->size ? FTX_OK : check_version(rd);
+}
+
+bool
+reader_open_now(struct reader *rd, struct root *r, const char *name)
+{
+	reader_init(rd);
+	return path_open_file_now(r->fd, root_path_flags(r), name, &rd->fd) &&
+	       look(rd, r, name) == FTX_OK;
+}
+
+/*
+ * A lease for reading is not given while anybody has the file open for writing (fcntl(2),
+ * F_SETLEASE), and is given only to who owns it; it is given back at once.
+ */
+static bool
+nobody_writes(int fd)
+{
+#ifdef F_SETLEASE
+	return fcntl(fd, F_SETLEASE, F_RDLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+#else
+	(void)fd;
+	return false;
+#endif
+}
+
+/* As settle(), if that takes no time: who writes from here on opens the file first. */
+static bool
+is_settled(struct reader *rd)
+{
+	struct timespec now;
+
+	if (!rd->settled)
+		rd->settled = clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
+			      tick_is_over(rd, &now) && nobody_writes(rd->fd) &&
+			      version_is_same(rd);
+	return rd->settled;
+}
+
+static ssize_t
+read_without_waiting(const struct reader *rd, void *p, size_t len, uint64_t offset)
+{
+	if (rd->in_memory)
+		return pread(rd->fd, p, len, (off_t)offset);
+#ifdef RWF_NOWAIT
+	struct iovec iov = { p, len };
+
+	return preadv2(rd->fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
+#else
+	errno = EOPNOTSUPP;
+	return -1;
+#endif
+}
+
+size_t
+reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset)
+{
+	ssize_t n;
+
+	if (rd->no_nowait || !is_settled(rd))
+		return 0;
+	n = read_without_waiting(rd, p, len, offset);
+	if (n < 0) {
+		rd->no_nowait = errno != EAGAIN && errno != EINTR;
+		return 0;
+	}
+	return offset + (uint64_t)n < rd->size || version_is_same(rd) ? (size_t)n : 0;
+}
+
+bool
+reader_close_is_quick(const struct reader *rd)
+{
+	struct stat st;
+
+	return rd->fd < 0 || (fstat(rd->fd, &st) == 0 && st.st_nlink > 0);
 }

@@ -25,7 +25,9 @@ struct reader {
 	ino_t ino;
 	struct root *root; /* borrowed, as the name: both outlive the reader */
 	const char *name;
-	bool settled; /* a change from here on will show */
+	bool in_memory; /* root_is_memory() */
+	bool settled;   /* a change from here on will show */
+	bool no_nowait; /* this file system does not read without waiting */
 };
 
 void reader_init(struct reader *rd);
@@ -45,5 +47,16 @@ enum ftx_rc reader_open(struct reader *rd, struct root *r, const char *name) FTX
 enum ftx_rc reader_read(
     struct reader *rd, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;
 void reader_close(struct reader *rd);
+
+/* The same without waiting for anything; on the worker, while no job has the reader. */
+/* False, whatever the reason: reader_open() will tell. */
+bool reader_open_now(struct reader *rd, struct root *r, const char *name);
+/*
+ * Reads up to len bytes; returns how many, perhaps fewer than there are. 0: reader_read() is the
+ * way, and will tell what is wrong, if anything is.
+ */
+size_t reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset);
+/* Closing it frees no blocks: as far as is known the file has a name. True of a closed one. */
+bool reader_close_is_quick(const struct reader *rd);
 
 #endif

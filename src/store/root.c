@@ -12,6 +12,13 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(HAVE_SYS_VFS_H) && defined(HAVE_LINUX_MAGIC_H)
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#define WITH_STATFS 1
+#else
+#define WITH_STATFS 0
+#endif
 
 #include "base/rc.h"
 #include "base/log.h"
@@ -64,6 +71,38 @@ remove_mark(const struct root *r)
 		remove_state_dir(r);
 }
 
+static bool
+is_memory(int fd)
+{
+#if WITH_STATFS
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+#else
+	(void)fd;
+	return false;
+#endif
+}
+
+bool
+root_is_memory(const struct root *r, int fd, dev_t dev)
+{
+	return dev == r->dev ? r->in_memory : is_memory(fd);
+}
+
+/* False: it cannot be looked at. */
+static bool
+look_at_fs(struct root *r)
+{
+	struct stat st;
+
+	if (fstat(r->fd, &st) != 0)
+		return false;
+	r->dev = st.st_dev;
+	r->in_memory = is_memory(r->fd);
+	return true;
+}
+
 enum ftx_rc
 root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
 {
@@ -88,7 +127,7 @@ root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
 		rc = errno == EWOULDBLOCK ? FTX_LOCKED : ftx_rc_from_errno(errno);
 		goto fail;
 	}
-	rc = space_new(&r->space);
+	rc = look_at_fs(r) ? space_new(&r->space) : FTX_IO;
 	if (rc != FTX_OK)
 		goto fail;
 	r->unswept = may_have_mark(r);

@@ -32,6 +32,8 @@ enum root_flag {
 struct root {
 	int fd; /* owned: the directory, open for reading */
 	unsigned flags;
+	dev_t dev;           /* its file system's */
+	bool in_memory;      /* root_is_memory() of that one */
 	mode_t mode;         /* of published files, set whatever the umask */
 	uint64_t run;        /* this process's number, part of its stage files' names */
 	struct space *space; /* owned */
@@ -65,6 +67,13 @@ void root_close(struct root *r);
 enum ftx_rc root_sync_dir(int fd) FTX_MUST_CHECK;
 /* For the errno of a failed fsync(2): some file systems look for space only then (NFS, quotas). */
 enum ftx_rc root_not_durable(int err);
+
+/*
+ * The file system of the open file fd, which is dev, keeps what is written to it in memory (tmpfs,
+ * ramfs), so that no read or write waits for a device. (Where memory is short such content is
+ * swapped out, like any memory of ours.)
+ */
+bool root_is_memory(const struct root *r, int fd, dev_t dev);
 
 /* What path_open_parent() is to be told about this root. */
 unsigned root_path_flags(const struct root *r);

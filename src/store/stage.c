@@ -23,6 +23,7 @@ stage_init(struct stage *s)
 	s->leaf[0] = '\0';
 	s->temp[0] = '\0';
 	s->replaces = false;
+	s->in_memory = false;
 }
 
 static void
@@ -178,6 +179,14 @@ open_stage_file(struct stage *s, struct root *r)
 	return open_named(s, r);
 }
 
+static bool
+stands_in_memory(const struct stage *s, const struct root *r)
+{
+	struct stat st;
+
+	return fstat(s->fd, &st) == 0 && root_is_memory(r, s->fd, st.st_dev);
+}
+
 enum ftx_rc
 stage_open(struct stage *s, struct root *r, const char *name)
 {
@@ -202,8 +211,10 @@ stage_open(struct stage *s, struct root *r, const char *name)
 		rc = s->fd >= 0 ? FTX_OK : ftx_rc_from_errno(errno);
 	} else
 		rc = open_stage_file(s, r);
-	if (rc == FTX_OK)
+	if (rc == FTX_OK) {
+		s->in_memory = s->kind != STAGE_THROUGH && stands_in_memory(s, r);
 		return FTX_OK;
+	}
 fail:
 	s->kind = STAGE_NONE;
 	stage_close(s);

@@ -38,6 +38,7 @@ struct stage {
 	char leaf[NAME_MAX + 1]; /* the name it will have */
 	char temp[64];           /* its own while it is STAGE_NAMED */
 	bool replaces;           /* there was a file of that name */
+	bool in_memory;          /* it stands on no device */
 };
 
 /*

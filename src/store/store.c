@@ -1,9 +1,10 @@
 #include "store/store.h"
 
 #include <assert.h>
-#include <event2/buffer.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#include "loop/chunk.h"
 
 enum ftx_rc
 store_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
@@ -28,34 +29,62 @@ store_reserve(struct transfer *t, uint64_t size)
 	t->store->ops->reserve(t);
 }
 
-size_t
-store_write(struct transfer *t, struct evbuffer *from, size_t len)
+static uint64_t
+rest_of(const struct transfer *t)
 {
-	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
-	assert(evbuffer_get_length(t->buffer) == 0);
-	if (len > STORE_CHUNK_MAX)
-		len = STORE_CHUNK_MAX;
-	if (len > t->size - t->offset)
-		len = (size_t)(t->size - t->offset);
-	t->op = TRANSFER_WRITE;
-	/* Moves the memory itself where it can; a failed malloc moves fewer bytes, perhaps none. */
-	evbuffer_remove_buffer(from, t->buffer, len);
-	len = evbuffer_get_length(t->buffer);
-	t->store->ops->write(t, len);
-	return len;
+	return t->size - t->offset;
 }
 
 void
-store_read(struct transfer *t, size_t len)
+store_write(struct transfer *t, struct chunk *chunk)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->chunk == NULL);
+	assert(chunk->len > 0 && chunk->len <= rest_of(t));
+	t->op = TRANSFER_WRITE;
+	t->chunk = chunk;
+	t->store->ops->write(t);
+}
+
+enum ftx_rc
+store_write_now(struct transfer *t, const void *p, size_t len)
+{
+	enum ftx_rc rc;
+
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->in_memory);
+	assert(len <= rest_of(t));
+	rc = t->store->ops->write_now(t, p, len);
+	if (rc == FTX_OK)
+		t->offset += len;
+	return rc;
+}
+
+void
+store_read(struct transfer *t, struct chunk *chunk, size_t len)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_GET && t->chunk == NULL);
+	if (len > CHUNK_SIZE)
+		len = CHUNK_SIZE;
+	if (len > rest_of(t))
+		len = (size_t)rest_of(t);
+	t->op = TRANSFER_READ;
+	t->chunk = chunk;
+	t->store->ops->read(t, len);
+}
+
+size_t
+store_read_now(struct transfer *t, void *p, size_t len)
 {
 	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_GET);
-	assert(evbuffer_get_length(t->buffer) == 0);
-	if (len > STORE_CHUNK_MAX)
-		len = STORE_CHUNK_MAX;
-	if (len > t->size - t->offset)
-		len = (size_t)(t->size - t->offset);
-	t->op = TRANSFER_READ;
-	t->store->ops->read(t, len);
+	if (len > rest_of(t))
+		len = (size_t)rest_of(t);
+	return t->store->ops->read_now(t, p, len);
+}
+
+void
+store_sent(struct transfer *t, size_t len)
+{
+	assert(len <= rest_of(t));
+	t->offset += len;
 }
 
 void

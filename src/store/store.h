@@ -27,17 +27,14 @@
 #include "base/rc.h"
 #include "store/transfer.h"
 
-struct evbuffer;
+struct chunk;
 struct store;
 struct worker;
 
-/* The most that one read or write moves, bytes: what a transfer may hold in memory at a time. */
-#define STORE_CHUNK_MAX ((size_t)256 * 1024)
-
 /*
  * What an implementation provides; each starts the operation and ends it, later, by
- * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op; put
- * and get set it themselves.
+ * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op and
+ * t->chunk; put and get set the former themselves. The two that end with _now start nothing.
  */
 struct store_ops {
 	enum ftx_rc (*put)(struct store *s, const char *name, transfer_done_cb *on_done,
@@ -45,9 +42,10 @@ struct store_ops {
 	enum ftx_rc (*get)(struct store *s, const char *name, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
 	void (*reserve)(struct transfer *t);
-	/* len bytes wait in t->buffer; it drains them. 0: there was no memory for any. */
-	void (*write)(struct transfer *t, size_t len);
+	void (*write)(struct transfer *t);
 	void (*read)(struct transfer *t, size_t len);
+	enum ftx_rc (*write_now)(struct transfer *t, const void *p, size_t len);
+	size_t (*read_now)(struct transfer *t, void *p, size_t len);
 	void (*commit)(struct transfer *t);
 	/* Drops what was not committed and frees t, now or later. Tells nobody. */
 	void (*discard)(struct transfer *t);
@@ -77,16 +75,29 @@ enum ftx_rc store_get(struct store *s, const char *name, transfer_done_cb *on_do
 /* Promises `size` bytes until the transfer ends. FTX_NO_SPACE, FTX_TOO_LARGE. */
 void store_reserve(struct transfer *t, uint64_t size);
 /*
- * Writes up to len bytes (1 to STORE_CHUNK_MAX) from the front of `from`, which is drained at once,
- * at t->offset. Never beyond t->size. Returns how many bytes it took; t->offset has moved when
- * WRITE ends with FTX_OK.
+ * Writes the chunk's bytes at t->offset, not beyond t->size. The chunk is the transfer's until
+ * WRITE has ended: the owner takes it back then (transfer_take_chunk()). With FTX_OK t->offset has
+ * moved.
  */
-size_t store_write(struct transfer *t, struct evbuffer *from, size_t len);
+void store_write(struct transfer *t, struct chunk *chunk);
 /*
- * Reads up to len bytes at t->offset. READ ends with FTX_OK and the bytes in t->buffer, which the
- * owner empties; FTX_CHANGED when the file is no longer what OPEN found.
+ * Where t->in_memory says that no device is behind the file: writes there and then. t->offset has
+ * moved with FTX_OK; FTX_NO_SPACE, ...
  */
-void store_read(struct transfer *t, size_t len);
+enum ftx_rc store_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
+/*
+ * Reads up to len bytes at t->offset into the chunk, which is the transfer's meanwhile, as with
+ * store_write(). READ ends with FTX_OK and chunk->len bytes in it; FTX_CHANGED when the file is no
+ * longer what OPEN found. t->offset moves by store_sent() alone.
+ */
+void store_read(struct transfer *t, struct chunk *chunk, size_t len);
+/*
+ * The same there and then, without waiting for a device, into any memory. Returns how many bytes it
+ * found, perhaps fewer than there are; 0: store_read() is the way, and tells what is wrong.
+ */
+size_t store_read_now(struct transfer *t, void *p, size_t len);
+/* So many of the bytes that were read have been handed on. */
+void store_sent(struct transfer *t, size_t len);
 /*
  * After all t->size bytes were written: makes them durable and publishes them whole under their
  * name. FTX_EXISTS: the name has appeared meanwhile. FTX_CANCELLED: store_cancel() came in time.

@@ -1,10 +1,11 @@
 #include "store/transfer.h"
 
-#include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "loop/chunk.h"
+#include "loop/worker.h"
 #include "store/store.h"
 
 const char *
@@ -34,12 +35,9 @@ enum ftx_rc
 transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, const char *name,
     transfer_done_cb *on_done, void *owner)
 {
-	t->buffer = evbuffer_new();
 	t->name = strdup(name);
-	if (t->buffer == NULL || t->name == NULL) {
-		transfer_clear(t);
+	if (t->name == NULL)
 		return FTX_NOMEM;
-	}
 	t->store = store;
 	t->kind = kind;
 	t->on_done = on_done;
@@ -63,14 +61,19 @@ void
 transfer_clear(struct transfer *t)
 {
 	release_claim(t);
-	if (t->buffer != NULL)
-		evbuffer_free(t->buffer);
-	t->buffer = NULL;
+	chunk_put(worker_chunks(t->store->worker), transfer_take_chunk(t));
 	free(t->name);
 	t->name = NULL;
-	if (t->store != NULL)
-		t->store->transfers--;
-	t->store = NULL;
+	t->store->transfers--;
+}
+
+struct chunk *
+transfer_take_chunk(struct transfer *t)
+{
+	struct chunk *chunk = t->chunk;
+
+	t->chunk = NULL;
+	return chunk;
 }
 
 /* A commit whose peer has gone is known to nobody but the log. */

@@ -18,7 +18,7 @@
 
 #include "base/rc.h"
 
-struct evbuffer;
+struct chunk;
 struct store;
 struct transfer;
 
@@ -44,10 +44,11 @@ struct transfer {
 	uint64_t size;   /* bytes: announced (put, after reserve) or found (get, after open) */
 	uint64_t offset; /* bytes done so far, without a gap */
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
+	bool in_memory;  /* after open: its content is not on any device (tmpfs, say) */
 
-	enum transfer_op op;     /* under way, or TRANSFER_IDLE */
-	struct evbuffer *buffer; /* owned: the content of a read or write under way */
-	atomic_bool cancelled;   /* read by the commit's job just before it publishes */
+	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
+	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */
+	atomic_bool cancelled; /* read by the commit's job just before it publishes */
 	bool committed;
 
 	transfer_done_cb *on_done;
@@ -62,6 +63,9 @@ const char *transfer_op_name(enum transfer_op op);
 
 /* The claim is the transfer's from here on. At most one. */
 void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim));
+
+/* The chunk of the read or write that has ended is the caller's now. NULL: there is none. */
+struct chunk *transfer_take_chunk(struct transfer *t);
 
 /*
  * What a store's implementation calls: fills the common part (zeroed memory); FTX_NOMEM leaves

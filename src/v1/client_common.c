@@ -68,6 +68,17 @@ v1_client_half_fail_locally(struct v1_client_half *h, enum ftx_rc why)
 	conn_reset(h->conn, why);
 }
 
+void
+v1_client_half_pump_failed(void *half, enum ftx_rc why)
+{
+	struct v1_client_half *h = half;
+
+	if (h->pump.failed_here)
+		v1_client_half_fail_locally(h, why);
+	else
+		v1_client_half_fail(h, why);
+}
+
 enum ftx_rc
 v1_client_refused(void *half)
 {

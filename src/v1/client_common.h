@@ -40,6 +40,8 @@ enum ftx_rc v1_client_half_attach(struct conn *c, struct v1_client *client, cons
 void v1_client_half_fail(void *half, enum ftx_rc why);
 /* Ends it for a reason of our own, with a reset: the server must not wait for more. */
 void v1_client_half_fail_locally(struct v1_client_half *h, enum ftx_rc why);
+/* The pump's: either of the two. */
+void v1_client_half_pump_failed(void *half, enum ftx_rc why);
 /* The action of ON_REFUSED: ends it with `refusal`, which is the server's. */
 enum ftx_rc v1_client_refused(void *half);
 

@@ -97,10 +97,9 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 		on_prepared(h, op, rc);
 	else if (rc != FTX_OK)
 		v1_client_half_fail_locally(h, rc);
-	else if (op == TRANSFER_WRITE) {
+	else if (op == TRANSFER_WRITE)
 		pump_on_io(&h->pump, rc);
-		h->client->moved = pump_moved(&h->pump);
-	} else if (op == TRANSFER_COMMIT)
+	else if (op == TRANSFER_COMMIT)
 		machine_event(&h->machine, ON_PUBLISHED);
 	else
 		v1_client_half_fail_locally(h, FTX_INTERNAL);
@@ -178,7 +177,15 @@ receive_content(void *ctx)
 {
 	struct v1_client_half *h = ctx;
 
-	pump_receive(&h->pump, h->conn, h->transfer, &h->machine, ON_CONTENT, v1_client_half_fail, h);
+	pump_receive(&h->pump, &(struct pump_ends){
+				   .conn = h->conn,
+				   .transfer = h->transfer,
+				   .machine = &h->machine,
+				   .event = ON_CONTENT,
+				   .moved = &h->client->moved,
+				   .fail = v1_client_half_pump_failed,
+				   .arg = h,
+			       });
 	return FTX_OK;
 }
 

@@ -86,10 +86,9 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 	} else if (op == TRANSFER_OPEN) {
 		h->client->size = t->size;
 		machine_event(&h->machine, ON_READY);
-	} else if (op == TRANSFER_READ) {
+	} else if (op == TRANSFER_READ)
 		pump_on_io(&h->pump, rc);
-		h->client->moved = pump_moved(&h->pump);
-	} else
+	else
 		v1_client_half_fail_locally(h, FTX_INTERNAL);
 }
 
@@ -165,7 +164,16 @@ send_content(void *ctx)
 	h->client->on_notice(h->client->arg, V1_NOTICE_ACCEPTED);
 	if (h->machine.stopped) /* who hears a notice may end it all */
 		return FTX_OK;
-	pump_send(&h->pump, h->conn, h->transfer, &h->machine, ON_CONTENT, true, v1_client_half_fail, h);
+	pump_send(&h->pump, &(struct pump_ends){
+				.conn = h->conn,
+				.transfer = h->transfer,
+				.machine = &h->machine,
+				.event = ON_CONTENT,
+				.needs_peer = true,
+				.moved = &h->client->moved,
+				.fail = v1_client_half_pump_failed,
+				.arg = h,
+			    });
 	return FTX_OK;
 }
 

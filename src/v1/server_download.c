@@ -188,7 +188,15 @@ send_content(void *ctx)
 {
 	struct v1_server_half *d = ctx;
 
-	pump_send(&d->pump, d->conn, d->transfer, &d->machine, ON_CONTENT, false, fail, d);
+	pump_send(&d->pump, &(struct pump_ends){
+				.conn = d->conn,
+				.transfer = d->transfer,
+				.machine = &d->machine,
+				.event = ON_CONTENT,
+				.closes = true,
+				.fail = fail,
+				.arg = d,
+			    });
 	return FTX_OK;
 }
 

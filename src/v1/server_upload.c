@@ -228,7 +228,14 @@ receive_content(void *ctx)
 {
 	struct v1_server_half *u = ctx;
 
-	pump_receive(&u->pump, u->conn, u->transfer, &u->machine, ON_CONTENT, fail, u);
+	pump_receive(&u->pump, &(struct pump_ends){
+				   .conn = u->conn,
+				   .transfer = u->transfer,
+				   .machine = &u->machine,
+				   .event = ON_CONTENT,
+				   .fail = fail,
+				   .arg = u,
+			       });
 	return FTX_OK;
 }
 

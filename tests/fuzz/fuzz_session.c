@@ -344,8 +344,8 @@ check_memory(void)
 {
 	if (play.st.conn == NULL)
 		return;
-	CHECK(conn_input_length(play.st.conn) <= CONN_INPUT_BULK);
-	CHECK(conn_output_length(play.st.conn) <= 2 * STORE_CHUNK_MAX);
+	CHECK(conn_input_length(play.st.conn) <= 4 * CONN_INPUT_SMALL);
+	CHECK(conn_output_length(play.st.conn) <= V1_REQUEST_SIZE);
 }
 
 /* Not by poll(2), which does not know those of O_PATH. */

@@ -33,7 +33,7 @@ FALLIBLE = set("""
     lstat malloc memfd_create mkdir mkdirat mkdtemp mkostemp mkstemp mmap mremap open
     open_memstream openat opendir pipe pipe2 poll posix_fallocate posix_memalign posix_spawn pread
     preadv preadv2 prlimit pthread_create pwrite pwritev pwritev2 read readdir readlink readlinkat
-    readv realloc reallocarray realpath rename renameat renameat2 rmdir scandir send sendfile
+    readv realloc reallocarray realpath recv recvfrom recvmsg rename renameat renameat2 rmdir scandir send sendfile
     sendmsg sendto setrlimit setsockopt shutdown signalfd socket socketpair splice stat statfs
     statvfs statx strdup strndup symlink symlinkat sync sync_file_range syncfs syscall tee
     timerfd_create tmpfile truncate unlink unlinkat utimensat vasprintf vfork vmsplice write writev

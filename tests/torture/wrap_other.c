@@ -5,6 +5,7 @@
  * an allocation.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "torture/torture.h"
@@ -38,6 +40,7 @@ TORTURE_WRAP(pid_t, fork, TORTURE_OTHER, (void), ())
 TORTURE_WRAP(int, fstat, TORTURE_OTHER, (int fd, struct stat *st), (fd, st))
 TORTURE_WRAP(int, fstatat, TORTURE_OTHER,
     (int dir, const char *path, struct stat *st, int flags), (dir, path, st, flags))
+TORTURE_WRAP(int, fstatfs, TORTURE_OTHER, (int fd, struct statfs *st), (fd, st))
 TORTURE_WRAP(int, fstatvfs, TORTURE_OTHER, (int fd, struct statvfs *st), (fd, st))
 TORTURE_WRAP(ssize_t, getrandom, TORTURE_OTHER, (void *buf, size_t len, unsigned flags), (buf, len, flags))
 TORTURE_WRAP(int, getrlimit, TORTURE_OTHER,
@@ -50,8 +53,12 @@ TORTURE_WRAP(int, pipe2, TORTURE_OTHER, (int fds[2], int flags), (fds, flags))
 TORTURE_WRAP(ssize_t, pread, TORTURE_OTHER, (int fd, void *buf, size_t len, off_t at), (fd, buf, len, at))
 TORTURE_WRAP(ssize_t, preadv, TORTURE_OTHER,
     (int fd, const struct iovec *iov, int count, off_t at), (fd, iov, count, at))
+TORTURE_WRAP(ssize_t, preadv2, TORTURE_OTHER,
+    (int fd, const struct iovec *iov, int count, off_t at, int flags), (fd, iov, count, at, flags))
 TORTURE_WRAP(ssize_t, readlink, TORTURE_OTHER, (const char *path, char *buf, size_t len), (path, buf, len))
-TORTURE_WRAP(ssize_t, readv, TORTURE_OTHER, (int fd, const struct iovec *iov, int count), (fd, iov, count))
+TORTURE_WRAP(ssize_t, recv, TORTURE_OTHER, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
+TORTURE_WRAP(ssize_t, send, TORTURE_OTHER,
+    (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))
 TORTURE_WRAP(int, setrlimit, TORTURE_OTHER,
     (int what, const struct rlimit *rl), (what, rl))
 TORTURE_WRAP(int, setsockopt, TORTURE_OTHER,
@@ -79,6 +86,8 @@ TORTURE_WRAP(int, stat, TORTURE_OTHER, (const char *path, struct stat *st), (pat
 WRAP_POINTER(void *, malloc, "malloc", TORTURE_MEMORY, (size_t size), (size))
 WRAP_POINTER(void *, calloc, "calloc", TORTURE_MEMORY, (size_t count, size_t size), (count, size))
 WRAP_POINTER(void *, realloc, "realloc", TORTURE_MEMORY, (void *p, size_t size), (p, size))
+WRAP_POINTER(void *, aligned_alloc, "aligned_alloc", TORTURE_MEMORY,
+    (size_t align, size_t size), (align, size))
 WRAP_POINTER(char *, strdup, "strdup", TORTURE_MEMORY, (const char *s), (s))
 WRAP_POINTER(char *, strndup, "strndup", TORTURE_MEMORY, (const char *s, size_t len), (s, len))
 WRAP_POINTER(char *, realpath, "realpath", TORTURE_MEMORY, (const char *path, char *out), (path, out))
@@ -95,6 +104,8 @@ extern FTSENT *__real_fts_read(FTS *fts);
 extern FTSENT *__wrap_fts_read(FTS *fts);
 extern int __real_eventfd(unsigned value, int flags);
 extern int __wrap_eventfd(unsigned value, int flags);
+extern int __real_fcntl(int fd, int cmd, ...);
+extern int __wrap_fcntl(int fd, int cmd, ...);
 extern int __real_prctl(int option, ...);
 extern int __wrap_prctl(int option, ...);
 extern ssize_t __real_write(int fd, const void *buf, size_t len);
@@ -186,6 +197,23 @@ __wrap_read(int fd, void *buf, size_t len)
 		return __real_read(fd, buf, len);
 	if (torture_enter(&step, "read", TORTURE_OTHER))
 		ret = __real_read(fd, buf, len);
+	torture_leave(&step);
+	return ret;
+}
+
+/* All commands that our code uses take an int, or nothing. */
+int
+__wrap_fcntl(int fd, int cmd, ...)
+{
+	struct torture_step step;
+	int arg, ret = -1;
+	va_list ap;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, int);
+	va_end(ap);
+	if (torture_enter(&step, "fcntl", TORTURE_OTHER))
+		ret = __real_fcntl(fd, cmd, arg);
 	torture_leave(&step);
 	return ret;
 }

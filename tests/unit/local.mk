@@ -4,6 +4,8 @@
 if HAVE_CHECK
 room_tests = \
 	tests/unit/test_base \
+	tests/unit/test_buf \
+	tests/unit/test_chunk \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
@@ -50,6 +52,14 @@ pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c $(unit_sources)
 tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_buf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_buf_SOURCES = tests/unit/test_buf.c $(unit_sources)
+tests_unit_test_buf_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_chunk_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_chunk_SOURCES = tests/unit/test_chunk.c $(unit_sources)
+tests_unit_test_chunk_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)

@@ -2,13 +2,13 @@
 #include "unit/net_pair.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MIB ((size_t)1024 * 1024)
+#define MIB        ((size_t)1024 * 1024)
+#define INPUT_BULK (MIB / 4)
 
 static char *bytes; /* 8 MiB, no two places alike; made once for all tests */
 
@@ -50,12 +50,12 @@ START_TEST(test_take_and_peek)
 END_TEST
 
 /* A peer that sends what nobody takes: so much is kept, the rest stays with it. */
-static const size_t maxima[] = { 1, 100, CONN_INPUT_SMALL, CONN_INPUT_BULK };
+static const size_t maxima[] = { 1, 100, CONN_INPUT_SMALL, INPUT_BULK };
 
 START_TEST(test_input_is_bounded)
 {
 	size_t max = maxima[_i / 2], sent, arrived = 0, len = 8 * MIB;
-	char *got = malloc(CONN_INPUT_BULK);
+	char *got = malloc(INPUT_BULK);
 
 	pair(_i % 2);
 	if (max != CONN_INPUT_SMALL) /* that is what it begins with */
@@ -92,19 +92,19 @@ END_TEST
 START_TEST(test_one_turn_is_bounded)
 {
 	pair(_i);
-	conn_set_input_max(conn, CONN_INPUT_BULK);
+	conn_set_input_max(conn, INPUT_BULK);
 	(void)peer_send_some(bytes, MIB);
 	unit_sleep_ms(5);
 	worker_turn(worker, false);
 	ck_assert_uint_gt(conn_input_length(conn), 0);
-	ck_assert_uint_le(conn_input_length(conn), 64 * 1024);
+	ck_assert_uint_le(conn_input_length(conn), 16 * 1024);
 }
 END_TEST
 
 START_TEST(test_maximum_made_smaller)
 {
 	pair(_i);
-	conn_set_input_max(conn, CONN_INPUT_BULK);
+	conn_set_input_max(conn, INPUT_BULK);
 	peer_send(bytes, 100000);
 	UNIT_UNTIL(conn_input_length(conn) == 100000, worker_turn(worker, false));
 	conn_set_input_max(conn, CONN_INPUT_SMALL);
@@ -203,37 +203,30 @@ END_TEST
 
 START_TEST(test_output)
 {
-	struct evbuffer *more = evbuffer_new();
-
 	pair(_i);
-	evbuffer_add(more, "def", 3);
 	ck_assert_int_eq(conn_write(conn, "abc", 3), FTX_OK);
-	ck_assert_int_eq(conn_write_buffer(conn, more), FTX_OK);
-	ck_assert_uint_eq(evbuffer_get_length(more), 0);
-	ck_assert_uint_eq(conn_output_length(conn), 6);
-	ck_assert_int_eq(heard.outputs, 0); /* never within the call */
+	ck_assert_int_eq(conn_write(conn, "def", 3), FTX_OK);
+	ck_assert_uint_eq(conn_output_length(conn), 0); /* there was room for it */
+	ck_assert_int_eq(heard.outputs, 0);             /* never within the call */
 	peer_gets("abcdef", 6);
 	UNIT_UNTIL(heard.outputs > 0, worker_turn(worker, false));
 	ck_assert_uint_eq(conn_output_length(conn), 0);
 	/* Told once. */
 	turns(10);
 	ck_assert_int_eq(heard.outputs, 1);
-	evbuffer_free(more);
 }
 END_TEST
 
-/* A peer that does not read: nothing is said before so much has gone. */
-START_TEST(test_output_low_mark)
+/* A peer that does not read: nothing is said before all has gone. */
+START_TEST(test_output_waits)
 {
-	size_t low = _i < 2 ? 0 : MIB;
 	char *got = malloc(8 * MIB);
 	size_t used = 0;
 
-	pair(_i % 2);
-	conn_set_output_low(conn, low);
+	pair(_i);
 	ck_assert_int_eq(conn_write(conn, bytes, 8 * MIB), FTX_OK);
 	turns(20);
-	ck_assert_uint_gt(conn_output_length(conn), low);
+	ck_assert_uint_gt(conn_output_length(conn), 0);
 	ck_assert_int_eq(heard.outputs, 0);
 	UNIT_UNTIL(used == 8 * MIB, {
 		ssize_t n = recv(peer, got + used, 8 * MIB - used, 0);
@@ -241,7 +234,7 @@ START_TEST(test_output_low_mark)
 		used += n > 0 ? (size_t)n : 0;
 		worker_turn(worker, false);
 		/* Said when it is so, and only then. */
-		UNIT_CHECK((heard.outputs > 0) == (conn_output_length(conn) <= low));
+		UNIT_CHECK((heard.outputs > 0) == (conn_output_length(conn) == 0));
 	});
 	ck_assert(memcmp(got, bytes, 8 * MIB) == 0);
 	ck_assert_uint_eq(conn_output_length(conn), 0);
@@ -316,7 +309,7 @@ add_cases(Suite *s)
 	tc = unit_case(s, "output");
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_loop_test(tc, test_output, 0, 2);
-	tcase_add_loop_test(tc, test_output_low_mark, 0, 4);
+	tcase_add_loop_test(tc, test_output_waits, 0, 2);
 	tcase_add_loop_test(tc, test_refusal_behind_a_write_error, 0, 2);
 	tc = unit_case(s, "time");
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);

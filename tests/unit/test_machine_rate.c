@@ -176,7 +176,7 @@ START_TEST(test_a_new_state_begins_a_new_window)
 	machine_restart(rated);
 	pair_unix();
 	machine_start_in(OWN);
-	conn_set_input_max(conn, CONN_INPUT_BULK);
+	conn_set_input_max(conn, 256 * 1024);
 	arrives(5 * DUE); /* early */
 	elapse(10 * WINDOW);
 	machine_event(&machine, ON_THREE);
@@ -318,9 +318,9 @@ END_TEST
 /* Too slow is seen where the receiver's buffer does not hide it. */
 START_TEST(test_trickling_reader)
 {
-	start_sending(1024, 4096);
+	start_sending(8192, 4096);
 	for (int i = 0; i < 300 && conn != NULL; i++)
-		second_of_reading(300);
+		second_of_reading(3000);
 	machine_failed(FTX_TOO_SLOW);
 }
 END_TEST

@@ -5,6 +5,7 @@
 #ifndef UNIT_TEST_STORE_H
 #define UNIT_TEST_STORE_H
 
+#include "loop/chunk.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "store/local.h"
@@ -12,8 +13,6 @@
 #include "store/space.h"
 #include "store/store.h"
 #include "unit/unit.h"
-
-struct evbuffer;
 
 extern struct worker *worker;
 extern struct store *store;
@@ -43,6 +42,8 @@ enum ftx_rc owner_wait(struct owner *o, enum transfer_op op);
 enum ftx_rc owner_reserve(struct owner *o, uint64_t size);
 enum ftx_rc owner_write(struct owner *o, const void *p, size_t len);
 enum ftx_rc owner_commit(struct owner *o);
+/* An empty chunk of the worker's. */
+struct chunk *owner_chunk(void);
 /* Lets go, and looks that nothing is told any more and the claim comes back once. */
 void owner_close(struct owner *o);
 

@@ -49,10 +49,10 @@ START_TEST(test_file_is_being_written)
 	} while (st.st_mtim.tv_sec == before.st_mtim.tv_sec &&
 		 st.st_mtim.tv_nsec == before.st_mtim.tv_nsec);
 	ck_assert_int_eq(reader_open(&rd, r, "file"), FTX_OK);
-	for (size_t at = LONG; at > 0 && rc == FTX_OK; at -= STORE_CHUNK_MAX) {
-		struct iovec v = { seen + at - STORE_CHUNK_MAX, STORE_CHUNK_MAX };
+	for (size_t at = LONG; at > 0 && rc == FTX_OK; at -= CHUNK_SIZE) {
+		struct iovec v = { seen + at - CHUNK_SIZE, CHUNK_SIZE };
 
-		rc = reader_read(&rd, &v, 1, at - STORE_CHUNK_MAX);
+		rc = reader_read(&rd, &v, 1, at - CHUNK_SIZE);
 	}
 	ck_assert_int_eq(pthread_join(writer, &wrote), 0);
 	UNIT_CHECK(wrote == new);

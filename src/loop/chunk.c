@@ -1,0 +1,57 @@
+#include "loop/chunk.h"
+
+#include <stdlib.h>
+
+static void
+chunk_free(struct chunk *c)
+{
+	free(c->data);
+	free(c);
+}
+
+struct chunk *
+chunk_get(struct chunk_cache *cache)
+{
+	struct chunk *c = SLIST_FIRST(&cache->free);
+
+	if (c != NULL) {
+		SLIST_REMOVE_HEAD(&cache->free, link);
+		cache->kept--;
+		c->len = 0;
+		return c;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	c->data = aligned_alloc(CHUNK_ALIGN, CHUNK_SIZE);
+	if (c->data == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+chunk_put(struct chunk_cache *cache, struct chunk *c)
+{
+	if (c == NULL)
+		return;
+	if (cache->kept >= CHUNK_KEPT) {
+		chunk_free(c);
+		return;
+	}
+	SLIST_INSERT_HEAD(&cache->free, c, link);
+	cache->kept++;
+}
+
+void
+chunk_cache_clear(struct chunk_cache *cache)
+{
+	struct chunk *c;
+
+	while ((c = SLIST_FIRST(&cache->free)) != NULL) {
+		SLIST_REMOVE_HEAD(&cache->free, link);
+		chunk_free(c);
+	}
+	cache->kept = 0;
+}

@@ -1,0 +1,65 @@
+/* loop/chunk: memory that is used over and over. */
+#include <string.h>
+
+#include "loop/chunk.h"
+#include "unit/unit.h"
+
+START_TEST(test_last_in_first_out)
+{
+	struct chunk_cache cache = { 0 };
+	struct chunk *a = chunk_get(&cache), *b = chunk_get(&cache);
+
+	ck_assert_ptr_nonnull(a);
+	ck_assert_ptr_nonnull(b);
+	ck_assert_ptr_ne(a->data, b->data);
+	a->len = b->len = 5;
+	chunk_put(&cache, a);
+	chunk_put(&cache, b);
+	ck_assert_ptr_eq(chunk_get(&cache), b);
+	ck_assert_uint_eq(b->len, 0);
+	ck_assert_ptr_eq(chunk_get(&cache), a);
+	chunk_put(&cache, a);
+	chunk_put(&cache, b);
+	chunk_put(&cache, NULL);
+	chunk_cache_clear(&cache);
+	ck_assert_uint_eq(cache.kept, 0);
+}
+END_TEST
+
+/* Fit for direct I/O; all of it is there. */
+START_TEST(test_memory)
+{
+	struct chunk_cache cache = { 0 };
+	struct chunk *c[3 * CHUNK_KEPT];
+
+	for (int i = 0; i < COUNT(c); i++) {
+		c[i] = chunk_get(&cache);
+		ck_assert_ptr_nonnull(c[i]);
+		ck_assert_uint_eq((uintptr_t)c[i]->data % CHUNK_ALIGN, 0);
+		memset(c[i]->data, i, CHUNK_SIZE);
+	}
+	for (int i = 0; i < COUNT(c); i++) {
+		ck_assert_uint_eq(c[i]->data[0], i);
+		ck_assert_uint_eq(c[i]->data[CHUNK_SIZE - 1], i);
+		chunk_put(&cache, c[i]);
+	}
+	ck_assert_uint_eq(cache.kept, CHUNK_KEPT);
+	chunk_cache_clear(&cache);
+	ck_assert_ptr_null(SLIST_FIRST(&cache.free));
+}
+END_TEST
+
+static void
+add_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "chunk");
+
+	tcase_add_test(tc, test_last_in_first_out);
+	tcase_add_test(tc, test_memory);
+}
+
+int
+main(void)
+{
+	return unit_run("chunk", add_cases);
+}
