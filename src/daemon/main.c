@@ -194,6 +194,7 @@ main(int argc, char **argv)
 	give_memory_back();
 	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);   /* store/reader holds a lease for a moment */
 	signal(SIGXFSZ, SIG_IGN); /* a log file at its limit (RLIMIT_FSIZE) ends no transfers */
 	log_open("ftxferd", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
 	event_set_log_callback(on_event_log);

@@ -80,7 +80,7 @@ pump_end(struct pump *p)
 }
 
 static void
-note_moved(const struct pump *p)
+note_moved(struct pump *p)
 {
 	uint64_t moved = p->ends.transfer->offset;
 

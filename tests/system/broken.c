@@ -5,6 +5,8 @@
  * Orders are files in the directory $BROKEN, obeyed while they exist:
  *     hang-NAME   the call NAME (openat, pwritev, preadv, fsync) waits until the file is gone
  *     no-memory   one allocation in 16 fails
+ * While preadv hangs nothing is in the page cache (preadv2, RWF_NOWAIT). Any file system is said to be
+ * on a device, so that its calls are made where they may hang.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +129,55 @@ ssize_t
 preadv64(int fd, const struct iovec *iov, int count, off_t offset)
 {
 	return go_on("preadv64", fd, iov, count, offset);
+}
+
+static ssize_t
+read_at_once(const char *name, int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	static ssize_t (*real)(int, const struct iovec *, int, off_t, int);
+
+	if (is_ordered("hang-preadv")) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, name);
+	return real(fd, iov, count, offset, flags);
+}
+
+ssize_t
+preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return read_at_once("preadv2", fd, iov, count, offset, flags);
+}
+
+ssize_t
+preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return read_at_once("preadv64v2", fd, iov, count, offset, flags);
+}
+
+static int
+say_device(long *type)
+{
+	*type = 0xef53; /* EXT4_SUPER_MAGIC */
+	return 0;
+}
+
+int
+fstatfs(int fd, struct statfs *fs)
+{
+	int ret = (int)syscall(SYS_fstatfs, fd, fs);
+
+	return ret == 0 ? say_device(&fs->f_type) : ret;
+}
+
+int
+fstatfs64(int fd, struct statfs64 *fs)
+{
+	int ret = (int)syscall(SYS_fstatfs, fd, fs);
+
+	return ret == 0 ? say_device(&fs->f_type) : ret;
 }
 
 #ifdef WITH_MALLOC
