@@ -263,7 +263,7 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGIO, SIG_IGN); /* store/reader holds a lease for a moment */
+	signal(SIGIO, SIG_IGN);   /* store/reader holds a lease for a moment */
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
 	event_set_log_callback(on_event_log);

@@ -5,7 +5,7 @@
  * Tests: tests/system/
  *
  * The engine prints nothing. It works on the caller's event_base, blocks nowhere, and tells by
- * callbacks what a program may want to show.
+ * callbacks what a program may want to show. The program ignores SIGPIPE and SIGIO.
  */
 #ifndef CLIENT_FTXFER_H
 #define CLIENT_FTXFER_H

@@ -5,8 +5,8 @@
  * Orders are files in the directory $BROKEN, obeyed while they exist:
  *     hang-NAME   the call NAME (openat, pwritev, preadv, fsync) waits until the file is gone
  *     no-memory   one allocation in 16 fails
- * While preadv hangs nothing is in the page cache (preadv2, RWF_NOWAIT). Any file system is said to be
- * on a device, so that its calls are made where they may hang.
+ * While preadv hangs nothing is in the page cache (preadv2, RWF_NOWAIT). Any file system is said to
+ * be on a device, so that its calls are made where they may hang.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "daemon/server.c"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -316,8 +317,12 @@ START_TEST(test_disk_that_hangs_in_a_download)
 	static char content[CONTENT];
 	uint8_t request[V1_REQUEST_SIZE];
 	size_t got = 0;
+	int writer;
 
 	unit_write("there", content, sizeof(content));
+	/* As long as somebody may write to it, nothing is read without a job. */
+	writer = open("there", O_WRONLY);
+	ck_assert_int_ge(writer, 0);
 	ck_assert_int_eq(v1_request_encode(V1_DOWNLOAD, "there", 5, request), FTX_OK);
 	connect_peer();
 	say(request, sizeof(request));
@@ -333,6 +338,7 @@ START_TEST(test_disk_that_hangs_in_a_download)
 		got += n > 0 ? (size_t)n : 0;
 		turns(1);
 	});
+	close(writer);
 	close(peer);
 	peer = -1;
 	ended("ok");
