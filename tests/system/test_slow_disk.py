@@ -1,0 +1,148 @@
+"""A disk that does not answer holds up nobody but those who wait for it.
+
+The disk is a real file system that is held (slowdisk.py): there a system call of the daemon waits in the
+kernel. It is not measured how long others take, but seen that they get what they want while it is held.
+"""
+
+import os
+
+from harness import SystemTest, cpu_seconds
+from slowdisk import SlowDisk
+from wire import content, read_file, request, wait_for, write_file
+
+SMALL = 1024
+SMALLS = 100
+SIZE = 1 << 20
+
+
+class SlowDiskTest(SystemTest):
+    weight = 4
+    flags = ()
+
+    def setUp(self):
+        super().setUp()
+        self.disk = SlowDisk(self.dir, "-w", "0", *self.flags)
+        self.addCleanup(self.disk.close)
+        write_file(self.path("small"), content(SMALL))
+        read_file(self.path("small"))
+
+    def path(self, name):
+        return os.path.join(self.disk.path, name)
+
+    def server(self, **options):
+        """It has had an upload: what it does once only, with the directory, is done."""
+        server = self.daemon(root=self.disk.path, storage_root=self.disk.inner,
+                             wrap=self.disk.enter, **options)
+        self.addCleanup(self.disk.release_all)
+        self.upload(server, "first", b"x")
+        return server
+
+    def check_served(self, server, kind, held):
+        """While requests of `held` peers wait for the disk: others are served, and nothing turns."""
+        before = self.disk.order("count")[kind]
+        for i in range(SMALLS):
+            self.assertEqual(self.download(server, "small"), content(SMALL))
+        handshake = self.started_upload(server, "handshake", SIZE)
+        spent = cpu_seconds(server.pid)
+        self.assertTrue(held[0].is_quiet(0.5))
+        self.assertLess(cpu_seconds(server.pid) - spent, 0.1)
+        for peer in held:
+            self.assertTrue(peer.is_quiet(0.001))
+        now = self.disk.order("count")[kind]
+        self.assertEqual(now["done"], before["done"])
+        self.assertGreaterEqual(now["waiting"], before["waiting"])
+        handshake.reset()
+
+
+class TestHeldWrites(SlowDiskTest):
+    """Each write(2) waits for the disk, as it does when there are too many dirty pages."""
+
+    flags = ("-t",)
+
+    def held(self, server, count):
+        peers = [self.started_upload(server, "n%d" % i, SIZE) for i in range(count)]
+        self.disk.hold("write")
+        for i, peer in enumerate(peers):
+            peer.send(content(SIZE // 4, i))
+        self.disk.wait_for("write", 1)
+        return peers
+
+    def check(self, count):
+        server = self.server()
+        peers = self.held(server, count)
+        self.check_served(server, "write", peers)
+        self.disk.release("write")
+        for i, peer in enumerate(peers):
+            peer.send(content(SIZE, i)[SIZE // 4:])
+            self.assertEqual(peer.rest(), (b"", "fin"))
+            self.assertEqual(read_file(self.path("n%d" % i)), content(SIZE, i))
+
+    def test_one(self):
+        self.check(1)
+
+    def test_the_sender_is_kept_waiting(self):
+        """What it sends piles up nowhere."""
+        server = self.server()
+        size = 64 << 20
+        peer = self.started_upload(server, "n", size)
+        self.disk.hold("write")
+        peer.sock.settimeout(1)
+        sent = 0
+        with self.assertRaises(TimeoutError):
+            while sent < size:
+                sent += peer.sock.send(bytes(1 << 16))
+        self.check_served(server, "write", [peer])
+        peer.reset()
+
+
+class TestHeldSyncs(SlowDiskTest):
+    def held(self, server, count):
+        peers = [self.started_upload(server, "n%d" % i, SIZE) for i in range(count)]
+        self.disk.hold("sync")
+        for i, peer in enumerate(peers):
+            peer.send(content(SIZE, i))
+        self.disk.wait_for("sync", 1)
+        return peers
+
+    def check(self, count):
+        server = self.server()
+        peers = self.held(server, count)
+        self.check_served(server, "sync", peers)
+        for i, peer in enumerate(peers):
+            self.assertFalse(os.path.exists(self.path("n%d" % i)))
+        self.disk.release("sync")
+        for i, peer in enumerate(peers):
+            self.assertEqual(peer.rest(), (b"", "fin"))
+            self.assertEqual(read_file(self.path("n%d" % i)), content(SIZE, i))
+
+    def test_one(self):
+        self.check(1)
+
+
+class TestHeldReads(SlowDiskTest):
+    """With -t, since the kernel reads, of a file with dirty pages, what is written a part of."""
+
+    flags = ("-t",)
+
+    def held(self, server, count):
+        for i in range(count):
+            write_file(self.path("n%d" % i), content(SIZE, i))
+            self.disk.forget("n%d" % i)
+        self.disk.hold("read")
+        peers = [self.started_download(server, "n%d" % i, SIZE) for i in range(count)]
+        for peer in peers:
+            peer.send(b"T")
+        self.disk.wait_for("read", 1)
+        return peers
+
+    def check(self, count):
+        server = self.server()
+        peers = self.held(server, count)
+        self.check_served(server, "read", peers)
+        self.upload(server, "after", content(SIZE))
+        self.disk.release("read")
+        for i, peer in enumerate(peers):
+            self.assertEqual(peer.rest(), (content(SIZE, i), "fin"))
+
+    def test_one(self):
+        self.check(1)
