@@ -101,6 +101,34 @@ class Peak:
         self.thread.join()
 
 
+class Others:
+    """The share of all processors that went to neither us nor the server while the block ran: noise.
+
+    Time that a virtual machine was kept waiting for (steal) is among it.
+    """
+
+    def __init__(self, server_pid):
+        self.pid, self.share = server_pid, 0.0
+
+    def _now(self):
+        with open("/proc/stat") as file:
+            user, nice, system, idle, iowait, irq, softirq, steal = map(int, file.readline().split()[1:9])
+        busy = user + nice + system + irq + softirq + steal
+        own = cpu_seconds(self.pid) if self.pid else 0.0
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            own += usage.ru_utime + usage.ru_stime
+        return (busy + idle + iowait) / TICK, busy / TICK - own
+
+    def __enter__(self):
+        self.began = self._now()
+        return self
+
+    def __exit__(self, *_why):
+        total, others = (now - then for now, then in zip(self._now(), self.began))
+        self.share = max(0.0, others / total) if total > 0 else 0.0
+
+
 # What is started
 
 def raise_limits():

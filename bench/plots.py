@@ -89,7 +89,7 @@ def plot(results, base):
                  [boxes, bars])
         rows = rows_of(results, congestion, "both_cpu")
         if rows:
-            pairs = ["%d %f %f" % (y, median(run, "server_cpu"), median(run, "client_cpu"))
+            pairs = ["%d %f %f" % (y, median(run, "server_cpu") or 0, median(run, "client_cpu"))
                      for y, _, run in rows if run]
             written.append("%s-cpu-%s.png" % (base, congestion))
             draw(results, rows, written[-1], "CPU, TCP " + congestion, "CPU seconds per GiB", CPU,

@@ -3,6 +3,7 @@
 import statistics
 
 OURS = "ftxferd"
+NOISE = 0.05  # what other programs may take of the machine before we say so
 
 
 def load_columns(results, run):
@@ -85,6 +86,9 @@ def full(results):
         yield "    on %s (%s), TCP %s, %d rounds%s" % (
             place, results["places"][place], congestion, max(len(run["rounds"]) for run in runs),
             "" if results["scale"] == 1 else ", sizes x %g" % results["scale"])
+        others = statistics.median([value for run in runs for value in values(run, "others")])
+        if others > NOISE:
+            yield "    NOISE: other programs had %.0f %% of the processors meanwhile" % (100 * others)
         for line in group_table(results, runs):
             yield "    " + line
     for name, why in results["skipped"].items():

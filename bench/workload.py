@@ -149,11 +149,11 @@ class Transfer(Workload):
         figures = {
             "seconds": ended - began,
             "gib_s": gib / (ended - began),
-            "server_cpu": server_cpu / gib,
             "client_cpu": client_cpu / gib,
             "both_cpu": (server_cpu + client_cpu) / gib,
         }
         if server:
+            figures["server_cpu"] = server_cpu / gib
             figures["server_kib"] = peak.kib
         if self.at_once > 1:
             times = [client.ended - began for client in clients]
