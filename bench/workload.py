@@ -95,7 +95,7 @@ class Workload:
 TRANSFER_COLUMNS = (
     Column("gib_s", "GiB/s", "high"),
     Column("server_cpu", "server CPU-s/GiB", "low"),
-    Column("client_cpu", "client", "low"),
+    Column("client_cpu", "client"),
     Column("both_cpu", "both", "low"),
     Column("server_kib", "server RssAnon KiB"),
 )
