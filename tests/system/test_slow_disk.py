@@ -13,15 +13,17 @@ from wire import content, read_file, request, wait_for, write_file
 SMALL = 1024
 SMALLS = 100
 SIZE = 1 << 20
+MANY = 8  # more than the daemon has threads for the disk
 
 
 class SlowDiskTest(SystemTest):
     weight = 4
     flags = ()
+    disk = {}  # how it is made, besides
 
     def setUp(self):
         super().setUp()
-        self.disk = SlowDisk(self.dir, "-w", "0", *self.flags)
+        self.disk = SlowDisk(self.dir, "-w", "0", *self.flags, **self.disk)
         self.addCleanup(self.disk.close)
         write_file(self.path("small"), content(SMALL))
         read_file(self.path("small"))
@@ -54,9 +56,7 @@ class SlowDiskTest(SystemTest):
         handshake.reset()
 
 
-class TestHeldWrites(SlowDiskTest):
-    """Each write(2) waits for the disk, as it does when there are too many dirty pages."""
-
+class HeldWrites(SlowDiskTest):
     flags = ("-t",)
 
     def held(self, server, count):
@@ -77,6 +77,10 @@ class TestHeldWrites(SlowDiskTest):
             self.assertEqual(peer.rest(), (b"", "fin"))
             self.assertEqual(read_file(self.path("n%d" % i)), content(SIZE, i))
 
+
+class TestHeldWrites(HeldWrites):
+    """Each write(2) waits for the disk, as it does when there are too many dirty pages."""
+
     def test_one(self):
         self.check(1)
 
@@ -95,7 +99,7 @@ class TestHeldWrites(SlowDiskTest):
         peer.reset()
 
 
-class TestHeldSyncs(SlowDiskTest):
+class HeldSyncs(SlowDiskTest):
     def held(self, server, count):
         peers = [self.started_upload(server, "n%d" % i, SIZE) for i in range(count)]
         self.disk.hold("sync")
@@ -115,11 +119,13 @@ class TestHeldSyncs(SlowDiskTest):
             self.assertEqual(peer.rest(), (b"", "fin"))
             self.assertEqual(read_file(self.path("n%d" % i)), content(SIZE, i))
 
+
+class TestHeldSyncs(HeldSyncs):
     def test_one(self):
         self.check(1)
 
 
-class TestHeldReads(SlowDiskTest):
+class HeldReads(SlowDiskTest):
     """With -t, since the kernel reads, of a file with dirty pages, what is written a part of."""
 
     flags = ("-t",)
@@ -139,10 +145,36 @@ class TestHeldReads(SlowDiskTest):
         server = self.server()
         peers = self.held(server, count)
         self.check_served(server, "read", peers)
-        self.upload(server, "after", content(SIZE))
+        if count == 1:  # it does not hold up a whole upload, either
+            self.upload(server, "after", content(SIZE))
         self.disk.release("read")
         for i, peer in enumerate(peers):
             self.assertEqual(peer.rest(), (content(SIZE, i), "fin"))
 
+
+class TestHeldReads(HeldReads):
     def test_one(self):
         self.check(1)
+
+
+class ManyTest:
+    """On an ext4, where what is in memory is read without waiting: so it does not matter how many
+    others wait, nor that there are more of them than threads. It has no journal, which would wait,
+    and one group of blocks, all about which is known."""
+
+    disk = {"kib": 65536, "mkfs": "-b 4096 -O ^has_journal"}
+
+    def test_many(self):
+        self.check(MANY)
+
+
+class TestManyHeldWrites(ManyTest, HeldWrites):
+    """There are too many dirty pages: more than 1 MiB."""
+
+
+class TestManyHeldSyncs(ManyTest, HeldSyncs):
+    pass
+
+
+class TestManyHeldReads(ManyTest, HeldReads):
+    pass

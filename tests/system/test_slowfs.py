@@ -205,7 +205,7 @@ class TestHolding(SlowfsTest):
             return 0
         done = self.started(write)
         disk.wait_for("write", 1)
-        disk.holder.kill()
-        disk.holder.wait()
+        disk.server.kill()
+        disk.server.wait()
         wait_for(lambda: done, "the end of what was held")
         self.assertNotEqual(done, [0])
