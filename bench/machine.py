@@ -32,6 +32,18 @@ def file_system(path):
     return "%s (%s)" % best[1:]
 
 
+def is_memory(path):
+    return file_system(path).startswith(("tmpfs", "ramfs", "devtmpfs"))
+
+
+def room(path):
+    """Bytes that may be written there; what is kept in memory must find place in it, too."""
+    v = os.statvfs(path)
+    free = v.f_bavail * v.f_frsize
+    memory = re.search(r"^MemAvailable:\s*(\d+)", read_text("/proc/meminfo", ""), re.M)
+    return min(free, int(memory[1]) << 10) if memory and is_memory(path) else free
+
+
 def git(top, *args):
     try:
         done = subprocess.run(["git", "-C", top, *args], stdout=subprocess.PIPE,

@@ -79,6 +79,10 @@ class Workload:
     def takes_part(self, peer):
         return self.kind in peer.can
 
+    def space(self, setting):
+        """Bytes that its files may take on the place at any time."""
+        return MIB
+
     def prepare(self, setting):
         """Makes what all peers use."""
 
@@ -111,6 +115,9 @@ class Transfer(Workload):
     at_once = 1
     columns = TRANSFER_COLUMNS
     headline = ("gib_s", "both_cpu")
+
+    def space(self, setting):
+        return (1 + self.at_once) * setting.size(self.nbytes)
 
     def prepare(self, setting):
         self.path = setting.source("source", setting.size(self.nbytes))
