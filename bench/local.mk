@@ -7,7 +7,19 @@ native_programs = \
 	bench/native/serve \
 	bench/native/small
 EXTRA_PROGRAMS = $(native_programs)
-EXTRA_DIST += bench
+# Each by itself: `bench` is the name of a target, which a tarball would otherwise begin with.
+EXTRA_DIST += \
+	bench/.clang-tidy \
+	bench/README \
+	bench/machine.py \
+	bench/measure.py \
+	bench/peers.py \
+	bench/plots.py \
+	bench/report \
+	bench/run \
+	bench/tables.py \
+	bench/workload.py \
+	bench/workloads
 CLEANFILES += $(native_programs)
 
 native_common = bench/native/common.c bench/native/common.h
