@@ -1,5 +1,6 @@
 """The machine that the figures are of: what it is, and a network of its own where that is allowed."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -9,7 +10,7 @@ import socket
 import struct
 import subprocess
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 SYSCTLS = ("tcp_congestion_control", "tcp_rmem", "tcp_wmem", "tcp_notsent_lowat", "tcp_tw_reuse")
 
@@ -110,3 +111,26 @@ class Network:
         if self.own:
             self.libc.setns(self.home, CLONE_NEWNET)
             self.own = False
+
+
+@contextlib.contextmanager
+def mounts_of(pid):
+    """This process, and all that the block starts, sees the mounts that another one sees."""
+    libc, cwd = ctypes.CDLL(None, use_errno=True), os.getcwd()
+    spaces = [os.open("/proc/%s/ns/mnt" % who, os.O_RDONLY | os.O_CLOEXEC) for who in ("thread-self", pid)]
+
+    def enter(space):
+        if libc.setns(space, CLONE_NEWNS) != 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
+        os.chdir(cwd)
+
+    try:
+        enter(spaces[1])
+        try:
+            yield
+        finally:
+            enter(spaces[0])
+    finally:
+        for space in spaces:
+            os.close(space)

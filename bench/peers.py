@@ -21,6 +21,7 @@ from measure import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
+SYSTEM = os.path.join(TOP, "tests", "system")
 WORKERS = os.cpu_count() or 1
 
 
@@ -80,7 +81,7 @@ class Peer:
 
 class Ftxferd(Peer):
     """From the build tree; a second build, to compare two, has its directory as `build`."""
-    can = frozenset(("download", "upload", "connections"))
+    can = frozenset(("download", "upload", "connections", "first"))
     load = "ftxfer"
     limits = {"max_connections": 0, "max_connections_per_address": 0, "min_rate": 0}
 
@@ -286,6 +287,8 @@ anon_upload_enable=YES
 anon_umask=022
 seccomp_sandbox=NO
 xferlog_enable=NO
+max_per_ip=0
+max_clients=0
 use_sendfile=YES
 """
 
@@ -295,7 +298,7 @@ class Vsftpd(Curl):
     name = "vsftpd"
     can = frozenset(("download", "upload"))
     programs = {"vsftpd": "vsftpd", "curl": "curl"}
-    scheme = "ftp"
+    scheme = load = "ftp"
 
     def missing(self):
         why = super().missing()
@@ -315,6 +318,31 @@ class Vsftpd(Curl):
             "scratch": scratch, "chroot": os.path.dirname(root), "port": port})
         # A session's first process may end before its second, which then is nobody's: see keep.
         return Server([native("keep"), find("vsftpd"), conf], scratch, port)
+
+
+class First(Peer):
+    """A model of the programs that protocol 1 comes from. It does not wait, as it does in tests, whether a byte
+    too much comes behind a message."""
+    name = "first programs (model)"
+    can = frozenset(("first",))
+    load = "ftxfer"
+    model = [sys.executable, "-B", os.path.join(SYSTEM, "model.py")]
+
+    def version(self):
+        return "Python " + sys.version.split()[0]
+
+    def serve(self, root, scratch, kind):
+        return Server(self.model + ["server", "-l", "0", "--root", root, "--settle", "0"], scratch)
+
+    def _ask(self, mode, server, name, path):
+        return self.model + ["client", "--settle", "0", "-m", mode, "-s", "127.0.0.1:%d" % server.port,
+                             "-v", name, "-l", path]
+
+    def get(self, server, name, path):
+        return self._ask("download", server, name, path)
+
+    def put(self, server, path, name):
+        return self._ask("upload", server, name, path)
 
 
 class Dd(Peer):
@@ -337,11 +365,12 @@ def all_peers(options=(), client_args=(), builds=()):
     ours += [Ftxferd(options, client_args, os.path.abspath(build)) for build in builds]
     return ours + [Nginx(), Lighttpd(), Vsftpd(),
                    Native("read+send", "recv+write"), Native("sendfile", "recv+write"),
-                   Native("sendfile", "splice"), Small(), Dd()]
+                   Native("sendfile", "splice"), Small(), First(), Dd()]
 
 
 def packages():
-    found = {"gnuplot": "gnuplot-nox", "mod_webdav": "lighttpd-mod-webdav"}
+    found = {"gnuplot": "gnuplot-nox", "mod_webdav": "lighttpd-mod-webdav", "ss": "iproute2",
+             "slowfs": "fuse3 libfuse3-dev"}
     for peer in all_peers():
         found.update(peer.programs)
     return sorted(set(found.values()))

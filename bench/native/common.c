@@ -3,12 +3,15 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <time.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+
+#define FTXFER_REQUEST 256
 
 void
 die(const char *what)
@@ -18,6 +21,15 @@ die(const char *what)
 	else
 		fprintf(stderr, "%s\n", what);
 	exit(1);
+}
+
+uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static struct sockaddr_in
@@ -54,6 +66,16 @@ connect_to(const char *port)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) != 0)
 		die("connect");
 	return fd;
+}
+
+size_t
+request_for(const char *protocol, const char *name, char request[REQUEST_MAX])
+{
+	memset(request, 0, REQUEST_MAX);
+	if (strcmp(protocol, "http") == 0)
+		return (size_t)snprintf(request, REQUEST_MAX, "GET /%s HTTP/1.0\r\n\r\n", name);
+	snprintf(request, FTXFER_REQUEST, "D%s", name);
+	return FTXFER_REQUEST;
 }
 
 void

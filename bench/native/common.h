@@ -36,9 +36,16 @@ move_fn *move_by_name(const char *name);
 /* Ends the program with a message and errno, or without errno where that is 0. */
 void die(const char *what) __attribute__((noreturn));
 
+uint64_t now_ns(void);
+
 /* A free port of 127.0.0.1, said as `listening on 127.0.0.1:PORT`. */
 int listen_somewhere(int flags);
 int connect_to(const char *port);
+
+/* What asks for a file, by http (a GET of HTTP/1.0) or ftxfer (protocol 1); returns its size. */
+#define REQUEST_MAX  512
+#define FTXFER_OFFER 9 /* what ftxfer answers: T and a size, for which it wants a T */
+size_t request_for(const char *protocol, const char *name, char request[REQUEST_MAX]);
 
 void read_all(int fd, void *buf, size_t size);
 void write_all(int fd, const void *buf, size_t size);

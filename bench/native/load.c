@@ -11,13 +11,10 @@
 #include "common.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include <sys/epoll.h>
 
 #define ANSWER_MAX (64 << 10)
-#define REQUEST    256 /* of protocol 1 */
-#define OFFER      9   /* its answer: T and a size */
 
 struct connection {
 	int fd;
@@ -40,15 +37,6 @@ static struct {
 	size_t count, begun, ended;
 	uint32_t *took; /* ns each */
 } load;
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void
 fail(const char *what)
@@ -78,15 +66,9 @@ begin(struct connection *c)
 static void
 ask(struct connection *c)
 {
-	char request[512] = "";
-	size_t size = REQUEST;
+	char request[REQUEST_MAX];
 
-	if (load.is_http)
-		size =
-		    (size_t)snprintf(request, sizeof(request), "GET /%s HTTP/1.0\r\n\r\n", c->name);
-	else
-		snprintf(request, REQUEST, "D%s", c->name);
-	write_all(c->fd, request, size);
+	write_all(c->fd, request, request_for(load.is_http ? "http" : "ftxfer", c->name, request));
 	c->asked = 1;
 }
 
@@ -97,7 +79,7 @@ content_at(const struct connection *c)
 	const char *end;
 
 	if (!load.is_http)
-		return c->got < OFFER ? 0 : OFFER;
+		return c->got < FTXFER_OFFER ? 0 : FTXFER_OFFER;
 	end = memmem(c->answer, c->got, "\r\n\r\n", 4);
 	return end ? (size_t)(end + 4 - c->answer) : 0;
 }
@@ -130,7 +112,7 @@ receive(struct connection *c)
 			return;
 		}
 		c->got += (size_t)n;
-		if (!load.is_http && !c->confirmed && c->got >= OFFER) {
+		if (!load.is_http && !c->confirmed && c->got >= FTXFER_OFFER) {
 			if (c->answer[0] != 'T')
 				fail("a download was refused");
 			write_all(c->fd, "T", 1);

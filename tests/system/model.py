@@ -444,6 +444,9 @@ def main(argv):
     proxy.add_argument("--delay", type=float, default=0.1)
     proxy.add_argument("--buffer", type=int, default=1000)
     proxy.add_argument("--seed", type=int)
+    for role in (server, client):
+        role.add_argument("--settle", type=float, default=0.02, metavar="SECONDS",
+                          help="how long to look for a byte too much behind a message")
     for role in (server, client, proxy):
         role.add_argument("-d", "--debug", action="store_true")
         role.add_argument("--deadline", type=float, default=86400.0)
@@ -451,11 +454,11 @@ def main(argv):
     say = tell if args.debug else hush
     if args.role == "client":
         it = Client(args.server, args.client_file_name, args.server_file_name, args.deadline,
-                    say=say)
+                    args.settle, say)
         print("file transfer: " + it.run(args.mode))
         return 0
     if args.role == "server":
-        it = Server(args.root, args.listen_port, args.deadline, say=say)
+        it = Server(args.root, args.listen_port, args.deadline, args.settle, say)
     else:
         it = Proxy(args.server, args.listenPort, args.delay, args.buffer, args.seed, say)
     print("listening on 127.0.0.1:%d" % it.port, flush=True)

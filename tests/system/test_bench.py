@@ -12,6 +12,8 @@ from harness import TOP
 
 RUN = os.path.join(TOP, "bench", "run")
 REPORT = os.path.join(TOP, "bench", "report")
+TRANSFERS = ("download", "upload", "durable", "downloads8", "uploads8", "connections")
+WAITING = ("slowdisk", "cold", "held", "first")
 
 
 def call(*argv, **popen):
@@ -38,7 +40,7 @@ class Bench(unittest.TestCase):
             return path, json.load(file)
 
     def test_every_workload_has_figures_of_ours_and_of_a_reference(self):
-        done = self.run_bench()
+        done = self.run_bench(*(word for name in TRANSFERS for word in ("--workload", name)))
         self.assertEqual(done.returncode, 0, done.stdout)
         path, results = self.load()
         self.assertEqual(results["failures"], [])
@@ -48,7 +50,7 @@ class Bench(unittest.TestCase):
         for run in results["runs"]:
             self.assertEqual(len(run["rounds"]), 1, run)
             figures.setdefault(run["workload"], {})[run["peer"]] = run["rounds"][0]
-        for name in ("download", "upload", "durable", "downloads8", "uploads8", "connections"):
+        for name in TRANSFERS:
             with self.subTest(name):
                 peers = figures[name]
                 self.assertIn("ftxferd", peers)
@@ -60,6 +62,19 @@ class Bench(unittest.TestCase):
         readme = call(REPORT, "--readme", path)
         self.assertRegex(readme.stdout, r"(?m)^ +upload, tmpfs +[\d.]+ / [\d.]+ +[\d.]+ / [\d.]+$")
         self.assertEqual(os.listdir(self.dir), ["results"], "nothing else is left behind")
+
+    def test_workloads_of_those_who_wait(self):
+        done = self.run_bench("--peer", "first", *(
+            word for name in WAITING for word in ("--workload", name)))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        results = self.load()[1]
+        figures = {(run["workload"], run["peer"]): run["rounds"] for run in results["runs"]}
+        wanted = [(name, "ftxferd") for name in WAITING if name + " on slow" not in results["skipped"]]
+        for which in wanted + [("first", "first programs (model)")]:
+            with self.subTest(which):
+                for key, _, _ in results["workloads"][which[0]]["columns"]:
+                    if key != "user_kib":  # of so few it may be what the server had before
+                        self.assertGreater(figures[which][0][key], 0, key)
 
     def test_a_transfer_that_brings_something_else_is_an_error(self):
         """A client that ends with 0 and has written other bytes: only comparing finds that."""
