@@ -39,7 +39,7 @@ has_rest(const struct conn *c)
 	int err = 0;
 	socklen_t len = sizeof(err);
 
-	return c->shut && c->why == FTX_OK && conn_untaken(c) > 0 &&
+	return c->shut && c->why == FTX_OK && c->taken < c->sent && conn_untaken(c) > 0 &&
 	       getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0;
 }
 
@@ -121,8 +121,8 @@ finish_output(void *arg)
 	c->shut_at = conn_peer_clock(c);
 	c->rest_due = UINT64_MAX;
 	if (c->limits.min_rate > 0)
-		c->rest_due = clock_after(
-		    worker_now(c->worker), REST_MS + conn_untaken(c) * 1000 / c->limits.min_rate);
+		c->rest_due = clock_after(worker_now(c->worker),
+		    REST_MS + (c->sent - c->taken) * 1000 / c->limits.min_rate);
 	wait_for_rest(c);
 	drain_input(c);
 }

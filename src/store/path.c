@@ -248,15 +248,13 @@ open_cached(int root_fd, const char *name, int flags)
 }
 
 static bool
-is_regular(int fd)
+is_regular(int fd, struct stat *st)
 {
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	return fstat(fd, st) == 0 && S_ISREG(st->st_mode);
 }
 
 bool
-path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
+path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd, struct stat *st)
 {
 	bool regular;
 	int at;
@@ -267,14 +265,14 @@ path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
 	at = open_cached(root_fd, name, O_PATH);
 	if (at < 0)
 		return false;
-	regular = is_regular(at);
+	regular = is_regular(at, st);
 	close(at);
 	if (!regular)
 		return false;
 	*fd = open_cached(root_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (*fd < 0)
 		return false;
-	if (is_regular(*fd))
+	if (is_regular(*fd, st))
 		return true;
 	close(*fd);
 	*fd = -1;
@@ -282,12 +280,13 @@ path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
 }
 #else
 bool
-path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd)
+path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd, struct stat *st)
 {
 	(void)root_fd;
 	(void)flags;
 	(void)name;
 	(void)fd;
+	(void)st;
 	return false;
 }
 #endif

@@ -22,6 +22,8 @@
 #define PATH_STATE_DIR    ".ftxferd"
 #define PATH_STAGE_PREFIX ".ftxferd-"
 
+struct stat;
+
 enum path_flag {
 	/* Resolve component by component, as on Linux before 5.6. */
 	PATH_NO_OPENAT2 = 1 << 0,
@@ -72,8 +74,9 @@ enum ftx_rc path_open_file(int dir_fd, const char *leaf, int *fd) FTX_MUST_CHECK
 
 /*
  * The two together for a file that the kernel finds without asking a device (openat2(2),
- * RESOLVE_CACHED), so that nothing waits. False, whatever the reason: the two above will tell.
+ * RESOLVE_CACHED), so that nothing waits. *st: what was opened. False, whatever the reason: the two
+ * above will tell.
  */
-bool path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd);
+bool path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd, struct stat *st);
 
 #endif

@@ -52,31 +52,25 @@ reader_close(struct reader *rd)
 }
 
 /* What the file is like that was opened. */
-static enum ftx_rc
-look(struct reader *rd, struct root *r, const char *name)
+static void
+note(struct reader *rd, struct root *r, const char *name, const struct stat *st)
 {
-	struct stat st;
-
-	if (fstat(rd->fd, &st) != 0) {
-		reader_close(rd);
-		return FTX_IO;
-	}
-	rd->size = (uint64_t)st.st_size;
-	rd->mtime = st.st_mtim;
-	rd->ctime = st.st_ctim;
-	rd->links = st.st_nlink;
-	rd->dev = st.st_dev;
-	rd->ino = st.st_ino;
+	rd->size = (uint64_t)st->st_size;
+	rd->mtime = st->st_mtim;
+	rd->ctime = st->st_ctim;
+	rd->links = st->st_nlink;
+	rd->dev = st->st_dev;
+	rd->ino = st->st_ino;
 	rd->root = r;
 	rd->name = name;
-	rd->in_memory = root_is_memory(r, rd->fd, st.st_dev);
-	return FTX_OK;
+	rd->in_memory = root_is_memory(r, rd->fd, st->st_dev);
 }
 
 enum ftx_rc
 reader_open(struct reader *rd, struct root *r, const char *name)
 {
 	const char *leaf;
+	struct stat st;
 	int dir_fd;
 	enum ftx_rc rc;
 
@@ -88,7 +82,12 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	close(dir_fd);
 	if (rc != FTX_OK)
 		return rc;
-	return look(rd, r, name);
+	if (fstat(rd->fd, &st) != 0) {
+		reader_close(rd);
+		return FTX_IO;
+	}
+	note(rd, r, name, &st);
+	return FTX_OK;
 }
 
 static bool
@@ -125,12 +124,13 @@ enum version {
 };
 
 static enum ftx_rc
-look_at_version(const struct reader *rd, enum version *version)
+look_at_version(const struct reader *rd, enum version *version, bool *has_name)
 {
 	struct stat st;
 
 	if (fstat(rd->fd, &st) != 0)
 		return FTX_IO;
+	*has_name = st.st_nlink > 0;
 	if ((uint64_t)st.st_size != rd->size || !is_same_time(&st.st_mtim, &rd->mtime))
 		*version = VERSION_OTHER;
 	else if (is_same_time(&st.st_ctim, &rd->ctime) || st.st_nlink != rd->links)
@@ -145,7 +145,8 @@ static enum ftx_rc
 check_version(const struct reader *rd)
 {
 	enum version version;
-	enum ftx_rc rc = look_at_version(rd, &version);
+	bool has_name;
+	enum ftx_rc rc = look_at_version(rd, &version, &has_name);
 
 	if (rc != FTX_OK || version == VERSION_SAME)
 		return rc;
@@ -153,11 +154,11 @@ check_version(const struct reader *rd)
 }
 
 static bool
-version_is_same(const struct reader *rd)
+version_is_same(const struct reader *rd, bool *has_name)
 {
 	enum version version;
 
-	return look_at_version(rd, &version) == FTX_OK && version == VERSION_SAME;
+	return look_at_version(rd, &version, has_name) == FTX_OK && version == VERSION_SAME;
 }
 
 #define SECOND_NS (INT64_C(1000) * 1000 * 1000)
@@ -236,9 +237,13 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 bool
 reader_open_now(struct reader *rd, struct root *r, const char *name)
 {
+	struct stat st;
+
 	reader_init(rd);
-	return path_open_file_now(r->fd, root_path_flags(r), name, &rd->fd) &&
-	       look(rd, r, name) == FTX_OK;
+	if (!path_open_file_now(r->fd, root_path_flags(r), name, &rd->fd, &st))
+		return false;
+	note(rd, r, name, &st);
+	return true;
 }
 
 /*
@@ -256,17 +261,17 @@ nobody_writes(int fd)
 #endif
 }
 
-/* As settle(), if that takes no time: who writes from here on opens the file first. */
+/*
+ * As settle(), if that takes no time: who writes from here on opens the file first. The version is
+ * to be looked at after the read that follows, if not before.
+ */
 static bool
-is_settled(struct reader *rd)
+settle_now(struct reader *rd)
 {
 	struct timespec now;
 
-	if (!rd->settled)
-		rd->settled = clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
-			      tick_is_over(rd, &now) && nobody_writes(rd->fd) &&
-			      version_is_same(rd);
-	return rd->settled;
+	return clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 && tick_is_over(rd, &now) &&
+	       nobody_writes(rd->fd);
 }
 
 static ssize_t
@@ -287,16 +292,22 @@ read_without_waiting(const struct reader *rd, void *p, size_t len, uint64_t offs
 size_t
 reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset)
 {
+	bool at_end;
 	ssize_t n;
 
-	if (rd->no_nowait || !is_settled(rd))
+	if (rd->no_nowait || (!rd->settled && !settle_now(rd)))
 		return 0;
 	n = read_without_waiting(rd, p, len, offset);
 	if (n < 0) {
 		rd->no_nowait = errno != EAGAIN && errno != EINTR;
 		return 0;
 	}
-	return offset + (uint64_t)n < rd->size || version_is_same(rd) ? (size_t)n : 0;
+	at_end = offset + (uint64_t)n >= rd->size;
+	if ((!rd->settled || at_end) && !version_is_same(rd, &rd->has_name))
+		return 0;
+	rd->settled = true;
+	rd->has_name &= at_end;
+	return (size_t)n;
 }
 
 bool
@@ -304,5 +315,5 @@ reader_close_is_quick(const struct reader *rd)
 {
 	struct stat st;
 
-	return rd->fd < 0 || (fstat(rd->fd, &st) == 0 && st.st_nlink > 0);
+	return rd->fd < 0 || rd->has_name || (fstat(rd->fd, &st) == 0 && st.st_nlink > 0);
 }

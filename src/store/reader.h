@@ -27,6 +27,7 @@ struct reader {
 	const char *name;
 	bool in_memory; /* root_is_memory() */
 	bool settled;   /* a change from here on will show */
+	bool has_name;  /* or had one when the end had just been read */
 	bool no_nowait; /* this file system does not read without waiting */
 };
 
