@@ -41,6 +41,7 @@ src_libstore_a_SOURCES = \
 	src/store/root.c src/store/root.h \
 	src/store/space.c src/store/space.h \
 	src/store/stage.c src/store/stage.h \
+	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h
 

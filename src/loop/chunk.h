@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* Bytes. Each fits a core's second-level cache, and is worth a system call. */
-#define CHUNK_SIZE ((size_t)256 * 1024)
+/* Bytes: less at a time, a disk is not busy with (direct I/O, one write after the other). */
+#define CHUNK_SIZE ((size_t)512 * 1024)
 /* What direct I/O asks of memory, offset and length, on any device (open(2), O_DIRECT). */
 #define CHUNK_ALIGN ((size_t)4096)
 /* How many without a user a cache keeps. */

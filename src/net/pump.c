@@ -12,6 +12,8 @@
 
 /* Bytes moved in one turn of the loop, at most, so that no peer keeps it to itself. */
 #define TURN_MAX ((size_t)1024 * 1024)
+/* Bytes moved by one call on the loop: they fit a processor core's own cache, twice. */
+#define PIECE_SIZE ((size_t)256 * 1024)
 /* What a slow peer takes at once, less of which is not worth reading. */
 #define BURST_MIN ((size_t)16 * 1024)
 /* What one is given before it is known what it takes. */
@@ -84,8 +86,11 @@ note_moved(struct pump *p)
 {
 	uint64_t moved = p->ends.transfer->offset;
 
-	counters_add(worker_counters(conn_worker(p->ends.conn)),
-	    p->sending ? COUNT_COPY_SENT : COUNT_COPY_RECEIVED, moved - p->counted);
+	enum counter path = p->sending                 ? COUNT_COPY_SENT
+			    : p->ends.transfer->direct ? COUNT_DIRECT
+						       : COUNT_COPY_RECEIVED;
+
+	counters_add(worker_counters(conn_worker(p->ends.conn)), path, moved - p->counted);
 	p->counted = moved;
 	conn_log_content(p->ends.conn, moved);
 	if (p->ends.moved != NULL)
@@ -93,8 +98,8 @@ note_moved(struct pump *p)
 }
 
 /*
- * Receiving into memory: as much as there is, within the turn. The chunk is always the one that was
- * used last.
+ * As much as there is, within the turn, written there and then. The chunk is the one that was used
+ * last, and is in the processor's cache still.
  */
 static enum ftx_rc
 receive_now(struct pump *p, struct chunk *chunk)
@@ -102,7 +107,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 	struct transfer *t = p->ends.transfer;
 
 	for (size_t turn = 0; turn < TURN_MAX && left(p) > 0;) {
-		size_t want = least(CHUNK_SIZE, left(p));
+		size_t want = least(PIECE_SIZE, left(p));
 		size_t n = conn_receive(p->ends.conn, chunk->data, want);
 		enum ftx_rc rc;
 
@@ -120,7 +125,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 }
 
 static void
-receive_into_memory(struct pump *p)
+receive_and_write(struct pump *p)
 {
 	struct chunk *chunk = chunk_get(chunks_of(p));
 	enum ftx_rc rc;
@@ -129,7 +134,10 @@ receive_into_memory(struct pump *p)
 		pump_fail_here(p, FTX_NOMEM);
 		return;
 	}
+	/* A client waits for its disk here, if it must: the server is not to blame for that. */
+	machine_set_busy(p->ends.machine, true);
 	rc = receive_now(p, chunk);
+	machine_set_busy(p->ends.machine, false);
 	give_back(p, chunk);
 	note_moved(p);
 	if (rc != FTX_OK)
@@ -184,7 +192,8 @@ receive_for_device(struct pump *p)
 		pump_fail(p, rc);
 		return;
 	}
-	if (p->chunk != NULL && !p->waiting && p->chunk->len > 0)
+	if (p->chunk != NULL && !p->waiting && p->chunk->len > 0 &&
+	    (chunk_is_full(p) || !p->ends.transfer->direct))
 		write_chunk(p);
 	if (!p->waiting && left(p) == 0) {
 		pump_end(p);
@@ -203,8 +212,8 @@ receive_for_device(struct pump *p)
 static void
 receive_step(struct pump *p)
 {
-	if (p->ends.transfer->in_memory)
-		receive_into_memory(p);
+	if (p->ends.transfer->writes_now)
+		receive_and_write(p);
 	else
 		receive_for_device(p);
 }
@@ -219,8 +228,8 @@ send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
 	store_sent(p->ends.transfer, n);
 	if (n < len)
 		p->burst = n > BURST_MIN ? n : BURST_MIN;
-	else if (p->burst < CHUNK_SIZE)
-		p->burst = least(CHUNK_SIZE, 2 * (uint64_t)p->burst);
+	else if (p->burst < PIECE_SIZE)
+		p->burst = least(PIECE_SIZE, 2 * (uint64_t)p->burst);
 	return n == len;
 }
 

@@ -96,7 +96,7 @@ on_put_opened(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	lt->t.replaces = lt->stage.replaces;
-	lt->t.in_memory = lt->stage.in_memory;
+	lt->t.writes_now = lt->stage.in_memory || lt->stage.may_wait;
 	on_job_done(job);
 }
 
@@ -170,12 +170,23 @@ run_reserve(struct pool_job *job)
 	lt->rc = lt->stage.kind == STAGE_THROUGH
 		     ? FTX_OK
 		     : space_reserve(lt->root->space, lt->stage.fd, lt->t.size, &lt->hold);
+	if (lt->rc == FTX_OK)
+		(void)stage_prefer_direct(&lt->stage, lt->t.size);
+}
+
+static void
+on_reserved(struct pool_job *job)
+{
+	struct local_transfer *lt = local_of_job(job);
+
+	lt->t.direct = lt->stage.direct;
+	on_job_done(job);
 }
 
 static void
 local_reserve(struct transfer *t)
 {
-	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_job_done);
+	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_reserved);
 }
 
 /* WRITE */

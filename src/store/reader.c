@@ -33,6 +33,10 @@
 #define SETTLE_NS    (1000L * 1000)
 #define TICK_NS      (10L * 1000 * 1000)
 
+/* Of a file that is read from a device: what is asked for at a time, and what is not worth it. */
+#define AHEAD_BYTES ((off_t)4 * 1024 * 1024)
+#define AHEAD_MIN   ((uint64_t)128 * 1024)
+
 #ifndef CLOCK_REALTIME_COARSE /* Linux: the clock that files get their times from */
 #define CLOCK_REALTIME_COARSE CLOCK_REALTIME
 #endif
@@ -209,9 +213,27 @@ settle(struct reader *rd)
 	return FTX_OK;
 }
 
+/*
+ * What comes next is not in memory: more of it is asked for than is read, in large pieces (the
+ * kernel's own readahead is of 128 KiB), so that the loop finds it there for a while.
+ */
+static void
+read_ahead(struct reader *rd, uint64_t offset)
+{
+#ifdef POSIX_FADV_WILLNEED
+	if (rd->in_memory || rd->size - offset <= AHEAD_MIN)
+		return;
+	(void)posix_fadvise(rd->fd, (off_t)offset, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+#else
+	(void)rd;
+	(void)offset;
+#endif
+}
+
 enum ftx_rc
 reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 {
+	read_ahead(rd, offset);
 	if (!rd->settled) {
 		enum ftx_rc rc = settle(rd);
 

@@ -22,6 +22,8 @@ enum root_flag {
 	ROOT_REPLACE = 1 << 1,
 	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
 	ROOT_WRITE_THROUGH = 1 << 2,
+	/* A client's: its loop serves one transfer, which may as well wait for the disk there. */
+	ROOT_MAY_WAIT = 1 << 7,
 	/* For tests, as if the system could not do it: */
 	ROOT_NAMED_STAGE = 1 << 3,    /* O_TMPFILE */
 	ROOT_NO_OPENAT2 = 1 << 4,     /* openat2(2) */

@@ -23,7 +23,8 @@ stage_init(struct stage *s)
 	s->leaf[0] = '\0';
 	s->temp[0] = '\0';
 	s->replaces = false;
-	s->in_memory = false;
+	s->in_memory = s->may_wait = s->direct = false;
+	s->flushed = 0;
 }
 
 static void
@@ -195,6 +196,7 @@ stage_open(struct stage *s, struct root *r, const char *name)
 
 	stage_init(s);
 	s->root = r;
+	s->may_wait = (r->flags & ROOT_MAY_WAIT) != 0;
 	rc = path_open_parent(r->fd, root_path_flags(r), name, &s->dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;
@@ -219,26 +221,6 @@ fail:
 	s->kind = STAGE_NONE;
 	stage_close(s);
 	return rc;
-}
-
-enum ftx_rc
-stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
-{
-	while (count > 0) {
-		ssize_t n = s->kind == STAGE_THROUGH ? writev(s->fd, iov, count)
-						     : pwritev(s->fd, iov, count, (off_t)offset);
-
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return ftx_rc_from_errno(errno);
-		}
-		if (n == 0 && iov->iov_len > 0)
-			return FTX_IO; /* it would be asked for ever */
-		offset += (uint64_t)n;
-		iov_advance(&iov, &count, (size_t)n);
-	}
-	return FTX_OK;
 }
 
 /* Gives a named stage the name `to`, which must be free. */
@@ -326,6 +308,7 @@ fall_back_to_named(struct stage *s, struct root *r)
 	struct stat st;
 	enum ftx_rc rc;
 
+	stage_end_direct(s); /* what is read back is not aligned */
 	if (fstat(s->dir_fd, &st) == 0)
 		root_set_unlinkable(r, st.st_dev, why);
 	s->fd = -1;

@@ -39,6 +39,9 @@ struct stage {
 	char temp[64];           /* its own while it is STAGE_NAMED */
 	bool replaces;           /* there was a file of that name */
 	bool in_memory;          /* it stands on no device */
+	bool may_wait;           /* ROOT_MAY_WAIT */
+	bool direct;             /* written past the page cache (open(2), O_DIRECT) */
+	uint64_t flushed;        /* bytes whose way to the device has been begun */
 };
 
 /*
@@ -47,6 +50,14 @@ struct stage {
  * STAGE_THROUGH. On failure s is empty.
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const char *name) FTX_MUST_CHECK;
+
+/*
+ * Before the first write: a file of this size is better written past the page cache, and can be.
+ * Then every write but the last should be of a multiple of CHUNK_ALIGN, from such memory.
+ */
+bool stage_prefer_direct(struct stage *s, uint64_t size);
+/* From here on through the page cache again. */
+void stage_end_direct(struct stage *s);
 
 /* Writes all of it at offset (STAGE_THROUGH: at the end). May change the vector. */
 enum ftx_rc stage_write(

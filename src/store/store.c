@@ -50,7 +50,7 @@ store_write_now(struct transfer *t, const void *p, size_t len)
 {
 	enum ftx_rc rc;
 
-	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->in_memory);
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->writes_now);
 	assert(len <= rest_of(t));
 	rc = t->store->ops->write_now(t, p, len);
 	if (rc == FTX_OK)

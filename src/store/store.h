@@ -81,7 +81,7 @@ void store_reserve(struct transfer *t, uint64_t size);
  */
 void store_write(struct transfer *t, struct chunk *chunk);
 /*
- * Where t->in_memory says that no device is behind the file: writes there and then. t->offset has
+ * Where t->writes_now says that this is the way: writes there and then. t->offset has
  * moved with FTX_OK; FTX_NO_SPACE, ...
  */
 enum ftx_rc store_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;

@@ -44,7 +44,10 @@ struct transfer {
 	uint64_t size;   /* bytes: announced (put, after reserve) or found (get, after open) */
 	uint64_t offset; /* bytes done so far, without a gap */
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
-	bool in_memory;  /* after open: its content is not on any device (tmpfs, say) */
+	/* put, after open: store_write_now() is the way. No device, or nobody to keep waiting. */
+	bool writes_now;
+	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
+	bool direct;
 
 	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
 	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */

@@ -1,4 +1,4 @@
-"""How much memory a connection may cost: 512 KiB of content under way (HACKING, rule 6) where the
+"""How much memory a connection may cost: 1 MiB of content under way (HACKING, rule 6) where the
 disk is slow, and none where the peer is."""
 
 import os
@@ -10,7 +10,7 @@ from test_hostile import TestBroken
 from wire import content, read_file, request, size_message, wait_for
 
 MANY = 64
-EACH = 512  # KiB of content
+EACH = 1024  # KiB of content
 REST = 6144  # KiB: for what a connection is besides its content, and for the allocator
 READER = 8  # KiB: of one that stops, besides what all of them share
 CACHE = 1536

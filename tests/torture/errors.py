@@ -38,6 +38,7 @@ ERRORS = {
     "renameat": [EIO, ENOSPC],
     "renameat2": [EIO, ENOSPC, EINVAL],
     "stat": [EACCES],
+    "sync_file_range": [EIO],
     "syscall": [ENOSYS, EPERM],
     "tmpfile": [EMFILE, ENOSPC, EIO, EOPNOTSUPP],
     "unlink": [EACCES],

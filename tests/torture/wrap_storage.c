@@ -23,6 +23,8 @@ TORTURE_WRAP(int, ftruncate, TORTURE_STORAGE, (int fd, off_t size), (fd, size))
 TORTURE_WRAP(int, mkdirat, TORTURE_STORAGE, (int dir, const char *path, mode_t mode), (dir, path, mode))
 TORTURE_WRAP(int, renameat, TORTURE_STORAGE,
     (int from_dir, const char *from, int to_dir, const char *to), (from_dir, from, to_dir, to))
+TORTURE_WRAP(int, sync_file_range, TORTURE_STORAGE,
+    (int fd, off_t from, off_t len, unsigned flags), (fd, from, len, flags))
 TORTURE_WRAP(int, unlink, TORTURE_STORAGE, (const char *path), (path))
 TORTURE_WRAP(int, unlinkat, TORTURE_STORAGE, (int dir, const char *path, int flags), (dir, path, flags))
 /* clang-format on */

@@ -174,6 +174,10 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 	struct iovec first;
 
 	REAL(pwritev);
+	if (fake_orders.no_direct && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (fails(fake_orders.write) || !may_move(iov, &count, &first))
 		return -1;
 	return real(fd, count == 1 ? &first : iov, count, offset);

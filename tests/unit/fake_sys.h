@@ -18,6 +18,7 @@ struct fake_orders {
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
+	bool no_direct;            /* pwritev(2) with O_DIRECT: EINVAL */
 	bool no_fallocate;         /* fallocate(2) is not supported */
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
 	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */

@@ -13,10 +13,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "loop/chunk.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
 
-#define BIG ((size_t)1024 * 1024 + 4711)
+#define LARGE ((uint64_t)1 << 30)
+#define BIG   ((size_t)1024 * 1024 + 4711)
 
 static struct root *root;
 static struct stage stage;
@@ -130,6 +132,60 @@ START_TEST(test_offsets)
 	ck_assert_int_eq(write_at("C", 1, 2), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_OK);
 	unit_holds("root/new", "abCd", 4);
+}
+END_TEST
+
+/* Past the page cache, and the last bytes through it; and where the file system does not do so. */
+static const struct {
+	bool no_direct;
+	size_t io_max;
+	unsigned flags;
+} direct_cases[] = { { false, 0, 0 }, { true, 0, 0 }, { false, 5000, 0 },
+	{ false, 0, ROOT_NO_LINK_UNNAMED }, { true, 0, ROOT_NAMED_STAGE } };
+
+START_TEST(test_direct)
+{
+	size_t len = _i == 3 ? BIG / CHUNK_ALIGN * CHUNK_ALIGN : BIG;
+	char *copy = aligned_alloc(CHUNK_ALIGN, (BIG / CHUNK_ALIGN + 1) * CHUNK_ALIGN);
+
+	ck_assert_ptr_nonnull(copy);
+	memcpy(copy, content, BIG);
+	fake_orders.no_direct = direct_cases[_i].no_direct;
+	fake_orders.io_max = direct_cases[_i].io_max;
+	open_root(direct_cases[_i].flags);
+	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	if (!stage_prefer_direct(&stage, LARGE)) {
+		ck_assert(stage.in_memory); /* or the file system has no such thing */
+		stage_discard(&stage);
+		free(copy);
+		return;
+	}
+	for (size_t at = 0; at < len; at += 64 * CHUNK_ALIGN) {
+		size_t piece = len - at < 64 * CHUNK_ALIGN ? len - at : 64 * CHUNK_ALIGN;
+		struct iovec iov = { copy + at, piece };
+
+		ck_assert(stage.direct || _i == 1 || _i == 2 || _i == 4);
+		ck_assert_int_eq(stage_write(&stage, &iov, 1, at), FTX_OK);
+	}
+	ck_assert(stage.direct == (_i == 3)); /* which has no odd bytes at its end */
+	ck_assert_int_eq(publish(), FTX_OK);
+	unit_holds("root/new", content, len);
+	free(copy);
+}
+END_TEST
+
+/* Small files, a client's, and what is no file. */
+START_TEST(test_not_direct)
+{
+	open_root(_i == 1 ? ROOT_MAY_WAIT : _i == 2 ? ROOT_WRITE_THROUGH : 0);
+	if (_i == 2)
+		ck_assert_int_eq(mkfifo("root/new", 0600), 0);
+	if (_i == 2)
+		ck_assert_int_ge(open("root/new", O_RDWR), 0);
+	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert(!stage_prefer_direct(&stage, _i == 0 ? 1024 * 1024 : LARGE));
+	ck_assert(!stage.direct);
+	stage_discard(&stage);
 }
 END_TEST
 
@@ -401,6 +457,8 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_vectors_are_written_whole, 0, COUNT(io_sizes));
 	tcase_add_test(tc, test_a_failing_write_says_why);
 	tcase_add_test(tc, test_offsets);
+	tcase_add_loop_test(tc, test_direct, 0, COUNT(direct_cases));
+	tcase_add_loop_test(tc, test_not_direct, 0, 3);
 	tc = unit_case(s, "fallback");
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_fallback_copies, 0, COUNT(fallback_flags));

@@ -1,0 +1,79 @@
+"""Which way content takes, and that it arrives by each of them: the counters of -d tell."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import SystemTest
+from wire import content, read_file, write_file
+
+MIB = 1 << 20
+# Around the sizes at which something changes: a piece, a chunk, the turn of a loop, direct I/O.
+SIZES = [0, 1, 4096, (256 << 10) - 1, (256 << 10) + 1, 512 << 10, MIB + 7, 3 * MIB]
+LARGE = [16 * MIB, 16 * MIB + 1, 20 * MIB + 4711]
+
+
+def file_system(path):
+    return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE,
+                          check=True).stdout.decode().strip()
+
+
+class TestPaths(SystemTest):
+    def there_and_back(self, root, sizes):
+        """Each size up and down again; what the daemon has counted."""
+        daemon = self.daemon(args=["-d"], root=root)
+        for size in sizes:
+            data = content(size)
+            local = self.scratch("local", data)
+            self.transferred("upload", daemon, "n%d" % size, local)
+            self.assertTrue(read_file(os.path.join(root, "n%d" % size)) == data)
+            self.transferred("download", daemon, "n%d" % size, self.scratch("back"))
+            self.assertTrue(read_file(self.scratch("back")) == data)
+        daemon.stop()
+        lines = daemon.counters()
+        return {name: sum(line[name] for line in lines) for name in lines[0]}
+
+    def test_on_a_disk(self):
+        root = self.root()
+        if file_system(root) == "tmpfs":
+            self.skipTest("the tests' directory is on no disk")
+        counted = self.there_and_back(root, SIZES + LARGE)
+        # Large files are written past the page cache, if the file system lets them.
+        self.assertEqual(counted["direct"] + counted["copy-received"], sum(SIZES + LARGE))
+        if file_system(root) in ("ext2/ext3", "xfs", "btrfs"):
+            self.assertEqual(counted["direct"], sum(LARGE))
+        self.assertEqual(counted["copy-sent"], sum(SIZES + LARGE))
+
+    def test_in_memory(self):
+        if not os.path.isdir("/dev/shm") or file_system("/dev/shm") != "tmpfs":
+            self.skipTest("no tmpfs at /dev/shm")
+        root = tempfile.mkdtemp(prefix="ftxferd-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, root)
+        os.chmod(root, 0o755)
+        counted = self.there_and_back(root, SIZES + LARGE)
+        self.assertEqual(counted["direct"], 0)
+        self.assertEqual(counted["copy-received"], sum(SIZES + LARGE))
+        self.assertEqual(counted["copy-sent"], sum(SIZES + LARGE))
+
+    def test_a_slow_receiver(self):
+        """What it does not take at once is read again, and not lost."""
+        daemon = self.daemon()
+        data = content(6 * MIB)
+        write_file(daemon.path("n"), data)
+        peer = self.started_download(daemon, "n", len(data))
+        peer.send(b"T")
+        got = b""
+        while len(got) < len(data):
+            piece = peer.sock.recv(min(77777, len(data) - len(got)))
+            self.assertTrue(piece)
+            got += piece
+            if len(got) % 5 == 0:
+                peer.is_quiet(0.01)
+        self.assertTrue(got == data)
+        self.assertEqual(peer.rest(), (b"", "fin"))
+
+
+if __name__ == "__main__":
+    unittest.main()
