@@ -418,7 +418,7 @@ class TestUnfinished(SystemTest):
             self.started_upload(daemon, "n%d" % i, 2 * MIB, content(MIB)).wait_sent()
 
     def test_left_alone(self):
-        daemon = self.server(idle_timeout=1)
+        daemon = self.server(idle_timeout=4)
         before = self.disk.free()
         self.begin_three(daemon)
         self.assertLessEqual(self.disk.free()[0], before[0] - 6 * MIB)
