@@ -49,6 +49,7 @@ noinst_LIBRARIES += src/libnet.a
 src_libnet_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libnet_a_SOURCES = \
 	src/net/addr.c src/net/addr.h \
+	src/net/congestion.c src/net/congestion.h \
 	src/net/conn.c src/net/conn.h src/net/conn_private.h \
 	src/net/conn_end.c \
 	src/net/conn_time.c src/net/conn_time.h \
@@ -80,6 +81,7 @@ src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS
 src_libdaemon_a_SOURCES = \
 	src/daemon/activation.c src/daemon/activation.h \
 	src/daemon/background.c src/daemon/background.h \
+	src/daemon/balance.c src/daemon/balance.h \
 	src/daemon/landlock.c src/daemon/landlock.h \
 	src/daemon/listener.c src/daemon/listener.h \
 	src/daemon/listeners.c src/daemon/listeners.h \
@@ -88,7 +90,10 @@ src_libdaemon_a_SOURCES = \
 	src/daemon/pid_file.c src/daemon/pid_file.h \
 	src/daemon/privileges.c src/daemon/privileges.h \
 	src/daemon/server.c src/daemon/server.h \
-	src/daemon/session.c src/daemon/session.h
+	src/daemon/service.c src/daemon/service.h \
+	src/daemon/services.c src/daemon/services.h \
+	src/daemon/session.c src/daemon/session.h \
+	src/daemon/sockets.c src/daemon/sockets.h
 
 sbin_PROGRAMS += ftxferd
 ftxferd_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)

@@ -206,14 +206,11 @@ log_debug(const char *fmt, ...)
 }
 
 bool
-log_is_due(uint64_t *next)
+log_is_due(_Atomic uint64_t *next)
 {
-	uint64_t now = clock_now_ms();
+	uint64_t now = clock_now_ms(), due = atomic_load(next);
 
-	if (now < *next)
-		return false;
-	*next = now + AGAIN_MS;
-	return true;
+	return now >= due && atomic_compare_exchange_strong(next, &due, now + AGAIN_MS);
 }
 
 void

@@ -44,9 +44,9 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * For what may come thousands of times a second: true at first, and then not again for a minute.
- * *next is one such matter's, 0 at first.
+ * *next is one such matter's, 0 at first; threads may share it.
  */
-bool log_is_due(uint64_t *next);
+bool log_is_due(_Atomic uint64_t *next);
 
 /* Says why and exits; for start-up only, never once a connection is open. */
 void log_fatal(int exit_code, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

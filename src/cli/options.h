@@ -22,6 +22,7 @@ struct cli_options {
 	uint64_t connect_timeout; /* ms, as those below */
 	uint64_t timeout;
 	uint64_t close_timeout;
+	char *tcp_congestion;
 	int help, version, print_options;
 };
 

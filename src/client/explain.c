@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "net/congestion.h"
 
 /* What the server said of the name or the size. */
 static enum ftxfer_status
@@ -93,6 +94,9 @@ explain_connection(const struct ftxfer_spec *spec, enum ftx_rc rc, char *text, s
 		return FTXFER_TRY_AGAIN;
 	case FTX_USAGE:
 		snprintf(text, size, "%s is not HOST or HOST:PORT", spec->server);
+		return FTXFER_BAD_USAGE;
+	case FTX_UNSUPPORTED:
+		snprintf(text, size, "congestion control %s: " CONGESTION_HINT, spec->congestion);
 		return FTXFER_BAD_USAGE;
 	case FTX_BAD_NAME:
 		snprintf(text, size, "a server file name has 1 to 255 bytes");

@@ -43,6 +43,7 @@ struct ftxfer_spec {
 	uint64_t connect_timeout; /* for each of the server's addresses */
 	uint64_t idle_timeout;    /* nothing moves */
 	uint64_t close_timeout;   /* upload: for the close that confirms it, after the last byte */
+	const char *congestion;   /* TCP's, by its name; empty: the system's */
 };
 
 enum ftxfer_notice {

@@ -8,6 +8,7 @@
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "net/addr.h"
+#include "net/congestion.h"
 #include "net/conn.h"
 #include "net/dial.h"
 #include "store/local.h"
@@ -131,6 +132,11 @@ run_prepare(struct pool_job *pool_job)
 	}
 	if (job->rc != FTX_OK)
 		return;
+	if (congestion_check(job->spec.congestion) != 0) {
+		job->side = V1_SIDE_NONE;
+		job->rc = FTX_UNSUPPORTED;
+		return;
+	}
 	job->side = V1_SIDE_REMOTE;
 	job->rc = addr_split(job->spec.server, host, sizeof(host), &port, DEFAULT_PORT);
 	if (job->rc == FTX_OK) {
@@ -159,7 +165,7 @@ on_prepared(struct pool_job *pool_job)
 			.arg = job,
 		};
 		rc = dial_start(&job->dial, job->worker, job->addrs, job->addr_count,
-		    job->spec.connect_timeout, on_dialled, job);
+		    job->spec.connect_timeout, job->spec.congestion, on_dialled, job);
 	}
 	if (rc != FTX_OK)
 		job_done(job, rc, job->side);

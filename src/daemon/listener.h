@@ -7,30 +7,34 @@
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/rc.h"
 #include "net/addr.h"
 
 struct listener;
 struct worker;
 
-/*
- * A connection was accepted; fd is the callee's from here on: non-blocking, close-on-exec. It may
- * pause the listener.
- */
-typedef void listener_accept_cb(void *arg, int fd, const struct addr *peer);
+/* Whom the connections go to; each of these may pause the listener. */
+struct listener_taker {
+	/* Whether there is room for one more, which it then keeps for it. */
+	bool (*has_room)(void *arg);
+	/* One has come: fd is the callee's from here on, non-blocking, close-on-exec. */
+	void (*on_accept)(void *arg, struct listener *l, int fd, const struct addr *peer);
+	/* Nobody has, and the room is free again. */
+	void (*on_nobody)(void *arg);
+	void *arg;                  /* borrowed */
+	_Atomic uint64_t *say_next; /* borrowed: when it may be said again that accept(2) failed */
+};
 
 /*
- * Binds and listens. addr gets the port that was chosen for port 0. FTX_CONNECT: the address cannot
- * be had; FTX_NOMEM. On failure *err is the errno, and nothing is open.
+ * Begins paused. fd listens and is non-blocking; it is the listener's, also on failure (FTX_NOMEM).
+ * taker is borrowed, and outlives the listener.
  */
-enum ftx_rc listener_new(struct listener **out, struct worker *w, struct addr *addr,
-    listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;
-/*
- * The same with a socket that listens already; fd is the listener's, also on failure. addr gets its
- * address.
- */
-enum ftx_rc listener_adopt(struct listener **out, struct worker *w, int fd, struct addr *addr,
-    listener_accept_cb *on_accept, void *arg, int *err) FTX_MUST_CHECK;
+enum ftx_rc listener_new(struct listener **out, struct worker *w, int fd,
+    const struct listener_taker *taker) FTX_MUST_CHECK;
 void listener_free(struct listener *l);
 
 /* Not one more connection is accepted until listener_resume(), whatever the time. */

@@ -13,6 +13,8 @@
 
 #include "conf/option.h"
 
+#define WORKERS_MAX 64
+
 struct daemon_options {
 	/* command line only */
 	char *config;
@@ -35,6 +37,8 @@ struct daemon_options {
 	unsigned names; /* enum path_alphabet */
 	mode_t file_mode;
 	uint64_t pool_threads;
+	uint64_t workers; /* 0: as many as processors */
+	char *tcp_congestion;
 	bool daemonize;
 	char *pid_file;
 	bool debug;

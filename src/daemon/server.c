@@ -12,24 +12,24 @@
 #include "base/log.h"
 #include "core/limits.h"
 #include "core/registry.h"
-#include "daemon/listeners.h"
 #include "daemon/notify.h"
+#include "daemon/services.h"
 #include "daemon/session.h"
-#include "loop/counters.h"
+#include "daemon/sockets.h"
 #include "loop/pool.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
-#include "store/local.h"
 #include "store/root.h"
 #include "store/space.h"
-#include "store/store.h"
 
 /* What a connection may need at a time: its socket, a stage and its directory. */
 #define DESCRIPTORS_PER_SESSION 3
 /* And what a job of the pool opens besides, for as long as it runs. */
 #define DESCRIPTORS_PER_JOB 2
-/* And the rest, but for listeners: standard streams, loop, root, pid file, log, libraries. */
-#define DESCRIPTORS_BASE 20
+/* What a worker has besides its listeners: the loop's, and its mailbox. */
+#define DESCRIPTORS_PER_WORKER 2
+/* And the rest: standard streams, root, pid file, signals, log, libraries. */
+#define DESCRIPTORS_BASE 18
 
 /* The search for stage files that an earlier run left behind; one job, at the start. */
 struct sweep {
@@ -44,52 +44,26 @@ struct sweep {
 struct server {
 	const struct daemon_options *options; /* borrowed */
 	char *root_path;                      /* owned: absolute */
-	struct worker *worker;                /* owned, as all below */
-	struct pool *pool;
+	unsigned workers;                     /* how many there are to be */
+	struct pool *pool;                    /* owned, as all below */
 	struct root *root;
 	struct registry *registry;
 	struct limits *limits;
-	struct listeners listeners; /* embedded */
+	struct sockets sockets;   /* embedded, as below */
+	struct services services; /* the first one runs on the main thread */
 	struct signal_watch *signals;
-	struct timer grace;
+	struct timer grace; /* of the first one's worker */
+	bool has_grace;     /* it has been set up */
 	struct sweep sweep;
-
-	struct session_group group;
 	size_t session_max; /* as many as there are descriptors for */
-	uint64_t full_next; /* when it may be said again that session_max is reached */
 	bool stopping;
 };
 
-static bool
-is_full(const struct server *s)
+/* The worker of the main thread. */
+static struct worker *
+main_worker(struct server *s)
 {
-	return s->group.count >= s->session_max;
-}
-
-static void
-on_session_end(void *arg)
-{
-	struct server *s = arg;
-
-	if (s->stopping && s->group.count == 0)
-		worker_stop(s->worker);
-	else if (!s->stopping && !is_full(s))
-		listeners_resume(&s->listeners);
-}
-
-static void
-on_accept(void *arg, int fd, const struct addr *peer)
-{
-	struct server *s = arg;
-
-	session_start(&s->group, fd, peer);
-	if (!is_full(s))
-		return;
-	/* Who comes now waits in the kernel's queue until the descriptors for a file are free. */
-	listeners_pause(&s->listeners);
-	if (log_is_due(&s->full_next))
-		log_warn("%zu connections: the limit of open files allows no more at a time",
-		    s->group.count);
+	return s->services.list[0].worker;
 }
 
 /* How many connections may have so many descriptors between them, and with the pool's jobs. */
@@ -107,13 +81,13 @@ sessions_for(rlim_t descriptors, rlim_t threads)
 
 /*
  * Takes as many descriptors as we may have, and returns how many those are. 0: they do not suffice
- * for so many listeners and one connection, with its job and the sweep's.
+ * for the workers, so many listeners and one connection, with its job and the sweep's.
  */
 static rlim_t
-take_descriptors(size_t listeners)
+take_descriptors(unsigned workers, size_t listeners)
 {
-	rlim_t least = DESCRIPTORS_BASE + listeners + DESCRIPTORS_PER_SESSION +
-		       (rlim_t)2 * DESCRIPTORS_PER_JOB;
+	rlim_t least = DESCRIPTORS_BASE + DESCRIPTORS_PER_WORKER * (rlim_t)workers + listeners +
+		       DESCRIPTORS_PER_SESSION + (rlim_t)2 * DESCRIPTORS_PER_JOB;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
@@ -135,18 +109,19 @@ take_descriptors(size_t listeners)
 static int
 size_by_descriptors(struct server *s)
 {
-	rlim_t limit = take_descriptors(s->listeners.count);
+	size_t listeners = sockets_open_count(&s->sockets);
+	rlim_t limit = take_descriptors(s->workers, listeners), all = limit;
 
 	if (limit == 0)
 		return EX_OSERR;
 	s->session_max = SIZE_MAX;
 	if (limit == RLIM_INFINITY)
 		return 0;
-	s->session_max = (size_t)sessions_for(
-	    limit - DESCRIPTORS_BASE - s->listeners.count, s->options->pool_threads);
+	limit -= DESCRIPTORS_BASE + DESCRIPTORS_PER_WORKER * (rlim_t)s->workers + listeners;
+	s->session_max = (size_t)sessions_for(limit, s->options->pool_threads);
 	if (s->options->max_connections == 0 || s->session_max < s->options->max_connections)
 		log_info("the limit of open files (%llu) allows %zu connections at a time",
-		    (unsigned long long)limit, s->session_max);
+		    (unsigned long long)all, s->session_max);
 	return 0;
 }
 
@@ -203,21 +178,16 @@ server_open(struct server **out, const struct daemon_options *options)
 		return EX_OSERR;
 	}
 	s->options = options;
-	TAILQ_INIT(&s->group.list);
+	s->workers = options->workers > 0 ? (unsigned)options->workers : services_default_count();
 	code = open_root(s);
 	if (code != 0)
 		goto fail;
 	/* Said here, before others run short of them in words of their own. */
-	if (take_descriptors(1) == 0) {
+	if (take_descriptors(s->workers, s->workers) == 0) {
 		code = EX_OSERR;
 		goto fail;
 	}
-	if (worker_new(&s->worker, NULL) != FTX_OK) {
-		log_error("cannot make an event loop");
-		code = EX_OSERR;
-		goto fail;
-	}
-	code = listeners_open(&s->listeners, options, s->worker, on_accept, s);
+	code = sockets_open(&s->sockets, options, s->workers);
 	if (code != 0)
 		goto fail;
 	code = size_by_descriptors(s);
@@ -239,7 +209,7 @@ server_root_fd(const struct server *s)
 void
 server_print_addresses(const struct server *s, FILE *out)
 {
-	listeners_print(&s->listeners, out);
+	sockets_print(&s->sockets, out);
 }
 
 static void
@@ -271,18 +241,7 @@ start_sweep(struct server *s)
 	s->sweep.path = s->root_path;
 	s->sweep.job.run = run_sweep;
 	s->sweep.job.done = on_swept;
-	pool_submit(s->pool, s->worker, POOL_LONG, &s->sweep.job);
-}
-
-static void
-abort_sessions(struct server *s)
-{
-	struct session *session, *next;
-
-	for (session = TAILQ_FIRST(&s->group.list); session != NULL; session = next) {
-		next = session_next(session);
-		session_abort(session);
-	}
+	pool_submit(s->pool, main_worker(s), POOL_LONG, &s->sweep.job);
 }
 
 static void
@@ -290,8 +249,8 @@ on_grace_over(void *arg)
 {
 	struct server *s = arg;
 
-	log_warn("%zu connections did not end in the grace time", s->group.count);
-	abort_sessions(s);
+	log_warn("%zu connections did not end in the grace time", services_sessions(&s->services));
+	services_order(&s->services, ORDER_ABORT);
 }
 
 /* The first signal lets transfers end, the second one does not. */
@@ -299,91 +258,91 @@ static void
 on_stop_signal(void *arg, int signo)
 {
 	struct server *s = arg;
-	struct session *session, *next;
 
 	(void)signo;
 	if (s->stopping) {
 		log_info("stopping at once");
-		abort_sessions(s);
+		services_order(&s->services, ORDER_ABORT);
 		return;
 	}
 	s->stopping = true;
 	atomic_store(&s->sweep.stop, true);
 	notify_stopping();
-	listeners_close(&s->listeners);
-	for (session = TAILQ_FIRST(&s->group.list); session != NULL; session = next) {
-		next = session_next(session);
-		session_end_idle(session);
-	}
-	if (s->group.count == 0) {
-		worker_stop(s->worker);
-		return;
-	}
-	log_info("stopping; connections still open: %zu; they have %llu ms to end", s->group.count,
-	    (unsigned long long)s->options->grace_time);
-	worker_timer_start(s->worker, &s->grace, worker_now(s->worker) + s->options->grace_time);
+	services_order(&s->services, ORDER_STOP);
+	worker_timer_start(
+	    main_worker(s), &s->grace, worker_now(main_worker(s)) + s->options->grace_time);
+}
+
+/* What each worker's sessions have in common. */
+static struct session_group
+make_model(const struct server *s)
+{
+	const struct daemon_options *o = s->options;
+
+	return (struct session_group){
+		.limits = s->limits,
+		.timeouts.request_ms = o->request_timeout,
+		.timeouts.idle_ms = o->idle_timeout,
+		.timeouts.min_rate = o->min_rate,
+		.v1.registry = s->registry,
+		.v1.max_file_size = o->max_file_size,
+		.v1.names.alphabet = (enum path_alphabet)o->names,
+		.v1.names.max_depth = o->max_depth,
+	};
 }
 
 static enum ftx_rc
-start_parts(struct server *s)
+start_services(struct server *s)
 {
 	int stop_signals[] = { SIGTERM, SIGINT, SIGHUP };
 	size_t hup = signal_drop_ignored(&stop_signals[2], 1);
-	const struct daemon_options *o = s->options;
+	struct session_group model = make_model(s);
 	enum ftx_rc rc;
 
-	rc = signal_watch_new(
-	    &s->signals, worker_base(s->worker), stop_signals, 2 + hup, on_stop_signal, s);
+	s->services.grace_ms = s->options->grace_time;
+	rc = services_init(
+	    &s->services, s->workers, &s->sockets, s->session_max, &model, s->root, s->pool);
+	if (rc == FTX_OK) {
+		rc = worker_timer_init(main_worker(s), &s->grace, on_grace_over, s);
+		s->has_grace = rc == FTX_OK;
+	}
 	if (rc == FTX_OK)
-		rc = pool_new(&s->pool, (unsigned)o->pool_threads);
-	if (rc == FTX_OK)
-		rc = registry_new(&s->registry);
-	if (rc == FTX_OK)
-		rc = limits_new(&s->limits, o->max_connections, o->max_connections_per_address);
-	if (rc == FTX_OK)
-		rc = store_local_new(&s->group.v1.store, s->root, s->worker, s->pool);
-	if (rc == FTX_OK)
-		rc = worker_timer_init(s->worker, &s->grace, on_grace_over, s);
+		rc = signal_watch_new(&s->signals, worker_base(main_worker(s)), stop_signals,
+		    2 + hup, on_stop_signal, s);
+	if (rc == FTX_OK) {
+		start_sweep(s);
+		rc = services_start(&s->services);
+	}
 	return rc;
 }
 
 int
 server_start(struct server *s)
 {
-	enum ftx_rc rc = start_parts(s);
+	const struct daemon_options *o = s->options;
+	enum ftx_rc rc = pool_new(&s->pool, (unsigned)o->pool_threads);
 
+	space_set_max(s->root->space, o->max_stage_bytes);
+	if (rc == FTX_OK)
+		rc = registry_new(&s->registry);
+	if (rc == FTX_OK)
+		rc = limits_new(&s->limits, o->max_connections, o->max_connections_per_address);
+	if (rc == FTX_OK)
+		rc = start_services(s);
 	if (rc != FTX_OK) {
 		log_error("cannot start: %s", ftx_rc_text(rc));
 		return EX_OSERR;
 	}
-	space_set_max(s->root->space, s->options->max_stage_bytes);
-	s->group.worker = s->worker;
-	s->group.limits = s->limits;
-	s->group.timeouts.request_ms = s->options->request_timeout;
-	s->group.timeouts.idle_ms = s->options->idle_timeout;
-	s->group.timeouts.min_rate = s->options->min_rate;
-	s->group.v1.registry = s->registry;
-	s->group.v1.max_file_size = s->options->max_file_size;
-	s->group.v1.names.alphabet = (enum path_alphabet)s->options->names;
-	s->group.v1.names.max_depth = s->options->max_depth;
-	s->group.on_end = on_session_end;
-	s->group.arg = s;
-	start_sweep(s);
 	return 0;
 }
 
 int
 server_run(struct server *s)
 {
-	enum ftx_rc rc = worker_run(s->worker);
-
-	if (rc != FTX_OK)
-		log_error("the event loop failed");
-	/* Publishing that is under way completes; nobody is connected any more. */
-	while (worker_held(s->worker) > 0)
-		worker_turn(s->worker, true);
-	counters_log(worker_counters(s->worker), 0);
-	return rc == FTX_OK ? 0 : EX_OSERR;
+	if (services_run(&s->services) == FTX_OK)
+		return 0;
+	log_error("the event loop failed");
+	return EX_OSERR;
 }
 
 void
@@ -391,13 +350,12 @@ server_close(struct server *s)
 {
 	if (s == NULL)
 		return;
-	listeners_close(&s->listeners);
-	if (s->worker != NULL)
-		worker_timer_clear(s->worker, &s->grace);
+	sockets_close(&s->sockets);
+	if (s->has_grace)
+		worker_timer_clear(main_worker(s), &s->grace);
 	pool_free(s->pool);
-	store_free(s->group.v1.store);
 	signal_watch_free(s->signals);
-	worker_free(s->worker);
+	services_clear(&s->services);
 	registry_free(s->registry);
 	limits_free(s->limits);
 	root_close(s->root);

@@ -102,7 +102,7 @@ turn_away(int fd, const struct addr *peer, enum ftx_rc why)
 	close(fd);
 }
 
-void
+bool
 session_start(struct session_group *g, int fd, const struct addr *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -113,14 +113,14 @@ session_start(struct session_group *g, int fd, const struct addr *peer)
 	if (rc != FTX_OK) {
 		turn_away(fd, peer, rc);
 		free(s);
-		return;
+		return false;
 	}
 	rc = conn_new(&s->conn, g->worker, fd, peer, &g->timeouts);
 	if (rc != FTX_OK) {
 		log_error("cannot take a connection: %s", ftx_rc_text(rc));
 		limits_leave(s->place);
 		free(s);
-		return;
+		return false;
 	}
 	s->group = g;
 	TAILQ_INSERT_TAIL(&g->list, s, link);
@@ -130,6 +130,7 @@ session_start(struct session_group *g, int fd, const struct addr *peer)
 	rc = machine_start(&s->opening, &opening, s->conn, s, OPENING);
 	if (rc != FTX_OK)
 		conn_close(s->conn, rc);
+	return true;
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 
@@ -32,10 +33,10 @@ struct session_group {
 };
 
 /*
- * Takes over fd, whatever happens. A connection that exceeds a limit is reset at once, and logged;
- * it is no session then.
+ * Takes over fd, whatever happens. False: it is no session. A connection that exceeds a limit is
+ * reset at once, and logged.
  */
-void session_start(struct session_group *g, int fd, const struct addr *peer);
+bool session_start(struct session_group *g, int fd, const struct addr *peer);
 /* The daemon stops: a session that has made no request yet ends now. */
 void session_end_idle(struct session *s);
 /* The daemon has waited long enough: ends it with a reset. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -18,6 +19,9 @@ struct worker {
 	struct event_base *base; /* owned if owns_base */
 	bool owns_base;
 	bool stopping;
+	bool has_thread;
+	pthread_t thread;   /* if it has one */
+	enum ftx_rc result; /* the thread's */
 	unsigned holds;
 	struct counters counters;
 	uint64_t turn_began; /* us of CLOCK_MONOTONIC; 0: nobody has been called in this turn */
@@ -211,6 +215,20 @@ make_room_for_timer(struct worker *w)
 	return event_add(w->timer_event, &later) == 0 && event_del(w->timer_event) == 0;
 }
 
+/* No lock is taken for what nobody else touches. */
+static struct event_base *
+make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config != NULL && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+		base = event_base_new_with_config(config);
+	if (config != NULL)
+		event_config_free(config);
+	return base;
+}
+
 enum ftx_rc
 worker_new(struct worker **out, struct event_base *base)
 {
@@ -226,7 +244,7 @@ worker_new(struct worker **out, struct event_base *base)
 	pthread_mutex_init(&w->mail_lock, NULL);
 	timer_heap_init(&w->timers);
 	w->owns_base = base == NULL;
-	w->base = base != NULL ? base : event_base_new();
+	w->base = base != NULL ? base : make_base();
 	if (w->base == NULL)
 		goto fail;
 	w->mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -310,6 +328,49 @@ worker_stop(struct worker *w)
 {
 	w->stopping = true;
 	event_base_loopbreak(w->base);
+}
+
+enum ftx_rc
+worker_serve(struct worker *w)
+{
+	enum ftx_rc rc = worker_run(w);
+
+	while (rc == FTX_OK && w->holds > 0) {
+		if (!turn(w, EVLOOP_NO_EXIT_ON_EMPTY))
+			rc = FTX_IO;
+	}
+	return rc;
+}
+
+static void *
+worker_thread(void *arg)
+{
+	struct worker *w = arg;
+
+	w->result = worker_serve(w);
+	return NULL;
+}
+
+enum ftx_rc
+worker_start(struct worker *w)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	w->has_thread = pthread_create(&w->thread, NULL, worker_thread, w) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return w->has_thread ? FTX_OK : FTX_NOMEM;
+}
+
+enum ftx_rc
+worker_join(struct worker *w)
+{
+	if (!w->has_thread)
+		return FTX_OK;
+	pthread_join(w->thread, NULL);
+	w->has_thread = false;
+	return w->result;
 }
 
 uint64_t

@@ -1,7 +1,12 @@
 /*
  * worker.h - one thread's event loop: its event_base, timers, mailbox and graveyard.
- * Layer: loop. Threads: everything here belongs to the worker's thread, but worker_post().
+ * Layer: loop. Threads: everything here belongs to the worker's thread, but worker_post(). That is
+ * the one that runs it; until it runs, the one that made it, and after worker_join() the one that
+ * called this.
  * Tests: tests/unit/test_loop.c
+ *
+ * A base that the worker makes has no locks, and nor has anything on it: what another thread has to
+ * say comes by mail.
  */
 #ifndef LOOP_WORKER_H
 #define LOOP_WORKER_H
@@ -54,6 +59,12 @@ enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;
 /* One turn: waits for the first event, or not at all. For tests and for draining at the end. */
 void worker_turn(struct worker *w, bool wait);
 void worker_stop(struct worker *w);
+/* Runs until worker_stop(), and then until nothing is held any more. FTX_IO when the base fails. */
+enum ftx_rc worker_serve(struct worker *w) FTX_MUST_CHECK;
+/* worker_serve() on a thread of its own, which takes no signals. FTX_NOMEM: there is none. */
+enum ftx_rc worker_start(struct worker *w) FTX_MUST_CHECK;
+/* Waits for its end; the result is worker_serve()'s. FTX_OK at once if there is no thread. */
+enum ftx_rc worker_join(struct worker *w) FTX_MUST_CHECK;
 
 /* Now, in ms of base/clock. Asks the clock each time: a callback may have taken long. */
 uint64_t worker_now(struct worker *w);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "loop/worker.h"
+#include "net/congestion.h"
 
 struct dial {
 	struct grave grave;
@@ -16,10 +17,11 @@ struct dial {
 	struct addr *addrs;    /* owned */
 	size_t count, next;
 	uint64_t timeout_ms;
-	int fd;              /* owned while an attempt is under way */
-	struct event *event; /* owned: of that attempt */
-	struct timer timer;  /* the attempt's deadline; also starts the first one */
-	int err;             /* why the last attempt failed */
+	const char *congestion; /* borrowed */
+	int fd;                 /* owned while an attempt is under way */
+	struct event *event;    /* owned: of that attempt */
+	struct timer timer;     /* the attempt's deadline; also starts the first one */
+	int err;                /* why the last attempt failed */
 	void (*done)(void *arg, int fd, const struct addr *peer, int err);
 	void *arg; /* borrowed */
 };
@@ -72,6 +74,9 @@ try_one(struct dial *d, const struct addr *a)
 {
 	d->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd < 0)
+		goto fail;
+	errno = congestion_set(d->fd, d->congestion);
+	if (errno != 0)
 		goto fail;
 	if (connect(d->fd, (const struct sockaddr *)&a->ss, a->len) != 0 && errno != EINPROGRESS)
 		goto fail;
@@ -131,8 +136,8 @@ dial_free(struct dial *d)
 
 enum ftx_rc
 dial_start(struct dial **out, struct worker *w, const struct addr *addrs, size_t count,
-    uint64_t timeout_ms, void (*done)(void *arg, int fd, const struct addr *peer, int err),
-    void *arg)
+    uint64_t timeout_ms, const char *congestion,
+    void (*done)(void *arg, int fd, const struct addr *peer, int err), void *arg)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 
@@ -143,6 +148,7 @@ dial_start(struct dial **out, struct worker *w, const struct addr *addrs, size_t
 	d->err = EHOSTUNREACH;
 	d->count = count;
 	d->timeout_ms = timeout_ms;
+	d->congestion = congestion;
 	d->done = done;
 	d->arg = arg;
 	d->addrs = calloc(count > 0 ? count : 1, sizeof(*addrs));

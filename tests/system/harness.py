@@ -22,6 +22,7 @@ from wire import DEADLINE, Peer, Script, read_file, request, size_message, wait_
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLOW = os.environ.get("FTXFER_TEST_SLOW", "1") != "0"
+WORKERS = os.environ.get("FTXFER_TEST_WORKERS")  # of each ftxferd, unless a test says
 CONFINED = "FTXFER_TEST_CONFINED" in os.environ  # ftxferd may call what its unit allows: check-unit
 GRACE = 2
 
@@ -165,6 +166,7 @@ class Daemon(Listener):
         options.setdefault("storage_root", root)
         options.setdefault("listen_address", ["127.0.0.1"])
         options.setdefault("grace_time", GRACE)
+        options.setdefault("workers", int(WORKERS) if WORKERS else None)
         self.conf = write_file(os.path.join(directory, name + ".conf"), conf_text(options))
         super().__init__(wrap(ftxferd() + ["-f", self.conf, "-l", "0"] + list(args)), directory,
                          name, **(popen or {}))

@@ -59,7 +59,8 @@ class TestDescriptors(ScarceTest):
 
     def test_a_hundred_clients_with_64_descriptors(self):
         """Those for whom there is no room wait, at no cost, and are served when others leave."""
-        daemon = self.daemon(request_timeout=3, popen={"preexec_fn": lambda: limit_descriptors(64)})
+        daemon = self.daemon(workers=2, request_timeout=3, popen={
+            "preexec_fn": lambda: limit_descriptors(64)})
         data = content(300000)
         write_file(daemon.path("there"), data)
         at_rest = descriptors(daemon.pid)
@@ -90,13 +91,14 @@ class TestDescriptors(ScarceTest):
         self.assertLessEqual(daemon.err().count("\n"), 108 + 5, "it floods its log")
 
     def test_all_listeners_are_one_crowd(self):
-        """What descriptors allow, they allow in all; and no listener takes every place."""
+        """What descriptors allow, they allow in all; and no listener takes every place. The kernel
+        deals a worker its share by chance: so there are many, that none runs out of them."""
         hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-        daemon = self.daemon(listen_address=hosts, request_timeout=60, popen={
+        daemon = self.daemon(workers=2, listen_address=hosts, request_timeout=60, popen={
             "preexec_fn": lambda: limit_descriptors(64)})
         most = int(re.search(r"\(64\) allows (\d+) connections", daemon.err()).group(1))
         waiting = []
-        for i in range(25):
+        for i in range(50):
             for host in hosts:
                 peer = self.peer((host, daemon.port))
                 peer.send(request(b"U", "%s-%d" % (host, i)))
@@ -155,8 +157,10 @@ class TestDescriptors(ScarceTest):
             wait_for(lambda: descriptors(daemon.pid) <= at_rest, "all descriptors to be closed")
         self.assertEqual(read_file(daemon.path("n4")), data)
         self.assertLessEqual(set(daemon.files()), {"there", "n2", "n3", "n4"})
-        daemon.ended(10)
-        self.assertEqual(set(daemon.reasons()), {"ok", "descriptors"})
+        reasons = daemon.ended(10)
+        # The two that were not even accepted have gone when one worker or the other sees them.
+        self.assertLessEqual(reasons.count("peer-closed"), 2)
+        self.assertEqual(set(reasons) - {"peer-closed"}, {"ok", "descriptors"})
         self.assertEqual(daemon.err().count("cannot accept connections for now"), 1)
 
     @unittest.skipIf(sanitizers(), "a sanitizer opens files of its own")
@@ -181,7 +185,7 @@ class TestDescriptors(ScarceTest):
         """Said in one sentence; and what is just enough is enough to be served."""
         root = self.root()
         conf = write_file(self.scratch("conf"), conf_text({
-            "storage_root": root, "listen_address": ["127.0.0.1"]}))
+            "storage_root": root, "listen_address": ["127.0.0.1"], "workers": 2}))
         least = None
         for count in (8, 12, 16, 20, 24):
             ran = run(ftxferd() + ["-f", conf, "-l", "0"],
@@ -191,7 +195,7 @@ class TestDescriptors(ScarceTest):
                                       r"too low: (\d+) are needed at least; raise .*\n$" % count)
             least = int(re.search(r"(\d+) are needed", ran.err)[1])
         for threads in (4, 64):
-            daemon = self.daemon(pool_threads=threads, popen={
+            daemon = self.daemon(workers=2, pool_threads=threads, popen={
                 "preexec_fn": lambda: limit_descriptors(least)})
             data = content(300000)
             self.upload(daemon, "n%d" % threads, data)

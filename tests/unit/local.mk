@@ -3,6 +3,7 @@
 
 if HAVE_CHECK
 room_tests = \
+	tests/unit/test_balance \
 	tests/unit/test_base \
 	tests/unit/test_buf \
 	tests/unit/test_chunk \
@@ -72,6 +73,10 @@ tests_unit_test_utf8_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_timer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c $(unit_sources)
 tests_unit_test_timer_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_balance_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_balance_SOURCES = tests/unit/test_balance.c $(unit_sources)
+tests_unit_test_balance_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_counters_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c $(unit_sources)

@@ -67,7 +67,8 @@ turns(int count)
 static void
 begin(const struct addr *addrs, size_t count)
 {
-	ck_assert_int_eq(dial_start(&dial, worker, addrs, count, TIMEOUT, on_done, &dial), FTX_OK);
+	ck_assert_int_eq(
+	    dial_start(&dial, worker, addrs, count, TIMEOUT, "", on_done, &dial), FTX_OK);
 	ck_assert_int_eq(dones, 0); /* never within the call */
 }
 
@@ -310,7 +311,8 @@ on_done_again(void *arg, int fd, const struct addr *peer, int err)
 
 	UNIT_CHECK(fd == -1 && peer == NULL && err == ECONNREFUSED);
 	if (++attempts < 5)
-		UNIT_CHECK(dial_start(&dial, worker, a, 1, TIMEOUT, on_done_again, arg) == FTX_OK);
+		UNIT_CHECK(
+		    dial_start(&dial, worker, a, 1, TIMEOUT, "", on_done_again, arg) == FTX_OK);
 	else
 		dial = NULL;
 	dial_free(last);
@@ -321,7 +323,7 @@ START_TEST(test_again_when_done)
 	struct addr a;
 	int refusing = bound(&a, AF_INET, -1);
 
-	ck_assert_int_eq(dial_start(&dial, worker, &a, 1, TIMEOUT, on_done_again, &a), FTX_OK);
+	ck_assert_int_eq(dial_start(&dial, worker, &a, 1, TIMEOUT, "", on_done_again, &a), FTX_OK);
 	UNIT_UNTIL(attempts == 5, worker_turn(worker, false));
 	close(refusing);
 }

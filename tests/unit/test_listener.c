@@ -29,45 +29,43 @@ accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 static struct worker *worker;
 static struct listener *listener;
 static struct addr address;
-static int accepted, taken[4], peers[4], peer_count, descriptors;
+static int accepted, taken[5], peers[5], peer_count, descriptors;
 static bool wants_more;
+static int room; /* that was asked for, and is neither used nor given back */
+static _Atomic uint64_t say_next;
+
+static bool
+on_has_room(void *arg)
+{
+	UNIT_CHECK(arg == &accepted && room == 0);
+	room++;
+	return true;
+}
 
 static void
-on_accept(void *arg, int fd, const struct addr *peer)
+on_accept(void *arg, struct listener *l, int fd, const struct addr *peer)
 {
-	UNIT_CHECK(arg == &accepted && peer->len > 0);
+	UNIT_CHECK(arg == &accepted && l == listener && peer->len > 0);
 	taken[accepted++] = fd;
+	room--;
 	if (!wants_more)
 		listener_pause(listener);
 }
 
 static void
-set_up(void)
+on_nobody(void *arg)
 {
-	int err;
-
-	unit_clock_stop();
-	unit_log_keep();
-	descriptors = unit_descriptors();
-	wants_more = true;
-	ck_assert_int_eq(worker_new(&worker, NULL), FTX_OK);
-	ck_assert_int_eq(addr_parse(&address, "127.0.0.1", 0), FTX_OK);
-	ck_assert_int_eq(
-	    listener_new(&listener, worker, &address, on_accept, &accepted, &err), FTX_OK);
-	ck_assert_uint_gt(addr_port(&address), 0);
+	UNIT_CHECK(arg == &accepted);
+	room--;
 }
 
-static void
-tear_down(void)
-{
-	listener_free(listener);
-	worker_free(worker);
-	for (int i = 0; i < accepted; i++)
-		close(taken[i]);
-	for (int i = 0; i < peer_count; i++)
-		close(peers[i]);
-	ck_assert_int_eq(unit_descriptors(), descriptors);
-}
+static const struct listener_taker taker = {
+	.has_room = on_has_room,
+	.on_accept = on_accept,
+	.on_nobody = on_nobody,
+	.arg = &accepted,
+	.say_next = &say_next,
+};
 
 static void
 turns(int count)
@@ -79,20 +77,58 @@ turns(int count)
 }
 
 static void
-elapse(uint64_t ms)
-{
-	unit_clock_add(ms);
-	worker_run_timers(worker);
-	turns(5);
-}
-
-static void
 connect_peer(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address.ss, address.len), 0);
 	peers[peer_count++] = fd;
+}
+
+static void
+set_up(void)
+{
+	int fd;
+
+	unit_clock_stop();
+	unit_log_keep();
+	descriptors = unit_descriptors();
+	wants_more = true;
+	ck_assert_int_eq(worker_new(&worker, NULL), FTX_OK);
+	ck_assert_int_eq(addr_parse(&address, "127.0.0.1", 0), FTX_OK);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address.ss, address.len), 0);
+	ck_assert_int_eq(listen(fd, 4), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address.ss, &address.len), 0);
+	ck_assert_int_eq(listener_new(&listener, worker, fd, &taker), FTX_OK);
+	connect_peer();
+	turns(3);
+	ck_assert_int_eq(accept_calls, 0); /* it begins paused */
+	listener_resume(listener);
+	UNIT_UNTIL(accepted == 1, turns(1));
+	close(taken[0]);
+	accepted = accept_calls = 0;
+}
+
+static void
+tear_down(void)
+{
+	ck_assert_int_eq(room, 0);
+	listener_free(listener);
+	worker_free(worker);
+	for (int i = 0; i < accepted; i++)
+		close(taken[i]);
+	for (int i = 0; i < peer_count; i++)
+		close(peers[i]);
+	ck_assert_int_eq(unit_descriptors(), descriptors);
+}
+
+static void
+elapse(uint64_t ms)
+{
+	unit_clock_add(ms);
+	worker_run_timers(worker);
+	turns(5);
 }
 
 static const int errors[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };

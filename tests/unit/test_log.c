@@ -340,7 +340,7 @@ moved_time(void)
 
 START_TEST(test_due_once_a_minute)
 {
-	uint64_t one = 0, other = 0;
+	_Atomic uint64_t one = 0, other = 0;
 
 	clock_set_hook(moved_time);
 	UNIT_CHECK(log_is_due(&one));

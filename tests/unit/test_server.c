@@ -17,6 +17,7 @@
 #define CONTENT (1000 * 1000) /* bytes of the file */
 
 static struct server *server;
+static struct service *service; /* the only one: the test is its thread */
 static struct daemon_options options;
 static struct option_set set;
 static int peer = -1, descriptors;
@@ -57,16 +58,18 @@ set_up(void)
 	option("storage_root", ".");
 	option("listen_address", "127.0.0.1");
 	option("listen_port", "0");
+	option("workers", "1");
 	options.listen_address_chosen = true;
 	ck_assert_int_eq(server_open(&server, &options), 0);
 	ck_assert_int_eq(server_start(server), 0);
+	service = &server->services.list[0];
 }
 
 static void
 turns(int count)
 {
 	for (int i = 0; i < count; i++) {
-		worker_turn(server->worker, false);
+		worker_turn(service->worker, false);
 		unit_pause();
 	}
 }
@@ -76,8 +79,8 @@ tear_down(void)
 {
 	if (peer >= 0)
 		close(peer);
-	abort_sessions(server);
-	UNIT_UNTIL(server->group.count == 0 && worker_held(server->worker) == 0, turns(1));
+	services_order(&server->services, ORDER_ABORT);
+	UNIT_UNTIL(service->group.count == 0 && worker_held(service->worker) == 0, turns(1));
 	turns(3);
 	server_close(server);
 	tear_down_options();
@@ -88,11 +91,11 @@ tear_down(void)
 static void
 connect_peer(void)
 {
-	const struct addr *a = &server->listeners.addresses[0];
+	const struct addr *a = &server->sockets.addresses[0];
 
 	peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(peer, (const struct sockaddr *)&a->ss, a->len), 0);
-	UNIT_UNTIL(server->group.count == 1, turns(1));
+	UNIT_UNTIL(service->group.count == 1, turns(1));
 }
 
 static void
@@ -115,7 +118,7 @@ static void
 elapse(uint64_t ms)
 {
 	unit_clock_add(ms);
-	worker_run_timers(server->worker);
+	worker_run_timers(service->worker);
 	turns(3);
 }
 
@@ -126,7 +129,7 @@ ended(const char *reason)
 	char line[64];
 
 	snprintf(line, sizeof(line), " reason=%s", reason);
-	UNIT_UNTIL(server->group.count == 0, turns(1));
+	UNIT_UNTIL(service->group.count == 0, turns(1));
 	ck_assert_int_eq(unit_log_count(line), 1);
 }
 
@@ -157,7 +160,7 @@ START_TEST(test_grace)
 	begin_upload();
 	stop();
 	elapse(GRACE - 1);
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	elapse(1);
 	ended("shutdown");
 	ck_assert_int_eq(unit_log_count("1 connections did not end in the grace time"), 1);
@@ -197,7 +200,7 @@ START_TEST(test_request_timeout)
 		elapse(100);
 	}
 	elapse(99);
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	elapse(1);
 	ended("request-timeout");
 }
@@ -207,7 +210,7 @@ START_TEST(test_idle_timeout)
 {
 	begin_upload();
 	elapse(60 * 1000 - 1);
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	elapse(1);
 	ended("idle-timeout");
 }
@@ -221,12 +224,12 @@ START_TEST(test_min_rate)
 	int seconds = 0;
 
 	begin_upload();
-	for (; seconds < 90 && server->group.count == 1; seconds++) {
+	for (; seconds < 90 && service->group.count == 1; seconds++) {
 		say(content, each);
 		elapse(1000);
 	}
 	if (_i == 0)
-		ck_assert_uint_eq(server->group.count, 1);
+		ck_assert_uint_eq(service->group.count, 1);
 	else {
 		ck_assert_int_eq(seconds, 30);
 		ended("too-slow");
@@ -258,7 +261,7 @@ hang_disk(void)
 	pthread_mutex_lock(&disk);
 	for (uint64_t i = 0; i < options.pool_threads * POOL_LANE_COUNT; i++) {
 		blockers[i] = (struct pool_job){ .run = run_blocked, .done = blocker_done };
-		pool_submit(server->pool, server->worker, (enum pool_lane)(i % POOL_LANE_COUNT),
+		pool_submit(server->pool, service->worker, (enum pool_lane)(i % POOL_LANE_COUNT),
 		    &blockers[i]);
 	}
 }
@@ -301,7 +304,7 @@ START_TEST(test_disk_that_hangs_in_an_upload)
 	hang_disk();
 	sent += push(_i == 0 ? CONTENT - 1 : 1000);
 	a_long_time();
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	pthread_mutex_unlock(&disk);
 	sent += push(CONTENT - sent);
 	ck_assert_uint_eq(sent, CONTENT);
@@ -330,7 +333,7 @@ START_TEST(test_disk_that_hangs_in_a_download)
 	hang_disk();
 	say("T", 1);
 	a_long_time();
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	pthread_mutex_unlock(&disk);
 	UNIT_UNTIL(got == 8 + CONTENT, {
 		ssize_t n = recv(peer, content, sizeof(content), MSG_DONTWAIT);
@@ -352,7 +355,7 @@ START_TEST(test_disk_that_hangs_is_no_excuse)
 	hang_disk();
 	ck_assert_uint_eq(push(1000), 1000);
 	elapse(MACHINE_WINDOW_MS - 1);
-	ck_assert_uint_eq(server->group.count, 1);
+	ck_assert_uint_eq(service->group.count, 1);
 	elapse(1);
 	pthread_mutex_unlock(&disk);
 	ended("too-slow");
@@ -365,6 +368,7 @@ static const struct {
 	const char *least, *below; /* below NULL: a number has nothing there */
 	const char *most, *above;
 } edges[] = {
+	{ "workers", "0", NULL, "64", "65" },
 	{ "max_connections", "0", NULL, "1000000", "1000001" },
 	{ "max_connections_per_address", "0", NULL, "1000000", "1000001" },
 	{ "request_timeout", "1ms", "0", "1d", "86400001ms" },
