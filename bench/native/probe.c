@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include <sys/prctl.h>
@@ -35,7 +36,7 @@ static struct {
 	size_t count;
 	uint64_t *took; /* ns each; 0: was not sent */
 } probe;
-static volatile sig_atomic_t stopped;
+static atomic_int stopped; /* also from a signal: it is free of locks */
 
 static void
 stop(int number)

@@ -3,7 +3,7 @@
  * Layer: loop. Threads: everything here belongs to the worker's thread, but worker_post(). That is
  * the one that runs it; until it runs, the one that made it, and after worker_join() the one that
  * called this.
- * Tests: tests/unit/test_loop.c
+ * Tests: tests/unit/test_loop.c, tests/unit/test_worker_threads.c
  *
  * A base that the worker makes has no locks, and nor has anything on it: what another thread has to
  * say comes by mail.

@@ -1,7 +1,7 @@
 /*
  * congestion.h - which congestion control a TCP socket uses when it sends (tcp(7)).
  * Layer: net. Threads: any.
- * Tests: tests/unit/test_net.c, tests/system/test_workers.py
+ * Tests: tests/unit/test_congestion.c, tests/system/test_workers.py
  */
 #ifndef NET_CONGESTION_H
 #define NET_CONGESTION_H

@@ -13,14 +13,19 @@ from harness import (SLOW, SystemTest, conf_text, cpu_seconds, descriptors, ftxf
 from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
 
 OS_ERROR = 71
+REST = 0.4  # seconds, a moment in which a daemon is looked at
 
 
 class ScarceTest(SystemTest):
     def assert_rests(self, daemon):
-        """It uses next to no processor time over a second."""
-        spent = cpu_seconds(daemon.pid)
-        time.sleep(1)
-        self.assertLess(cpu_seconds(daemon.pid) - spent, 0.1)
+        """It uses next to no processor time, once it is done with what it had begun: that may take
+        some of these moments, but what spins does so in each of them."""
+        spent = []
+        while not spent or spent[-1] >= 0.1 * REST:
+            self.assertLess(len(spent), 5, "seconds in each %g s: %s" % (REST, spent))
+            before = cpu_seconds(daemon.pid)
+            time.sleep(REST)
+            spent.append(cpu_seconds(daemon.pid) - before)
 
     def together(self, plays):
         """Each function in a thread of its own; they must all come to an end."""
@@ -251,7 +256,9 @@ class TestHalfOpen(ScarceTest):
 
     def stop_in(self, messages, answers=(0,), count=COUNT, memory=32 << 10,
                 reason="request-timeout"):
-        daemon = self.daemon(request_timeout=3, idle_timeout=3, max_connections_per_address=0)
+        patience = 6 if sanitizers() else 3
+        daemon = self.daemon(request_timeout=patience, idle_timeout=patience,
+                             max_connections_per_address=0)
         write_file(daemon.path("there"), bytes(self.SIZE))
         at_rest = min(self.served(daemon, "r%d" % i) for i in range(2))
         before = descriptors(daemon.pid), rss_anon(daemon.pid)
@@ -261,6 +268,7 @@ class TestHalfOpen(ScarceTest):
         if not sanitizers():
             self.assertLess(grown * 1024, count * memory + (8 << 20))
         self.assert_rests(daemon)
+        self.assertLess(daemon.reasons().count(reason), count // 2, "it rests when they are gone")
         daemon.ended(4 + 2 + count)
         self.assertEqual(daemon.reasons().count(reason), count, set(daemon.reasons()))
         for peer in peers:

@@ -91,7 +91,7 @@ class Place:
         self.pid_file = os.path.join(self.dir, "pid")
         self.control = Control(os.path.join(self.dir, "control"))
         self.conf = write_file(os.path.join(self.dir, "conf"), ("""
-            user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2;
+            user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2; workers = 2;
             pid_file = "%s"; file_mode = "%o";
             """ % (self.root, self.pid_file, MODE)).encode())
         self.process = None

@@ -11,6 +11,7 @@ room_tests = \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
 	tests/unit/test_conn_time \
+	tests/unit/test_congestion \
 	tests/unit/test_counters \
 	tests/unit/test_dial \
 	tests/unit/test_explain \
@@ -39,7 +40,8 @@ room_tests = \
 	tests/unit/test_store \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
-	tests/unit/test_v1_message
+	tests/unit/test_v1_message \
+	tests/unit/test_worker_threads
 
 check_PROGRAMS += $(room_tests)
 TESTS += $(room_tests)
@@ -78,9 +80,17 @@ tests_unit_test_balance_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_balance_SOURCES = tests/unit/test_balance.c $(unit_sources)
 tests_unit_test_balance_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)
 
+tests_unit_test_congestion_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_congestion_SOURCES = tests/unit/test_congestion.c $(unit_sources)
+tests_unit_test_congestion_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
+
 tests_unit_test_counters_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c $(unit_sources)
 tests_unit_test_counters_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_worker_threads_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_worker_threads_SOURCES = tests/unit/test_worker_threads.c $(unit_sources)
+tests_unit_test_worker_threads_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_loop_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_loop_SOURCES = tests/unit/test_loop.c $(unit_sources)
