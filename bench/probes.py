@@ -24,6 +24,7 @@ class Beside:
     def line(self):
         """The next one that it says; Failure when it ends instead."""
         line = self.process.stdout.readline()
+        self.output += line
         if not line:
             raise Failure("%s ended with %s" % (" ".join(self.argv[:4]), self.process.wait()))
         return line
