@@ -16,7 +16,9 @@ EXTRA_DIST += \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
+	bench/places.py \
 	bench/plots.py \
+	bench/probes.py \
 	bench/report \
 	bench/run \
 	bench/tables.py \

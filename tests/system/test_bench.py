@@ -76,6 +76,13 @@ class Bench(unittest.TestCase):
                     if key != "user_kib":  # of so few it may be what the server had before
                         self.assertGreater(figures[which][0][key], 0, key)
 
+    def test_a_tarball_has_all_of_it(self):
+        bench = os.path.dirname(RUN)
+        with open(os.path.join(bench, "local.mk")) as file:
+            named = file.read().split()
+        for path in glob.glob(os.path.join(bench, "*.py")) + glob.glob(bench + "/native/*.[ch]"):
+            self.assertIn(os.path.relpath(path, TOP), named)
+
     def test_a_transfer_that_brings_something_else_is_an_error(self):
         """A client that ends with 0 and has written other bytes: only comparing finds that."""
         client = os.path.join(self.dir, "liar")
