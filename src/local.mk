@@ -34,6 +34,7 @@ src_libloop_a_SOURCES = \
 noinst_LIBRARIES += src/libstore.a
 src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libstore_a_SOURCES = \
+	src/store/commit.c src/store/commit.h \
 	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
 	src/store/path.c src/store/path.h \

@@ -37,12 +37,18 @@ struct pool {
 	pthread_t tids[POOL_THREADS_MAX];
 };
 
-/* A lane may take a thread as long as one is left for each other share that has none at work. */
+/*
+ * Whether the first job of a lane may have a thread: as long as one is left for each other share
+ * that has none at work.
+ */
 static bool
 lane_may_run(const struct pool *p, enum pool_lane lane)
 {
+	const struct pool_job *job = STAILQ_FIRST(&p->lanes[lane]);
 	unsigned kept = 0;
 
+	if (job == NULL || (job->batch != NULL && p->running[lane] >= job->batch->threads))
+		return false;
 	if (lane == POOL_LONG && p->running[POOL_LONG] >= p->max_long)
 		return false;
 	for (unsigned share = 0; share < p->share_count; share++) {

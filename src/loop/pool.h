@@ -32,6 +32,7 @@ STAILQ_HEAD(pool_jobs, pool_job);
  * that it may have are at work is done at once afterwards. Nothing ever waits for more to come.
  */
 struct pool_batch {
+	unsigned threads;  /* that the lane may have at work when another of these begins */
 	unsigned min, max; /* fewer run by themselves; more wait for the next time */
 	/* On a pool thread, instead of each one's run(), in their order. The list is the pool's. */
 	void (*run)(const struct pool_jobs *jobs);

@@ -7,6 +7,7 @@
 #include "loop/chunk.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
+#include "store/commit.h"
 #include "store/reader.h"
 #include "store/root.h"
 #include "store/stage.h"
@@ -31,6 +32,7 @@ struct local_transfer {
 	/* ---- what a job may use while it runs */
 	struct root *root; /* borrowed */
 	struct stage stage;
+	struct commit commit;
 	struct reader reader;
 	struct space_hold hold;
 	enum ftx_rc rc;
@@ -50,6 +52,7 @@ local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct 
 
 	lt->job.run = run;
 	lt->job.done = done;
+	lt->job.batch = NULL;
 	pool_submit(s->pool, s->store.worker, lane, &lt->job);
 }
 
@@ -88,6 +91,8 @@ run_put_open(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	lt->rc = stage_open(&lt->stage, lt->root, lt->t.name);
+	if (lt->rc == FTX_OK)
+		lt->commit.sound = commit_is_sound(lt->stage.fd);
 }
 
 static void
@@ -269,13 +274,45 @@ run_commit(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = stage_publish(&lt->stage, lt->root, &lt->t.cancelled);
+	lt->rc = stage_publish(&lt->stage, &lt->t.cancelled);
 }
+
+static void
+run_commits(const struct pool_jobs *jobs)
+{
+	struct commit_list list = STAILQ_HEAD_INITIALIZER(list);
+	struct pool_job *job;
+
+	STAILQ_FOREACH (job, jobs, link) {
+		struct local_transfer *lt = local_of_job(job);
+
+		lt->commit.stage = &lt->stage;
+		lt->commit.cancelled = &lt->t.cancelled;
+		STAILQ_INSERT_TAIL(&list, &lt->commit, link);
+	}
+	commit_all(&list);
+	STAILQ_FOREACH (job, jobs, link)
+		local_of_job(job)->rc = local_of_job(job)->commit.rc;
+}
+
+static const struct pool_batch commits = {
+	.threads = COMMIT_THREADS,
+	.min = COMMIT_BATCH_MIN,
+	.max = COMMIT_BATCH_MAX,
+	.run = run_commits,
+};
 
 static void
 local_commit(struct transfer *t)
 {
-	local_submit((struct local_transfer *)t, POOL_COMMIT, run_commit, on_job_done);
+	struct local_transfer *lt = (struct local_transfer *)t;
+	struct local_store *s = (struct local_store *)t->store;
+
+	lt->job.run = run_commit;
+	lt->job.done = on_job_done;
+	lt->job.batch = commit_may_join(&lt->commit, &lt->stage, t->size) ? &commits : NULL;
+	pool_submit(s->pool, s->store.worker, t->size <= COMMIT_SMALL_MAX ? POOL_COMMIT : POOL_SYNC,
+	    &lt->job);
 }
 
 /* DISCARD */

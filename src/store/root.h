@@ -39,6 +39,9 @@ struct root {
 	mode_t mode;         /* of published files, set whatever the umask */
 	uint64_t run;        /* this process's number, part of its stage files' names */
 	struct space *space; /* owned */
+	/* What was written to stages that are open may not be on the disk yet: bytes. */
+	atomic_uint_fast64_t unsynced;
+	atomic_uint_fast64_t syncfs_next; /* ms of base/clock: not before then, see commit.c */
 
 	pthread_mutex_t lock; /* guards what follows; held over a few system calls at most */
 	uint64_t serial;      /* of the next stage file */

@@ -25,6 +25,7 @@ stage_init(struct stage *s)
 	s->replaces = false;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
+	s->unsynced = 0;
 }
 
 static void
@@ -34,6 +35,8 @@ stage_close(struct stage *s)
 		close(s->fd);
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
+	if (s->unsynced > 0)
+		atomic_fetch_sub(&s->root->unsynced, s->unsynced); /* it is durable, or gone */
 	stage_init(s);
 }
 
@@ -48,18 +51,19 @@ remove_temp(struct stage *s)
 	s->temp[0] = '\0';
 }
 
-/*
- * Makes durable what was given or lost its name. If that cannot be done, a power cut may bring the
- * stage's own name back: the mark that it is found by must stay.
- */
-static enum ftx_rc
-sync_names(struct stage *s)
+enum ftx_rc
+stage_dir_synced(struct stage *s, enum ftx_rc rc)
 {
-	enum ftx_rc rc = root_sync_dir(s->dir_fd);
-
 	if (rc != FTX_OK && s->kind == STAGE_NAMED)
 		root_set_left(s->root);
 	return rc;
+}
+
+/* Makes durable what was given or lost its name. */
+static enum ftx_rc
+sync_names(struct stage *s)
+{
+	return stage_dir_synced(s, root_sync_dir(s->dir_fd));
 }
 
 void
@@ -250,8 +254,8 @@ rename_if_free(struct stage *s, const struct root *r)
  * synchronization" (fsync(2)). A regular file is nothing of the kind: EROFS there comes from a file
  * system that has given up after an error (ext4), and the content is lost.
  */
-static enum ftx_rc
-sync_content(const struct stage *s)
+enum ftx_rc
+stage_sync(const struct stage *s)
 {
 	if (fsync(s->fd) == 0)
 		return FTX_OK;
@@ -261,10 +265,10 @@ sync_content(const struct stage *s)
 }
 
 /* Some file systems have no permission bits to set (vfat): not worth losing a file for. */
-static enum ftx_rc
-set_mode(int fd, mode_t mode)
+enum ftx_rc
+stage_set_mode(const struct stage *s)
 {
-	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
+	if (fchmod(s->fd, s->root->mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
 		return FTX_OK;
 	return ftx_rc_from_errno(errno);
 }
@@ -316,9 +320,9 @@ fall_back_to_named(struct stage *s, struct root *r)
 	if (rc == FTX_OK)
 		rc = copy_content(unnamed, s->fd);
 	if (rc == FTX_OK)
-		rc = set_mode(s->fd, r->mode);
+		rc = stage_set_mode(s);
 	if (rc == FTX_OK)
-		rc = sync_content(s);
+		rc = stage_sync(s);
 	close(unnamed);
 	return rc;
 }
@@ -370,24 +374,25 @@ give_name(struct stage *s, struct root *r)
 }
 
 enum ftx_rc
-stage_publish(struct stage *s, struct root *r, const atomic_bool *cancelled)
+stage_give_name(struct stage *s, const atomic_bool *cancelled)
+{
+	return atomic_load(cancelled) ? FTX_CANCELLED : give_name(s, s->root);
+}
+
+enum ftx_rc
+stage_publish(struct stage *s, const atomic_bool *cancelled)
 {
 	enum ftx_rc rc = FTX_OK;
 
 	if (s->kind != STAGE_THROUGH)
-		rc = set_mode(s->fd, r->mode);
+		rc = stage_set_mode(s);
 	if (rc == FTX_OK)
-		rc = sync_content(s);
-	if (rc != FTX_OK || s->kind == STAGE_THROUGH)
-		goto out;
-	if (atomic_load(cancelled)) {
-		rc = FTX_CANCELLED;
-		goto out;
+		rc = stage_sync(s);
+	if (rc == FTX_OK && s->kind != STAGE_THROUGH) {
+		rc = stage_give_name(s, cancelled);
+		if (rc == FTX_OK)
+			rc = sync_names(s);
 	}
-	rc = give_name(s, r);
-	if (rc == FTX_OK)
-		rc = sync_names(s);
-out:
 	stage_discard(s);
 	return rc;
 }

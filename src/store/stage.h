@@ -42,6 +42,7 @@ struct stage {
 	bool may_wait;           /* ROOT_MAY_WAIT */
 	bool direct;             /* written past the page cache (open(2), O_DIRECT) */
 	uint64_t flushed;        /* bytes whose way to the device has been begun */
+	uint64_t unsynced;       /* bytes in the page cache, as long as it is open; in root, too */
 };
 
 /*
@@ -64,13 +65,23 @@ enum ftx_rc stage_write(
     struct stage *s, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;
 
 /*
- * Sets the mode, makes the content durable, looks at *cancelled (FTX_CANCELLED), gives the file its
- * name in one step, makes the directory durable. FTX_EXISTS when the name has appeared meanwhile.
- * FTX_IO after publishing (the directory's fsync failed): the file stands there whole, but nothing
- * may be promised. The stage is closed whatever happens.
+ * Publishes it: the steps that follow, one after the other. FTX_EXISTS when the name has appeared
+ * meanwhile. FTX_IO after publishing (the directory's fsync failed): the file stands there whole,
+ * but nothing may be promised. The stage is closed whatever happens.
  */
-enum ftx_rc stage_publish(
-    struct stage *s, struct root *r, const atomic_bool *cancelled) FTX_MUST_CHECK;
+enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
+
+/* Sets the mode. Not for STAGE_THROUGH, nor are the steps below the next one. */
+enum ftx_rc stage_set_mode(const struct stage *s) FTX_MUST_CHECK;
+/* Makes content and mode durable. */
+enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;
+/* Looks at *cancelled (FTX_CANCELLED), and gives the file its name in one step. */
+enum ftx_rc stage_give_name(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
+/*
+ * The directory was synced after that, and it ended like this, which is returned. If it failed, a
+ * power cut may bring the stage's own name back: the mark that it is found by must stay.
+ */
+enum ftx_rc stage_dir_synced(struct stage *s, enum ftx_rc rc) FTX_MUST_CHECK;
 
 /* Drops what was not published, and closes: s is empty afterwards. An empty stage is allowed. */
 void stage_discard(struct stage *s);

@@ -96,6 +96,16 @@ begin_writeback(struct stage *s, uint64_t written)
 #endif
 }
 
+/* What a syncfs(2) would have to wait for. */
+static void
+count_unsynced(struct stage *s, uint64_t bytes)
+{
+	if (s->direct || s->in_memory)
+		return;
+	s->unsynced += bytes;
+	atomic_fetch_add(&s->root->unsynced, (uint_fast64_t)bytes);
+}
+
 enum ftx_rc
 stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 {
@@ -109,6 +119,7 @@ stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 		}
 		if (n == 0 && iov->iov_len > 0)
 			return FTX_IO; /* it would be asked for ever */
+		count_unsynced(s, (uint64_t)n);
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}

@@ -2,11 +2,12 @@
 
 import os
 import re
+from errno import EOPNOTSUPP, EPERM
 
 from errors import ERRORS, REASONS, SYSEXITS, error_name
-from torture import (FAIL, MARK, NONE, NO_FALLOCATE, NO_LINK_UNNAMED, NO_OPENAT2, NO_RENAMEAT2,
-                     NO_TMPFILE, STAGE_NAME, STATE_DIR, Place, content, download, read_file, upload,
-                     wait_for, write_file)
+from torture import (FAIL, MARK, NONE, NO_FALLOCATE, NO_LINK_UNNAMED, NO_MEMORY_FS, NO_OPENAT2,
+                     NO_RENAMEAT2, NO_TMPFILE, STAGE_NAME, STATE_DIR, TOGETHER, Place, content,
+                     download, read_file, upload, upload_together, wait_for, write_file)
 
 # How files are kept (see stage.c), by what the system lacks; and with an earlier run's stage files.
 WAYS = {
@@ -147,6 +148,46 @@ class Case:
         assert "dir/there" in there, "a file is gone"
 
 
+class TogetherCase(Case):
+    """Files that are committed together: whichever is acknowledged is there whole, and the failure of
+    one does not touch the others."""
+
+    FAILS = {"syncfs": 0, "sync_file_range": 1, "linkat": 1, "fchmod": 1, "fsync": 1, "fstatfs": 0}
+
+    def __str__(self):
+        return "daemon together, " + super().__str__()
+
+    def point(self, place, number):
+        self.prepare(place)
+        place.control.order(NONE)
+        assert place.start(), place.log()
+        place.control.order(FAIL, self.kind, number, self.error, WAYS[self.way] | NO_MEMORY_FS)
+        ended = upload_together(place)
+        hit = place.control.hit
+        place.control.order(NONE, lacks=WAYS[self.way] | NO_MEMORY_FS)
+        assert place.stop() == 0, place.log()
+        there = place.files()
+        bad = [name for name, how in ended.items() if how != "acknowledged"]
+        if self.kind == "fsync-dir":
+            assert hit == bool(bad), (hit, bad)
+        elif self.kind in self.FAILS:
+            assert len(bad) == (self.FAILS[self.kind] if hit else 0), (hit, bad, place.log())
+            assert not set(bad) & set(there), "no receipt, but there: %s" % bad
+        for name in set(TOGETHER) & set(there):
+            assert read_file(place.path(name)) == TOGETHER[name], "%s is not whole" % name
+        lost = set(TOGETHER) - set(there) - set(bad)
+        assert not lost, "acknowledged and lost: %s" % lost
+        left = set(there) - set(TOGETHER) - {"dir/there"}
+        assert not left, "left behind: %s" % left
+        return hit
+
+
+# Each is called once for all of them, or for each.
+TOGETHER_KINDS = ("fchmod", "fstatfs", "fsync", "fsync-dir", "linkat", "sync_file_range", "syncfs")
+
+
 def cases():
-    return [Case(way, kind, error) for kind, errors in ERRORS.items() for error in errors
+    together = [TogetherCase("unnamed", kind, error) for kind in TOGETHER_KINDS
+                for error in ERRORS[kind] if error not in (EPERM, EOPNOTSUPP)]
+    return together + [Case(way, kind, error) for kind, errors in ERRORS.items() for error in errors
             for way in WAYS]

@@ -15,7 +15,7 @@ HARMLESS = re.compile(r"""
     | _?_?(GLOBAL_OFFSET_TABLE_|errno_location|assert_fail|stack_chk_fail|tls_get_addr)
     | calloc|malloc|realloc|reallocarray|free|abort|\w*snprintf(_chk)?|\w*printf_chk
     | __mem\w+_chk|__str\w+_chk|__p?readv?_chk|__fdelt_chk
-    | posix_fadvise|access|faccessat|fstat|fstatat|lstat|stat|statx|fstatvfs|statvfs|fstatfs|readlink|readlinkat|realpath
+    | posix_fadvise|access|faccessat|fstat|fstatat|lstat|stat|statx|fstatvfs|statvfs|readlink|readlinkat|realpath
     | pread|preadv|preadv2|read|readv|lseek|dup|fcntl|flock|fts_\w+|opendir|fdopendir|readdir|closedir
     | clock_\w+|\w*nanosleep|time|localtime_r|getpid|geteuid|getrandom|gettid|umask|qsort|random
     """, re.X)

@@ -6,6 +6,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
@@ -59,6 +60,7 @@ class Run:
         self.dir = tempfile.mkdtemp(prefix="ftxfer-powercut-")
         self.root = os.path.join(self.dir, "root")
         self.trace = os.path.join(self.dir, "trace")
+        self.held = os.path.join(self.dir, "held")
         self.promise = Promise()
         self.records, self._read, self.sent, self.daemon = [], 0, 0, None
         self.killed = 0  # records until a daemon was killed
@@ -112,7 +114,7 @@ class Run:
 
     def environment(self):
         env = dict(os.environ, FTX_RECORD_TRACE=self.trace, FTX_RECORD_FAIL=self.fail,
-                   FTX_RECORD_DROP=self.drop)
+                   FTX_RECORD_DROP=self.drop, FTX_RECORD_HOLD=self.held)
         return env
 
     def poll(self):
@@ -186,6 +188,24 @@ class Run:
         assert peer.rest() == (b"", "fin"), (self.name, name)
         self.ports[peer.port] = (name, (b"".join(parts), MODE))
         peer.close()
+
+    def upload_together(self, first, others):
+        """Commits `first`, and all others while that is under way: by one thread, so they are what it
+        finds waiting next. {name: content}"""
+        peers = []
+        for name, data in list(first.items()) + list(others.items()):
+            peer = self.begin_upload(name, [data])
+            open(self.held, "wb").close()  # only now, for a mark is not to be held
+            peer.send(data)
+            self.sent += len(data)
+            peers.append((peer, name, [data]))
+        self.send(peers[-1][0], b"")  # until all is written
+        for _ in range(3):  # and the daemon has been through its loop since then
+            self.refuse(next(iter(self.promise.keep)), 1, b"F")
+            time.sleep(0.05)
+        os.unlink(self.held)
+        for one in peers:
+            self.finish_upload(*one)
 
     def upload(self, name, parts):
         peer = self.begin_upload(name, parts)

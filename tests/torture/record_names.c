@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#ifdef HAVE_SYS_VFS_H
+#include <sys/vfs.h>
+#endif
+#include <time.h>
 #include <unistd.h>
 
 #include "torture/record.h"
@@ -16,9 +20,14 @@
 
 int __real_close(int fd);
 int __real_fsync(int fd);
+int __real_syncfs(int fd);
 
-/* A file that was to be synced, and will be once it has its name (FTX_RECORD_DROP=late). */
+/*
+ * What was to be synced, and will be once a file has its name (FTX_RECORD_DROP=late, or fs-late),
+ * and how.
+ */
 static _Thread_local int late_fd = -1;
+static _Thread_local bool late_is_fs;
 /* The state directory was just synced: the root is next, for the mark's sake. */
 static _Thread_local bool root_is_marks;
 
@@ -43,7 +52,10 @@ sync_late(void)
 {
 	if (late_fd < 0)
 		return;
-	do_sync("fsync", late_fd, __real_fsync);
+	if (late_is_fs)
+		do_sync("syncfs", late_fd, __real_syncfs);
+	else
+		do_sync("fsync", late_fd, __real_fsync);
 	__real_close(late_fd);
 	late_fd = -1;
 }
@@ -86,17 +98,40 @@ sync_kind(int fd)
 	return record_is_file(fd, &st) ? "file" : "dir";
 }
 
+/* FTX_RECORD_HOLD names a file: while it is there, nothing that has content is synced. */
+static void
+wait_while_held(int fd)
+{
+	const struct timespec step = { .tv_nsec = 1000 * 1000 };
+	const char *path = getenv("FTX_RECORD_HOLD");
+	struct stat st;
+
+	if (path == NULL || !record_is_file(fd, &st))
+		return;
+	while (access(path, F_OK) == 0)
+		nanosleep(&step, NULL);
+}
+
+/* It will be done later. The lock is held. */
+static void
+put_off(int fd, bool fs)
+{
+	sync_late(); /* of a file that got no name after all */
+	late_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	late_is_fs = fs;
+}
+
 WRAPPED(int, fsync, int fd)
 {
 	const char *kind;
 	int result = 0;
 
+	wait_while_held(fd);
 	record_lock();
 	kind = sync_kind(fd);
-	if (strcmp(kind, "file") == 0 && record_drops("late")) {
-		sync_late(); /* of a file that got no name after all */
-		late_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	} else if (!record_drops(kind))
+	if (strcmp(kind, "file") == 0 && record_drops("late"))
+		put_off(fd, false);
+	else if (!record_drops(kind))
 		result = do_sync("fsync", fd, __real_fsync);
 	record_unlock();
 	return result;
@@ -114,13 +149,28 @@ WRAPPED(int, fdatasync, int fd)
 
 WRAPPED(int, syncfs, int fd)
 {
-	int result;
+	int result = 0;
 
 	record_lock();
-	result = do_sync("syncfs", fd, __real_syncfs);
+	if (record_drops("fs-late"))
+		put_off(fd, true);
+	else if (!record_drops("fs"))
+		result = do_sync("syncfs", fd, __real_syncfs);
 	record_unlock();
 	return result;
 }
+
+#ifdef HAVE_SYS_VFS_H
+/* A test's files may well be in memory: what the store does on ext4 is to be seen all the same. */
+WRAPPED(int, fstatfs, int fd, struct statfs *st)
+{
+	int result = __real_fstatfs(fd, st);
+
+	if (record_fails("memory"))
+		st->f_type = 0xef53;
+	return result;
+}
+#endif
 
 /* It promises nothing (sync_file_range(2)). */
 WRAPPED(int, sync_file_range, int fd, off64_t offset, off64_t len, unsigned flags)

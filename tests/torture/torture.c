@@ -100,6 +100,13 @@ torture_is_short(const struct torture_step *s)
 	return s->hit && control->error == TORTURE_SHORT;
 }
 
+void
+torture_hold(void)
+{
+	while (control != NULL && atomic_load(&control->hold) != 0)
+		usleep(1000);
+}
+
 bool
 torture_lacks(enum torture_lack lack, int err)
 {

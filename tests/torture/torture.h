@@ -31,7 +31,8 @@ enum torture_lack {
 	TORTURE_NO_RENAMEAT2 = 1 << 1,    /* EINVAL */
 	TORTURE_NO_LINK_UNNAMED = 1 << 2, /* EPERM */
 	TORTURE_NO_OPENAT2 = 1 << 3,      /* ENOSYS */
-	TORTURE_NO_FALLOCATE = 1 << 4     /* EOPNOTSUPP */
+	TORTURE_NO_FALLOCATE = 1 << 4,    /* EOPNOTSUPP */
+	TORTURE_NO_MEMORY_FS = 1 << 5     /* no error: what is in memory passes for ext4 */
 };
 
 /* The mapped file. tests/torture/torture.py has the same layout. */
@@ -42,6 +43,7 @@ struct torture_control {
 	uint32_t lacks;     /* of enum torture_lack */
 	atomic_uint count;  /* steps of that kind until now */
 	atomic_uint hit;    /* the order was carried out */
+	atomic_uint hold;   /* while it is not 0, no fsync(2) of a file begins */
 	char kind[32];      /* the name of a call, or of a group of them */
 	char call[32];      /* the call that was hit */
 };
@@ -61,6 +63,8 @@ bool torture_enter(struct torture_step *s, const char *call, const char *group);
 void torture_leave(const struct torture_step *s);
 bool torture_is_short(const struct torture_step *s);
 
+/* Waits while the order says so. */
+void torture_hold(void);
 /* True, with errno set, where the system is to lack it. */
 bool torture_lacks(enum torture_lack lack, int err);
 

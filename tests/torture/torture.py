@@ -32,7 +32,8 @@ MODE = 0o640
 
 NONE, KILL_BEFORE, KILL_AFTER, FAIL = range(4)
 SHORT = 4096
-NO_TMPFILE, NO_RENAMEAT2, NO_LINK_UNNAMED, NO_OPENAT2, NO_FALLOCATE = (1 << i for i in range(5))
+(NO_TMPFILE, NO_RENAMEAT2, NO_LINK_UNNAMED, NO_OPENAT2, NO_FALLOCATE,
+ NO_MEMORY_FS) = (1 << i for i in range(6))
 
 STAGE_NAME = re.compile(r"^\.ftxferd?-")
 STATE_DIR = ".ftxferd"
@@ -49,7 +50,7 @@ def scratch_directory():
 class Control:
     """Orders for one program, in a file that it maps."""
 
-    ACTION, ERROR, AT, LACKS, COUNT, HIT, KIND, CALL, SIZE = 0, 4, 8, 12, 16, 20, 24, 56, 88
+    ACTION, ERROR, AT, LACKS, COUNT, HIT, HOLD, KIND, CALL, SIZE = 0, 4, 8, 12, 16, 20, 24, 28, 60, 92
 
     def __init__(self, path):
         self.path = write_file(path, bytes(self.SIZE))
@@ -66,6 +67,10 @@ class Control:
         self._put(self.ACTION, NONE, error, at, lacks, 0, 0)
         self.map[self.KIND:self.SIZE] = kind.encode().ljust(32, b"\0") + bytes(32)
         self._put(self.ACTION, action)
+
+    def hold(self, on):
+        """Until it is taken back no commit goes on."""
+        self._put(self.HOLD, int(on))
 
     def environment(self):
         return dict(os.environ, FTX_TORTURE=self.path)
@@ -92,7 +97,7 @@ class Place:
         self.control = Control(os.path.join(self.dir, "control"))
         self.conf = write_file(os.path.join(self.dir, "conf"), ("""
             user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2; workers = 2;
-            pid_file = "%s"; file_mode = "%o";
+            pid_file = "%s"; file_mode = "%o"; pool_threads = 5;
             """ % (self.root, self.pid_file, MODE)).encode())
         self.process = None
         self.address = None
@@ -183,8 +188,9 @@ def run_ftxfer(place, mode, name, local, control=None):
 
 # What a peer hears
 
-def upload(address, files):
-    """Uploads all of {name: data} at once. name -> "acknowledged", "refused" or "cut"."""
+def upload(address, files, begin=lambda: None, ready=lambda: None):
+    """Uploads all of {name: data} at once. name -> "acknowledged", "refused" or "cut". begin() is
+    called before any content is sent, ready() when all is."""
     peers, ended = {}, {}
 
     def each(step):
@@ -216,9 +222,30 @@ def upload(address, files):
     each(lambda name, peer: answer(peer))
     each(lambda name, peer: peer.send(size_message(len(files[name]))))
     each(lambda name, peer: answer(peer))
+    begin()
     each(lambda name, peer: peer.send(files[name]))
+    ready()
     each(finish)
     return ended
+
+
+# What is committed together, while the commit of the first one is under way; and there is one thread
+# for it (pool_threads).
+TOGETHER = {"first": b"1", "dir/a": b"a", "b": b"bb", "dir/c": b"c", "d": content(3000, 7)}
+
+
+def upload_together(place):
+    """As upload(), of those."""
+    def ready():
+        for _ in range(3):  # the daemon goes through its loop
+            upload(place.address, {"dir": b""})
+            time.sleep(0.01)
+        place.control.hold(False)
+
+    try:
+        return upload(place.address, TOGETHER, lambda: place.control.hold(True), ready)
+    finally:
+        place.control.hold(False)
 
 
 def download(address, name):

@@ -40,7 +40,6 @@ TORTURE_WRAP(pid_t, fork, TORTURE_OTHER, (void), ())
 TORTURE_WRAP(int, fstat, TORTURE_OTHER, (int fd, struct stat *st), (fd, st))
 TORTURE_WRAP(int, fstatat, TORTURE_OTHER,
     (int dir, const char *path, struct stat *st, int flags), (dir, path, st, flags))
-TORTURE_WRAP(int, fstatfs, TORTURE_OTHER, (int fd, struct statfs *st), (fd, st))
 TORTURE_WRAP(int, fstatvfs, TORTURE_OTHER, (int fd, struct statvfs *st), (fd, st))
 TORTURE_WRAP(ssize_t, getrandom, TORTURE_OTHER, (void *buf, size_t len, unsigned flags), (buf, len, flags))
 TORTURE_WRAP(int, getrlimit, TORTURE_OTHER,
@@ -95,6 +94,23 @@ WRAP_POINTER(FTS *, fts_open, "fts_open", TORTURE_MEMORY,
     (char *const *paths, int options, int (*order)(const FTSENT **, const FTSENT **)),
     (paths, options, order))
 /* clang-format on */
+
+int __real_fstatfs(int fd, struct statfs *st);
+int __wrap_fstatfs(int fd, struct statfs *st);
+
+int
+__wrap_fstatfs(int fd, struct statfs *st)
+{
+	struct torture_step step;
+	int ret = -1;
+
+	if (torture_enter(&step, "fstatfs", TORTURE_OTHER))
+		ret = __real_fstatfs(fd, st);
+	torture_leave(&step);
+	if (ret == 0 && torture_lacks(TORTURE_NO_MEMORY_FS, 0))
+		st->f_type = 0xef53;
+	return ret;
+}
 
 #define EVENT_FDS 16
 

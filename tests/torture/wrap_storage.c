@@ -86,11 +86,15 @@ __wrap_fsync(int fd)
 	bool of_dir = __real_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 	int ret = -1;
 
+	if (!of_dir)
+		torture_hold();
 	if (torture_enter(&step, of_dir ? "fsync-dir" : "fsync", TORTURE_STORAGE))
 		ret = __real_fsync(fd);
 	torture_leave(&step);
 	return ret;
 }
+
+TORTURE_WRAP(int, syncfs, TORTURE_STORAGE, (int fd), (fd))
 
 static int
 step_openat(const char *call, int dir, const char *path, int flags, mode_t mode)

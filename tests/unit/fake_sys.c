@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#ifdef HAVE_SYS_VFS_H
+#include <sys/vfs.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +22,8 @@ struct fake_orders fake_orders;
 
 static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	int steps, named;
+	int steps, named, synced_all;
+	struct fake_counts counts;
 	char watched[256];
 	ino_t synced[SYNCS_MAX];
 	int synced_at[SYNCS_MAX];
@@ -67,6 +71,28 @@ fake_synced(ino_t ino)
 	return step;
 }
 
+int
+fake_syncfs(void)
+{
+	int step;
+
+	pthread_mutex_lock(&seen_lock);
+	step = seen.synced_all;
+	pthread_mutex_unlock(&seen_lock);
+	return step;
+}
+
+struct fake_counts
+fake_count(void)
+{
+	struct fake_counts counts;
+
+	pthread_mutex_lock(&seen_lock);
+	counts = seen.counts;
+	pthread_mutex_unlock(&seen_lock);
+	return counts;
+}
+
 static int
 fails(int err)
 {
@@ -85,6 +111,9 @@ fsync(int fd)
 		return -1;
 	if (fake_orders.before_fsync != NULL)
 		fake_orders.before_fsync();
+	pthread_mutex_lock(&seen_lock);
+	*(S_ISDIR(st.st_mode) ? &seen.counts.fsync_dir : &seen.counts.fsync_file) += 1;
+	pthread_mutex_unlock(&seen_lock);
 	if (fails(S_ISDIR(st.st_mode) ? fake_orders.fsync_dir : fake_orders.fsync_file))
 		return -1;
 	pthread_mutex_lock(&seen_lock);
@@ -93,6 +122,48 @@ fsync(int fd)
 	pthread_mutex_unlock(&seen_lock);
 	return 0;
 }
+
+int
+syncfs(int fd)
+{
+	(void)fd;
+	if (fake_orders.before_syncfs != NULL)
+		fake_orders.before_syncfs();
+	pthread_mutex_lock(&seen_lock);
+	seen.counts.syncfs++;
+	if (fake_orders.syncfs == 0)
+		seen.synced_all = ++seen.steps;
+	pthread_mutex_unlock(&seen_lock);
+	return fails(fake_orders.syncfs) ? -1 : 0;
+}
+
+#ifdef HAVE_SYS_VFS_H
+int
+sync_file_range(int fd, off64_t offset, off64_t len, unsigned flags)
+{
+	struct stat st;
+
+	(void)offset;
+	(void)len;
+	(void)flags;
+	if (fstat(fd, &st) != 0)
+		return -1;
+	return fails(st.st_ino == fake_orders.bad_file ? EIO : 0) ? -1 : 0;
+}
+
+int
+fstatfs(int fd, struct statfs *st)
+{
+	int (*real)(int, struct statfs *);
+
+	REAL(fstatfs);
+	if (real(fd, st) != 0)
+		return -1;
+	if (fake_orders.fs_type != 0)
+		st->f_type = fake_orders.fs_type;
+	return 0;
+}
+#endif
 
 static int
 see_name(int result, const char *name)

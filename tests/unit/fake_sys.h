@@ -14,6 +14,9 @@
 /* Orders. An errno value is what the call fails with; 0: it does not. */
 struct fake_orders {
 	int fsync_file, fsync_dir; /* fsync(2) of a file, of a directory */
+	int syncfs;                /* syncfs(2) */
+	long fs_type;              /* what fstatfs(2) says of all file systems; 0: the truth */
+	ino_t bad_file;            /* it could not be written back: sync_file_range(2) says so */
 	int link, rename;          /* linkat(2); renameat(2) and renameat2(2) */
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
@@ -23,6 +26,7 @@ struct fake_orders {
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
 	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */
 	void (*before_fsync)(void);
+	void (*before_syncfs)(void);
 	void (*found)(FTSENT *e); /* called with what fts_read(3) returns, which it may change */
 };
 
@@ -43,6 +47,14 @@ int fake_looks(void);
  */
 void fake_watch(const char *leaf);
 int fake_named(void);       /* a file got that name */
+int fake_syncfs(void);      /* all was made durable for the last time */
 int fake_synced(ino_t ino); /* this file or directory was made durable for the last time */
+
+/* How often since then. */
+struct fake_counts {
+	unsigned fsync_file, fsync_dir, syncfs;
+};
+
+struct fake_counts fake_count(void);
 
 #endif

@@ -7,6 +7,7 @@ room_tests = \
 	tests/unit/test_base \
 	tests/unit/test_buf \
 	tests/unit/test_chunk \
+	tests/unit/test_commit \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_conn_end \
@@ -132,6 +133,10 @@ tests_unit_test_space_max_LDADD = src/libstore.a src/libloop.a src/libbase.a $(L
 tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_commit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(fake_sources) $(unit_sources)
+tests_unit_test_commit_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)

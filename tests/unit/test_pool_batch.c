@@ -40,8 +40,8 @@ run_together(const struct pool_jobs *jobs)
 	see_call(STAILQ_FIRST(jobs), n);
 }
 
-static const struct pool_batch batch = { .min = 4, .max = 10, .run = run_together };
-static const struct pool_batch other = { .min = 2, .max = 10, .run = run_together };
+static const struct pool_batch batch = { .threads = 2, .min = 4, .max = 10, .run = run_together };
+static const struct pool_batch other = { .threads = 2, .min = 2, .max = 10, .run = run_together };
 
 static void
 submit_to(struct worker *to, int i, const struct pool_batch *b)
@@ -137,6 +137,34 @@ START_TEST(test_batches_do_not_mix)
 }
 END_TEST
 
+/* Others are free, but so many are at work for the lane; what is none of the batch may use them. */
+START_TEST(test_no_more_threads_than_may_be)
+{
+	struct task blocks[2] = { 0 }, alone = { 0 };
+
+	make_pool(12);
+	for (int i = 0; i < COUNT(blocks); i++) {
+		submit(&blocks[i], POOL_COMMIT, true);
+		UNIT_UNTIL(atomic_load(&blocks[i].started), worker_turn(w, false));
+	}
+	submit(&alone, POOL_COMMIT, false);
+	UNIT_UNTIL(done_count == 1, worker_turn(w, false));
+	for (int i = 0; i < 5; i++)
+		submit_to(w, i, &batch);
+	for (int i = 0; i < 20; i++) {
+		worker_turn(w, false);
+		unit_sleep_ms(1);
+	}
+	ck_assert_int_eq(call_count, 0);
+	open_gate(1);
+	UNIT_UNTIL(done_count == 7, worker_turn(w, false));
+	call_is(0, 0, 5);
+	open_gate(1);
+	UNIT_UNTIL(done_count == 8, worker_turn(w, false));
+	pool_free(pool);
+}
+END_TEST
+
 /* With a thread that is free, the first goes at once. */
 START_TEST(test_nothing_waits_for_more)
 {
@@ -181,6 +209,7 @@ add_batch_cases(Suite *s)
 	tcase_add_test(tc, test_enough_run_together);
 	tcase_add_test(tc, test_many_run_in_turns);
 	tcase_add_test(tc, test_batches_do_not_mix);
+	tcase_add_test(tc, test_no_more_threads_than_may_be);
 	tcase_add_test(tc, test_nothing_waits_for_more);
 	tcase_add_test(tc, test_jobs_of_two_workers);
 }

@@ -174,7 +174,7 @@ START_TEST(test_no_mark_without_named_stages)
 	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
 	if (s.kind == STAGE_UNNAMED)
 		ck_assert_int_eq(unit_names_in("root"), 0);
-	ck_assert_int_eq(stage_publish(&s, root, &go_on), FTX_OK);
+	ck_assert_int_eq(stage_publish(&s, &go_on), FTX_OK);
 	root_close(root);
 	ck_assert_int_eq(unit_names_in("root"), 1);
 	/* A client's root has no state at all. */

@@ -84,7 +84,7 @@ START_TEST(test_sweep)
 	ck_assert_int_eq(unit_names_in("root/d/e") + unit_names_in("root/f"), 0);
 	/* Our own upload goes on, and its mark stands for as long. */
 	ck_assert(exists(MARK));
-	ck_assert_int_eq(stage_publish(&own, root, &go_on), FTX_OK);
+	ck_assert_int_eq(stage_publish(&own, &go_on), FTX_OK);
 	unit_holds("root/d/new", "", 0);
 	root_close(root);
 	ck_assert(!exists(STATE));

@@ -90,7 +90,7 @@ open_with(struct stage *s, const char *name, const char *text)
 static enum ftx_rc
 publish(struct stage *s)
 {
-	enum ftx_rc rc = stage_publish(s, root, &not_cancelled);
+	enum ftx_rc rc = stage_publish(s, &not_cancelled);
 
 	/* Closed whatever happens. */
 	CHECK_FLAGS(s->kind == STAGE_NONE && s->fd == -1 && s->dir_fd == -1);
@@ -321,13 +321,13 @@ check_cancelled(void)
 
 	open_with(&s, "new", "content");
 	atomic_store(&cancelled_late, true);
-	rc_is(stage_publish(&s, root, &cancelled_late), FTX_CANCELLED, "publish");
+	rc_is(stage_publish(&s, &cancelled_late), FTX_CANCELLED, "publish");
 	CHECK_FLAGS(names() == 0);
 	/* While the content is being made durable, which takes the longest: in time, too. */
 	atomic_store(&cancelled_late, false);
 	open_with(&s, "new", "content");
 	fake_orders.before_fsync = cancel_late;
-	rc_is(stage_publish(&s, root, &cancelled_late), FTX_CANCELLED, "publish");
+	rc_is(stage_publish(&s, &cancelled_late), FTX_CANCELLED, "publish");
 	fake_orders.before_fsync = NULL;
 	CHECK_FLAGS(names() == 0);
 }

@@ -55,7 +55,7 @@ open_root(unsigned flags)
 static enum ftx_rc
 publish(void)
 {
-	return stage_publish(&stage, root, &not_cancelled);
+	return stage_publish(&stage, &not_cancelled);
 }
 
 static enum ftx_rc

@@ -1,0 +1,218 @@
+#include "store/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#ifdef HAVE_SYS_VFS_H
+#include <sys/vfs.h>
+#endif
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/root.h"
+#include "store/stage.h"
+
+/*
+ * syncfs(2) writes all that waits on a file system, whosever it is. So it is only called while
+ * little content of our own uploads waits besides; and where it took long, since somebody else
+ * writes there, not again for so many times as long.
+ */
+#define UNSYNCED_MAX ((uint64_t)32 * 1024 * 1024)
+#define SLOW_MS      200
+#define PAUSE_FACTOR 50
+
+bool
+commit_may_join(const struct commit *c, const struct stage *s, uint64_t size)
+{
+	return c->sound && s->kind != STAGE_THROUGH && size <= COMMIT_SMALL_MAX &&
+	       atomic_load(&s->root->unsynced) <= UNSYNCED_MAX;
+}
+
+#if defined HAVE_SYNCFS && defined HAVE_SYNC_FILE_RANGE && defined HAVE_SYS_VFS_H
+
+/* statfs(2). ext3 has that number, too, and ext2, which promises nothing after a crash anyway. */
+#define TYPE_EXT4 0xef53
+#define TYPE_XFS  0x58465342
+
+/*
+ * There it writes the log, and has the disk empty its cache. Of file systems behind a network or
+ * FUSE that is not so: they do not pass it on.
+ */
+bool
+commit_is_sound(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && (st.f_type == TYPE_EXT4 || st.f_type == TYPE_XFS);
+}
+
+/*
+ * Makes durable what is on the file system of fd. False: it is not known to be; each file's own
+ * fsync(2) will tell.
+ */
+static bool
+sync_file_system(struct root *r, int fd)
+{
+	uint64_t begin = clock_now_ms(), took;
+	bool ok;
+
+	if (atomic_load(&r->unsynced) > UNSYNCED_MAX || begin < atomic_load(&r->syncfs_next))
+		return false;
+	ok = syncfs(fd) == 0;
+	took = clock_now_ms() - begin;
+	if (took > SLOW_MS)
+		atomic_store(&r->syncfs_next, begin + took * (PAUSE_FACTOR + 1));
+	return ok;
+}
+
+/*
+ * An error in writing this file, since it was opened, that nobody has been told of through this
+ * descriptor. syncfs(2) reports it to one of its callers, which need not be the one that has the
+ * file in hand, and older kernels (before 5.8) to nobody.
+ */
+static enum ftx_rc
+look_for_error(int fd)
+{
+	if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) == 0)
+		return FTX_OK;
+	return root_not_durable(errno);
+}
+
+#else
+
+bool
+commit_is_sound(int fd)
+{
+	(void)fd;
+	return false;
+}
+
+static bool
+sync_file_system(struct root *r, int fd)
+{
+	(void)r;
+	(void)fd;
+	return false;
+}
+
+static enum ftx_rc
+look_for_error(int fd)
+{
+	(void)fd;
+	return FTX_OK;
+}
+
+#endif
+
+/* The mode, and which of them have a file system or a directory in common. */
+static void
+prepare(struct commit *c)
+{
+	struct stat st = { 0 };
+
+	c->alone = !c->sound;
+	c->synced = c->named = false;
+	c->rc = stage_set_mode(c->stage);
+	if (fstat(c->stage->fd, &st) != 0)
+		c->alone = true;
+	c->dev = st.st_dev;
+	c->dir_known = fstat(c->stage->dir_fd, &st) == 0;
+	c->dir_dev = st.st_dev;
+	c->dir_ino = st.st_ino;
+}
+
+/* Both wait for the same file system. */
+static bool
+goes_with(const struct commit *c, const struct commit *first)
+{
+	return c->rc == FTX_OK && !c->synced && !c->alone && c->dev == first->dev;
+}
+
+/* All from `first` on that are on its file system, where there are enough of them. */
+static void
+sync_together(struct commit *first)
+{
+	unsigned n = 0;
+	struct commit *c;
+	bool ok;
+
+	for (c = first; c != NULL; c = STAILQ_NEXT(c, link))
+		n += goes_with(c, first) ? 1 : 0;
+	ok = n >= COMMIT_BATCH_MIN && sync_file_system(first->stage->root, first->stage->fd);
+	for (c = first; c != NULL; c = STAILQ_NEXT(c, link)) {
+		if (!goes_with(c, first))
+			continue;
+		if (ok) {
+			c->synced = true;
+			c->rc = look_for_error(c->stage->fd);
+		} else if (c != first)
+			c->alone = true; /* last, since the others are compared with it */
+	}
+	first->alone = !ok;
+}
+
+static void
+sync_contents(struct commit_list *list)
+{
+	struct commit *c;
+
+	STAILQ_FOREACH (c, list, link) {
+		if (c->rc != FTX_OK || c->synced)
+			continue;
+		if (!c->alone)
+			sync_together(c);
+		if (c->alone)
+			c->rc = stage_sync(c->stage);
+	}
+}
+
+static bool
+same_directory(const struct commit *a, const struct commit *b)
+{
+	return a == b || (a->dir_known && b->dir_known && a->dir_dev == b->dir_dev &&
+			     a->dir_ino == b->dir_ino);
+}
+
+/*
+ * One descriptor tells of errors for all: each was opened before any of these names were given, and
+ * hears of all that went wrong since then.
+ */
+static void
+sync_directories(struct commit_list *list)
+{
+	struct commit *c, *d;
+
+	STAILQ_FOREACH (c, list, link) {
+		enum ftx_rc rc;
+
+		if (!c->named)
+			continue;
+		rc = root_sync_dir(c->stage->dir_fd);
+		for (d = c; d != NULL; d = STAILQ_NEXT(d, link)) {
+			if (!d->named || !same_directory(d, c))
+				continue;
+			d->rc = stage_dir_synced(d->stage, rc);
+			if (d != c)
+				d->named = false; /* it is done with */
+		}
+		c->named = false;
+	}
+}
+
+void
+commit_all(struct commit_list *list)
+{
+	struct commit *c;
+
+	STAILQ_FOREACH (c, list, link)
+		prepare(c);
+	sync_contents(list);
+	STAILQ_FOREACH (c, list, link) {
+		if (c->rc == FTX_OK)
+			c->rc = stage_give_name(c->stage, c->cancelled);
+		c->named = c->rc == FTX_OK;
+	}
+	sync_directories(list);
+	STAILQ_FOREACH (c, list, link)
+		stage_discard(c->stage);
+}
