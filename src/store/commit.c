@@ -21,11 +21,18 @@
 #define SLOW_MS      200
 #define PAUSE_FACTOR 50
 
+/* Not now: too much would be written besides, or was lately. */
+static bool
+syncfs_is_dear(const struct root *r, uint64_t now)
+{
+	return atomic_load(&r->unsynced) > UNSYNCED_MAX || now < atomic_load(&r->syncfs_next);
+}
+
 bool
 commit_may_join(const struct commit *c, const struct stage *s, uint64_t size)
 {
 	return c->sound && s->kind != STAGE_THROUGH && size <= COMMIT_SMALL_MAX &&
-	       atomic_load(&s->root->unsynced) <= UNSYNCED_MAX;
+	       !syncfs_is_dear(s->root, clock_now_ms());
 }
 
 #if defined HAVE_SYNCFS && defined HAVE_SYNC_FILE_RANGE && defined HAVE_SYS_VFS_H
@@ -56,7 +63,7 @@ sync_file_system(struct root *r, int fd)
 	uint64_t begin = clock_now_ms(), took;
 	bool ok;
 
-	if (atomic_load(&r->unsynced) > UNSYNCED_MAX || begin < atomic_load(&r->syncfs_next))
+	if (syncfs_is_dear(r, begin))
 		return false;
 	ok = syncfs(fd) == 0;
 	took = clock_now_ms() - begin;

@@ -59,7 +59,8 @@ STAILQ_HEAD(commit_list, commit);
 bool commit_is_sound(int fd);
 /*
  * Whether this one may be given to commit_all() with others, now: not while much content of others
- * waits to be written, which syncfs(2) would write, too.
+ * waits to be written, which syncfs(2) would write, too. By themselves, on as many threads as there
+ * are, they are done sooner then.
  */
 bool commit_may_join(const struct commit *c, const struct stage *s, uint64_t size);
 /* All of the list; its length is COMMIT_BATCH_MAX at most. */

@@ -300,6 +300,7 @@ commit_again(unsigned syncfs)
 		ck_assert_int_eq(unlinkat(root->fd, names[i], 0), 0);
 	for (int i = 0; i < FILES; i++)
 		ck_assert_int_eq(stage_open(&stages[i], root, names[i]), FTX_OK);
+	ck_assert(commit_may_join(&commits[0], &stages[0], 1) == (syncfs > 0));
 	fake_watch("");
 	commit_first(FILES);
 	for (int i = 0; i < FILES; i++)
