@@ -21,6 +21,15 @@ class SlowfsTest(SystemTest):
         self.path = lambda name: os.path.join(disk.path, name)
         return disk
 
+    def started(self, disk, call, *args):
+        """A list that has what call(*args) returned, once it has."""
+        done = []
+        thread = threading.Thread(target=lambda: done.append(call(*args)), daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(disk.release_all)
+        return done
+
 
 class TestPassing(SlowfsTest):
     def test_content(self):
@@ -121,12 +130,13 @@ class TestSlowness(SlowfsTest):
             file.write(bytes(2 * MIB))
             os.fsync(file.fileno())
         self.assertGreaterEqual(time.monotonic() - start, 0.25)
-        with open(self.path("m"), "w+b", buffering=0) as file:
-            disk.hold("write")
-            file.write(bytes(256 * KIB))
-            self.assertEqual(len(os.pread(file.fileno(), MIB, 0)), 256 * KIB)
-            self.assertEqual(disk.order("count")["write"]["bytes"], 2 * MIB)
-            disk.release("write")
+        file = open(self.path("m"), "w+b", buffering=0)
+        self.addCleanup(file.close)  # waits for the disk: when that is not held any more
+        disk.hold("write")
+        written = self.started(disk, file.write, bytes(256 * KIB))
+        wait_for(lambda: written, "a write that needs no disk")
+        self.assertEqual(len(os.pread(file.fileno(), MIB, 0)), 256 * KIB)
+        self.assertEqual(disk.order("count")["write"]["bytes"], 2 * MIB)
 
     def test_reads(self):
         disk = self.disk("-w", "0", "-r", "8M")
@@ -146,19 +156,11 @@ class TestSlowness(SlowfsTest):
 
 
 class TestHolding(SlowfsTest):
-    def started(self, call, *args):
-        done = []
-        thread = threading.Thread(target=lambda: done.append(call(*args)), daemon=True)
-        thread.start()
-        self.addCleanup(thread.join)
-        return done
-
     def check(self, kind, disk, call, *args):
         """call(*args) needs the disk; it ends when that is released, and not before."""
-        self.addCleanup(disk.release_all)
         disk.hold(kind)
         before = disk.done(kind)
-        done = self.started(call, *args)
+        done = self.started(disk, call, *args)
         disk.wait_for(kind, 1)
         self.assertEqual((done, disk.done(kind)), ([], before))
         os.stat(self.path(""))
@@ -203,7 +205,7 @@ class TestHolding(SlowfsTest):
             except OSError as e:
                 return e.errno
             return 0
-        done = self.started(write)
+        done = self.started(disk, write)
         disk.wait_for("write", 1)
         disk.server.kill()
         disk.server.wait()
