@@ -385,6 +385,19 @@ conn_send(struct conn *c, const void *buf, size_t len, bool more)
 }
 
 void
+conn_set_unsent_max(struct conn *c, int bytes)
+{
+#ifdef TCP_NOTSENT_LOWAT
+	/* As good as it gets: it is a matter of memory, not of what is sent. */
+	if (c->acknowledges)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+#else
+	(void)c;
+	(void)bytes;
+#endif
+}
+
+void
 conn_wait_output(struct conn *c)
 {
 	c->wants_output = true;

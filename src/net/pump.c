@@ -16,8 +16,16 @@
 #define PIECE_SIZE ((size_t)256 * 1024)
 /* What a slow peer takes at once, less of which is not worth reading. */
 #define BURST_MIN ((size_t)16 * 1024)
-/* What one is given before it is known what it takes. */
-#define BURST_FIRST ((size_t)64 * 1024)
+/*
+ * A peer is taken for slow until it has proved otherwise, and again when it is: so many bytes in so
+ * much time. A slow one is offered little at once, and little waits for it in the kernel, both
+ * together less than 64 KiB with what the kernel needs besides.
+ */
+#define PACE_BYTES  ((uint64_t)1024 * 1024)
+#define PACE_MS     64
+#define SLOW_BURST  ((size_t)32 * 1024)
+#define SLOW_UNSENT (16 * 1024)
+#define FAST_UNSENT (1024 * 1024)
 
 static struct chunk_cache *
 chunks_of(const struct pump *p)
@@ -218,6 +226,32 @@ receive_step(struct pump *p)
 		receive_for_device(p);
 }
 
+static void
+set_pace(struct pump *p, bool fast)
+{
+	p->burst_max = fast ? PIECE_SIZE : SLOW_BURST;
+	if (p->burst > p->burst_max)
+		p->burst = p->burst_max;
+	conn_set_unsent_max(p->ends.conn, fast ? FAST_UNSENT : SLOW_UNSENT);
+}
+
+/* Once per so many bytes. */
+static void
+judge_pace(struct pump *p)
+{
+	uint64_t offset = p->ends.transfer->offset, now;
+	bool fast;
+
+	if (offset - p->pace_from < PACE_BYTES)
+		return;
+	now = worker_now(conn_worker(p->ends.conn));
+	fast = (now - p->pace_at) * PACE_BYTES <= (offset - p->pace_from) * PACE_MS;
+	if (fast != (p->burst_max == PIECE_SIZE))
+		set_pace(p, fast);
+	p->pace_from = offset;
+	p->pace_at = now;
+}
+
 /* Sends the first len bytes of the chunk. False: the kernel did not take them all. */
 static bool
 send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
@@ -228,8 +262,8 @@ send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
 	store_sent(p->ends.transfer, n);
 	if (n < len)
 		p->burst = n > BURST_MIN ? n : BURST_MIN;
-	else if (p->burst < PIECE_SIZE)
-		p->burst = least(PIECE_SIZE, 2 * (uint64_t)p->burst);
+	else if (p->burst < p->burst_max)
+		p->burst = least(p->burst_max, 2 * (uint64_t)p->burst);
 	return n == len;
 }
 
@@ -274,6 +308,7 @@ send_content(struct pump *p)
 	}
 	give_back(p, chunk);
 	note_moved(p);
+	judge_pace(p);
 	if (left(p) > 0)
 		conn_wait_output(p->ends.conn);
 	else
@@ -365,7 +400,16 @@ pump_receive(struct pump *p, const struct pump_ends *ends)
 void
 pump_send(struct pump *p, const struct pump_ends *ends)
 {
-	*p = (struct pump){ .ends = *ends, .sending = true, .burst = BURST_FIRST };
+	*p = (struct pump){
+		.ends = *ends,
+		.sending = true,
+		.burst = SLOW_BURST,
+		.burst_max = SLOW_BURST,
+		.pace_at = worker_now(conn_worker(ends->conn)),
+	};
+	/* A small file is with the kernel at once, whatever it is told. */
+	if (ends->transfer->size > 2 * SLOW_BURST)
+		set_pace(p, false);
 	pump_start(p);
 }
 

@@ -49,7 +49,9 @@ struct pump {
 	struct pump_ends ends;
 	struct chunk *chunk; /* owned: received, and not with the store yet */
 	uint64_t counted;    /* bytes moved, by the counters of the worker */
-	size_t burst;        /* sending: bytes that the peer can be expected to take at once */
+	size_t burst_max;    /* sending: what the peer is offered at once, by how fast it is */
+	uint64_t pace_from, pace_at; /* offset and time (ms) from which on that is judged */
+	size_t burst; /* sending: bytes that the peer can be expected to take at once */
 	bool running;
 	bool sending;
 	bool waiting;     /* an operation of the transfer is under way */
