@@ -122,7 +122,7 @@ size_t conn_receive(struct conn *c, void *buf, size_t len);
 size_t conn_send(struct conn *c, const void *buf, size_t len, bool more);
 /*
  * Not more than about so many bytes shall wait in the kernel unsent, besides those of one call, so
- * that what a slow peer costs there is bounded (tcp(7), TCP_NOTSENT_LOWAT). 0: the kernel's own way.
+ * that what a slow peer costs there is bounded (tcp(7), TCP_NOTSENT_LOWAT).
  */
 void conn_set_unsent_max(struct conn *c, int bytes);
 /* on_output shall tell, once, that the kernel would take more. */
