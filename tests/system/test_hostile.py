@@ -269,7 +269,7 @@ class TestPeers(SystemTest):
     def test_a_stop_takes_nothing_back(self):
         """What has been sent whole, with its end, is not reset by a second signal."""
         daemon = self.daemon(args=["-d"], grace_time=60)
-        data = content(200000)
+        data = content(60000)
         write_file(daemon.path("file"), data)
         peer = self.started_download(daemon, "file", len(data))
         peer.send(b"T")
