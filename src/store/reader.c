@@ -55,6 +55,21 @@ reader_close(struct reader *rd)
 	rd->fd = -1;
 }
 
+/*
+ * The kernel's own readahead would be begun by reads that must not wait, and waits itself where a
+ * device has all the requests that it can take. So it is ours to ask for (read_ahead()).
+ */
+static void
+choose_readahead(const struct reader *rd)
+{
+#ifdef POSIX_FADV_RANDOM
+	if (!rd->in_memory && rd->size > AHEAD_MIN)
+		(void)posix_fadvise(rd->fd, 0, 0, POSIX_FADV_RANDOM);
+#else
+	(void)rd;
+#endif
+}
+
 /* What the file is like that was opened. */
 static void
 note(struct reader *rd, struct root *r, const char *name, const struct stat *st)
@@ -68,6 +83,7 @@ note(struct reader *rd, struct root *r, const char *name, const struct stat *st)
 	rd->root = r;
 	rd->name = name;
 	rd->in_memory = root_is_memory(r, rd->fd, st->st_dev);
+	choose_readahead(rd);
 }
 
 enum ftx_rc
