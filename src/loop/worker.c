@@ -24,6 +24,7 @@ struct worker {
 	enum ftx_rc result; /* the thread's */
 	unsigned holds;
 	struct counters counters;
+	unsigned sharers, sharers_before; /* in this turn, in the one before: worker_share() */
 	uint64_t turn_began; /* us of CLOCK_MONOTONIC; 0: nobody has been called in this turn */
 
 	struct timer_heap timers;
@@ -60,6 +61,15 @@ worker_begin_turn(struct worker *w)
 		w->turn_began = now_us();
 }
 
+size_t
+worker_share(struct worker *w, size_t all)
+{
+	if (!w->owns_base)
+		return all;
+	w->sharers++;
+	return w->sharers_before > 1 ? all / w->sharers_before : all;
+}
+
 /* One turn of the loop; false when the base fails. */
 static bool
 turn(struct worker *w, int flags)
@@ -67,6 +77,8 @@ turn(struct worker *w, int flags)
 	int result;
 
 	w->turn_began = 0;
+	w->sharers_before = w->sharers;
+	w->sharers = 0;
 	result = event_base_loop(w->base, EVLOOP_ONCE | flags);
 	counters_add(&w->counters, COUNT_TURNS, 1);
 	if (w->turn_began != 0)

@@ -53,6 +53,12 @@ struct counters *worker_counters(struct worker *w);
  * itself before it calls anybody (a bufferevent's write, say).
  */
 void worker_begin_turn(struct worker *w);
+/*
+ * What one callback may do of what a turn may do in all (bytes, say): an equal share, by how many
+ * have asked in the turn before; all of it on a base that the caller runs. So the turns stay short
+ * however many have much to do, and who wants little is not kept waiting.
+ */
+size_t worker_share(struct worker *w, size_t all);
 
 /* Runs until worker_stop(). FTX_IO when the base fails. */
 enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;

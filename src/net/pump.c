@@ -10,8 +10,12 @@
 #include "net/machine.h"
 #include "store/store.h"
 
-/* Bytes moved in one turn of the loop, at most, so that no peer keeps it to itself. */
-#define TURN_MAX ((size_t)1024 * 1024)
+/*
+ * Bytes moved in one turn of the loop, about: all peers together, and each has at least the second,
+ * less of which is not worth being called.
+ */
+#define TURN_ALL  ((size_t)1024 * 1024)
+#define SHARE_MIN ((size_t)64 * 1024)
 /* Bytes moved by one call on the loop: they fit a processor core's own cache, twice. */
 #define PIECE_SIZE ((size_t)256 * 1024)
 /* What a slow peer takes at once, less of which is not worth reading. */
@@ -43,6 +47,14 @@ static size_t
 least(size_t a, uint64_t b)
 {
 	return b < a ? (size_t)b : a;
+}
+
+static size_t
+share_of_turn(const struct pump *p)
+{
+	size_t share = worker_share(conn_worker(p->ends.conn), TURN_ALL);
+
+	return share > SHARE_MIN ? share : SHARE_MIN;
 }
 
 /* Bytes that have not been written or sent yet, nor are under way to the store. */
@@ -114,8 +126,8 @@ receive_now(struct pump *p, struct chunk *chunk)
 {
 	struct transfer *t = p->ends.transfer;
 
-	for (size_t turn = 0; turn < TURN_MAX && left(p) > 0;) {
-		size_t want = least(PIECE_SIZE, left(p));
+	for (size_t rest = share_of_turn(p); rest > 0 && left(p) > 0;) {
+		size_t want = least(rest < PIECE_SIZE ? rest : PIECE_SIZE, left(p));
 		size_t n = conn_receive(p->ends.conn, chunk->data, want);
 		enum ftx_rc rc;
 
@@ -125,7 +137,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 		p->failed_here = rc != FTX_OK;
 		if (rc != FTX_OK)
 			return rc;
-		turn += n;
+		rest -= n;
 		if (n < want)
 			break; /* the kernel has no more for now, as a rule */
 	}
@@ -276,8 +288,8 @@ send_now(struct pump *p, struct chunk *chunk)
 {
 	struct transfer *t = p->ends.transfer;
 
-	for (size_t turn = 0; turn < TURN_MAX && left(p) > 0;) {
-		size_t want = least(p->burst, left(p));
+	for (size_t rest = share_of_turn(p); rest > 0 && left(p) > 0;) {
+		size_t want = least(rest < p->burst ? rest : p->burst, left(p));
 		size_t n = store_read_now(t, chunk->data, want);
 
 		if (n == 0) {
@@ -287,7 +299,7 @@ send_now(struct pump *p, struct chunk *chunk)
 		}
 		if (!send_chunk(p, chunk, n))
 			break;
-		turn += n;
+		rest -= n;
 	}
 	return false;
 }

@@ -396,6 +396,45 @@ START_TEST(test_borrowed_base)
 }
 END_TEST
 
+/* By those of the turn before. */
+START_TEST(test_share)
+{
+	ck_assert_uint_eq(worker_share(w, 1000), 1000);
+	ck_assert_uint_eq(worker_share(w, 1000), 1000);
+	worker_turn(w, false);
+	for (int i = 0; i < 5; i++)
+		ck_assert_uint_eq(worker_share(w, 1000), 500);
+	worker_turn(w, false);
+	ck_assert_uint_eq(worker_share(w, 1000), 200);
+	worker_turn(w, false);
+	ck_assert_uint_eq(worker_share(w, 1000), 1000);
+}
+END_TEST
+
+static int soon_delivered;
+
+static void
+deliver_soon(struct mail *m)
+{
+	if (++soon_delivered == 1)
+		worker_soon(w, m);
+}
+
+/* Not within the call, and before the loop waits; also what one of them asks for. */
+START_TEST(test_soon)
+{
+	struct mail m = { .deliver = deliver_soon };
+
+	soon_delivered = 0;
+	worker_soon(w, &m);
+	ck_assert_int_eq(soon_delivered, 0);
+	worker_turn(w, true);
+	ck_assert_int_eq(soon_delivered, 2);
+	worker_turn(w, false);
+	ck_assert_int_eq(soon_delivered, 2);
+}
+END_TEST
+
 START_TEST(test_holds)
 {
 	ck_assert_uint_eq(worker_held(w), 0);
@@ -448,6 +487,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_run_and_stop);
 	tcase_add_test(tc, test_borrowed_base);
 	tcase_add_test(tc, test_holds);
+	tcase_add_test(tc, test_share);
+	tcase_add_test(tc, test_soon);
 	tcase_add_test(tc, test_no_descriptor_is_left);
 }
 
