@@ -26,8 +26,8 @@ class Column:
 class Setting:
     """Where a workload runs: a directory of its own on a place, and how large all is."""
 
-    def __init__(self, directory, place, scale):
-        self.directory, self.place, self.scale = directory, place, scale
+    def __init__(self, directory, place, scale, scratch):
+        self.directory, self.place, self.scale, self.scratch = directory, place, scale, scratch
         self.out = self.make("out")  # what clients download
 
     def make(self, *names):
@@ -37,6 +37,14 @@ class Setting:
             path = os.path.join(path, name)
             os.makedirs(path, exist_ok=True)
             os.chmod(path, 0o755)
+        return path
+
+    def make_scratch(self, name):
+        """For what a server needs besides, as its log: never on a disk that is measured."""
+        path = os.path.join(self.scratch, name)
+        os.mkdir(path)
+        for each in (self.scratch, path):
+            os.chmod(each, 0o755)
         return path
 
     def size(self, nbytes):
