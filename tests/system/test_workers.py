@@ -1,6 +1,7 @@
 """Workers: what each of them does, by the counters that -d prints at the end."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -10,7 +11,7 @@ import unittest
 from harness import (Program, SystemTest, conf_text, counters, descriptors, ftxferd,
                      limit_descriptors, run, status_field)
 from test_activation import passing
-from wire import Peer, content, wait_for, write_file
+from wire import REFUSED, Peer, content, request, wait_for, write_file
 
 CONFIG, USAGE, UNAVAILABLE = 78, 64, 69
 
@@ -230,6 +231,32 @@ class TestWorkers(SystemTest):
             self.assertNotIn("cannot accept", daemon.err())
             self.assertEqual(daemon.stop(), 0)
 
+    def test_a_place_is_for_whoever_waits(self):
+        """Also for those of a worker that has no session, when another's ends."""
+        conf = write_file(self.scratch("conf"), conf_text({
+            "storage_root": self.root(), "listen_address": ["127.0.0.1"], "workers": 4}))
+        ran = run(ftxferd() + ["-f", conf, "-l", "0"], preexec_fn=lambda: limit_descriptors(30))
+        least = int(re.search(r"(\d+) are needed at least", ran.err)[1]) + 3  # its own sockets
+        daemon = self.daemon(workers=4, popen={"preexec_fn": lambda: limit_descriptors(least)})
+        first = self.started_upload(daemon, "first", 1)
+        peers = [self.peer(daemon) for _ in range(24)]
+        for i, peer in enumerate(peers):
+            peer.send(request(b"D", "no"))
+        wait_for(lambda: "allows no more at a time" in daemon.err(), "the only place to be taken")
+        self.assertTrue(peers[0].is_quiet(0.2))
+        first.reset()
+        served = []
+
+        def be_served(peer):
+            served.append(peer.rest())
+            peer.close()
+        threads = [threading.Thread(target=be_served, args=(it,), daemon=True) for it in peers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        self.assertEqual(served, [(b"F" + REFUSED, "fin")] * len(peers))
+
 
 class TestStopOfAll(SystemTest):
     def started(self, daemon):
@@ -277,9 +304,9 @@ class TestStopOfAll(SystemTest):
         given = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.addCleanup(given.close)
         _, popen = passing([given], [])
-        for at in range(12):
+        for at in range(8):
             inherited = {"wrap": lambda argv: passing([given], argv)[0], "popen": popen}
-            daemon = self.daemon(workers=4, root=self.root("r%d" % at), grace_time=0,
+            daemon = self.daemon(workers=4, root=self.root("r%d" % at), grace_time=60,
                                  **(inherited if at % 2 else {}))
             address = given.getsockname() if at % 2 else daemon.address
             stop = threading.Event()
@@ -287,7 +314,11 @@ class TestStopOfAll(SystemTest):
             def many():
                 while not stop.is_set():
                     try:
-                        Peer(address).reset()
+                        peers = [Peer(address, deadline=1) for _ in range(20)]
+                        for peer in peers:
+                            if not stop.is_set():
+                                peer.rest()
+                            peer.close()
                     except OSError:
                         pass
             threads = [threading.Thread(target=many, daemon=True) for _ in range(4)]
@@ -295,7 +326,7 @@ class TestStopOfAll(SystemTest):
                 thread.start()
             time.sleep(0.02 * at)
             daemon.send_signal(signal.SIGTERM)
-            self.assertEqual(daemon.wait(10), 0)
+            self.assertEqual(daemon.wait(5), 0)
             stop.set()
             for thread in threads:
                 thread.join()
