@@ -229,7 +229,7 @@ run_all(void)
 static void
 report(void)
 {
-	size_t sent = 0;
+	size_t sent = 0, median, late;
 
 	for (size_t i = 0; i < probe.count; i++)
 		if (probe.took[i] > 0)
@@ -237,8 +237,10 @@ report(void)
 	if (sent == 0)
 		fail("no probe was sent");
 	qsort(probe.took, sent, sizeof(*probe.took), by_time);
+	median = sent / 2;
+	late = sent * 99 / 100;
 	printf("probes %zu p50_us %.1f p99_us %.1f max_us %.1f\n", sent,
-	    (double)probe.took[sent / 2] / 1e3, (double)probe.took[sent * 99 / 100] / 1e3,
+	    (double)probe.took[median] / 1e3, (double)probe.took[late] / 1e3,
 	    (double)probe.took[sent - 1] / 1e3);
 }
 
