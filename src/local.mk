@@ -52,11 +52,14 @@ src_libnet_a_SOURCES = \
 	src/net/addr.c src/net/addr.h \
 	src/net/congestion.c src/net/congestion.h \
 	src/net/conn.c src/net/conn.h src/net/conn_private.h \
+	src/net/conn_bulk.c \
 	src/net/conn_end.c \
 	src/net/conn_time.c src/net/conn_time.h \
 	src/net/dial.c src/net/dial.h \
 	src/net/machine.c src/net/machine.h \
-	src/net/pump.c src/net/pump.h
+	src/net/pump.c src/net/pump.h src/net/pump_private.h \
+	src/net/pump_receive.c \
+	src/net/pump_send.c
 
 noinst_LIBRARIES += src/libcore.a
 src_libcore_a_SOURCES = \

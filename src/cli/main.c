@@ -186,6 +186,7 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 		.connect_timeout = options->connect_timeout,
 		.idle_timeout = options->timeout,
 		.close_timeout = options->close_timeout,
+		.sendfile = (enum ftxfer_sendfile)options->sendfile,
 		.congestion = options->tcp_congestion,
 	};
 	struct cli cli = { .options = options, .status = FTXFER_INTERNAL };

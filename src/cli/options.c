@@ -1,7 +1,16 @@
 #include "cli/options.h"
 
+#include "client/ftxfer.h"
+
 #define AT(member) offsetof(struct cli_options, member)
 #define DAY_MS     ((uint64_t)24 * 3600 * 1000)
+
+static const char *const sendfile_words[] = {
+	[FTXFER_SENDFILE_AUTO] = "auto",
+	[FTXFER_SENDFILE_ALWAYS] = "always",
+	[FTXFER_SENDFILE_NEVER] = "never",
+	NULL,
+};
 
 /* clang-format off */
 const struct option_def cli_option_defs[] = {
@@ -30,6 +39,9 @@ const struct option_def cli_option_defs[] = {
 	{ .name = "tcp_congestion", .type = OPTION_STRING, .offset = AT(tcp_congestion),
 	  .initial = "", .max = 15, .arg = "NAME",
 	  .help = "TCP congestion control of what is sent (empty: the system's)" },
+	{ .name = "sendfile", .type = OPTION_CHOICE, .offset = AT(sendfile),
+	  .initial = "auto", .words = sendfile_words,
+	  .help = "whether large files are sent without a copy (auto: not on the loopback)" },
 	{ .name = "quiet", .letter = 'q', .type = OPTION_BOOL, .offset = AT(quiet),
 	  .initial = "false", .help = "say nothing but errors" },
 	{ .name = "debug", .letter = 'd', .type = OPTION_BOOL, .offset = AT(debug),

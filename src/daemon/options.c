@@ -1,12 +1,19 @@
 #include "daemon/options.h"
 
 #include "loop/pool.h"
+#include "net/pump.h"
 #include "store/path.h"
 
 #define AT(member) offsetof(struct daemon_options, member)
 #define HOUR_MS    ((uint64_t)3600 * 1000)
 
 static const char *const name_words[] = { [PATH_UTF8] = "utf8", [PATH_BYTES] = "bytes", NULL };
+static const char *const sendfile_words[] = {
+	[PUMP_AUTO] = "auto",
+	[PUMP_FILE] = "always",
+	[PUMP_COPY] = "never",
+	NULL,
+};
 
 /* clang-format off */
 const struct option_def daemon_option_defs[] = {
@@ -26,6 +33,9 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "tcp_congestion", .type = OPTION_STRING, .offset = AT(tcp_congestion),
 	  .initial = "", .max = 15, .arg = "NAME",
 	  .help = "TCP congestion control of what is sent (empty: the system's)" },
+	{ .name = "sendfile", .type = OPTION_CHOICE, .offset = AT(sendfile),
+	  .initial = "auto", .words = sendfile_words,
+	  .help = "whether large files are sent without a copy (auto: not on the loopback)" },
 	{ .name = "max_connections", .type = OPTION_UINT, .offset = AT(max_connections),
 	  .initial = "4096", .min = 0, .max = 1000000, .arg = "N",
 	  .help = "connections at a time; one more is reset (0: no limit)" },

@@ -285,6 +285,7 @@ make_model(const struct server *s)
 		.timeouts.idle_ms = o->idle_timeout,
 		.timeouts.min_rate = o->min_rate,
 		.v1.registry = s->registry,
+		.v1.way = (enum pump_way)o->sendfile,
 		.v1.max_file_size = o->max_file_size,
 		.v1.names.alphabet = (enum path_alphabet)o->names,
 		.v1.names.max_depth = o->max_depth,

@@ -152,6 +152,21 @@ addr_set_port(struct addr *a, uint16_t port)
 		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
 }
 
+bool
+addr_is_loopback(const struct addr *a)
+{
+	const struct sockaddr_in *in = (const void *)&a->ss;
+	const struct sockaddr_in6 *in6 = (const void *)&a->ss;
+
+	if (a->ss.ss_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (a->ss.ss_family != AF_INET6)
+		return false;
+	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		return in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) != 0;
+}
+
 const char *
 addr_text(const struct addr *a, char buf[ADDR_TEXT_SIZE])
 {

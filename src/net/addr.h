@@ -7,6 +7,7 @@
 #define NET_ADDR_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -41,6 +42,8 @@ enum ftx_rc addr_resolve(
 /* 0 for what is neither IPv4 nor IPv6; such an address is left alone. */
 uint16_t addr_port(const struct addr *a);
 void addr_set_port(struct addr *a, uint16_t port);
+/* Of this machine's loopback: 127.0.0.0/8, ::1; IPv4-mapped, too. */
+bool addr_is_loopback(const struct addr *a);
 /* "127.0.0.1:50001", "[::1]:50001"; returns buf. An IPv4-mapped IPv6 address is written as IPv4. */
 const char *addr_text(const struct addr *a, char buf[ADDR_TEXT_SIZE]);
 

@@ -33,8 +33,8 @@ conn_update_reading(struct conn *c)
 }
 
 /* One read from the socket. 0: nothing more to be had now. */
-static size_t
-read_socket(struct conn *c, void *p, size_t len)
+size_t
+conn_read_socket(struct conn *c, void *p, size_t len)
 {
 	ssize_t n;
 
@@ -58,7 +58,7 @@ read_input(struct conn *c)
 {
 	uint8_t bytes[CONN_READ_MAX];
 	size_t room = c->input_max - c->in.len;
-	size_t n = read_socket(c, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	size_t n = conn_read_socket(c, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 
 	if (n > 0 && !buf_add(&c->in, bytes, n)) {
 		c->peer_end = FTX_NOMEM;
@@ -116,8 +116,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Later in this turn: who writes does not expect to lose the connection within the call. */
-static void
-fail_output(struct conn *c, enum ftx_rc why)
+void
+conn_fail_output(struct conn *c, enum ftx_rc why)
 {
 	c->output_failure = why;
 	event_del(&c->writing);
@@ -125,22 +125,22 @@ fail_output(struct conn *c, enum ftx_rc why)
 }
 
 /* What a system call that sends has come to: bytes. 0: none now, or the output has failed. */
-static size_t
-count_sent(struct conn *c, ssize_t n)
+size_t
+conn_count_taken(struct conn *c, ssize_t n)
 {
 	if (n >= 0) {
 		conn_count_sent(c, (size_t)n);
 		return (size_t)n;
 	}
 	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-		fail_output(c, ftx_rc_from_errno(errno));
+		conn_fail_output(c, ftx_rc_from_errno(errno));
 	return 0;
 }
 
 static size_t
 send_some(struct conn *c, const void *p, size_t len, int flags)
 {
-	return count_sent(c, send(c->fd, p, len, MSG_NOSIGNAL | flags));
+	return conn_count_taken(c, send(c->fd, p, len, MSG_NOSIGNAL | flags));
 }
 
 static void
@@ -196,8 +196,11 @@ conn_new(struct conn **out, struct worker *w, int fd, const struct addr *peer,
 	c->input_max = CONN_INPUT_SMALL;
 	c->id = ++ids;
 	c->started = c->received_at = c->taken_at = worker_now(w);
-	if (peer != NULL)
+	c->local = peer == NULL;
+	if (peer != NULL) {
 		addr_text(peer, c->peer);
+		c->local = addr_is_loopback(peer);
+	}
 	/* Answers are small and wanted at once. A socketpair has no such option, and no acks. */
 	c->acknowledges = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0;
 	event_assign(&c->reading, worker_base(w), fd, EV_READ | EV_PERSIST, on_readable, c);
@@ -231,6 +234,7 @@ conn_set_io(struct conn *c, const struct conn_io *io, void *arg)
 {
 	c->io = io;
 	c->io_arg = arg;
+	c->wants_taken = false;
 }
 
 bool
@@ -325,6 +329,7 @@ conn_write(struct conn *c, const void *p, size_t len)
 	if (c->output_failure != FTX_OK)
 		return FTX_OK; /* nobody will read it; the end is told */
 	if (n == len) {
+		c->wants_output = true; /* on_writable() may be who called */
 		event_active(&c->writing, EV_WRITE, 0);
 		return FTX_OK;
 	}
@@ -337,72 +342,6 @@ size_t
 conn_output_length(const struct conn *c)
 {
 	return c->out.len;
-}
-
-void
-conn_set_bulk_input(struct conn *c, bool bulk)
-{
-	c->bulk = bulk && c->output_failure == FTX_OK;
-	c->paused = false;
-	conn_update_reading(c);
-}
-
-void
-conn_set_receiving(struct conn *c, bool receiving)
-{
-	c->paused = !receiving;
-	conn_update_reading(c);
-}
-
-size_t
-conn_receive(struct conn *c, void *buf, size_t len)
-{
-	size_t n = c->in.len < len ? c->in.len : len;
-
-	if (n > 0) {
-		memcpy(buf, buf_data(&c->in), n);
-		buf_drain(&c->in, n);
-		return n;
-	}
-	if (c->peer_end != FTX_OK)
-		return 0;
-	n = read_socket(c, buf, len);
-	if (c->peer_end != FTX_OK)
-		conn_update_reading(c);
-	return n;
-}
-
-static bool
-may_send(const struct conn *c)
-{
-	return !c->closing && c->output_failure == FTX_OK && c->out.len == 0;
-}
-
-size_t
-conn_send(struct conn *c, const void *buf, size_t len, bool more)
-{
-	return may_send(c) ? send_some(c, buf, len, more ? MSG_MORE : 0) : 0;
-}
-
-void
-conn_set_unsent_max(struct conn *c, int bytes)
-{
-#ifdef TCP_NOTSENT_LOWAT
-	/* As good as it gets: it is a matter of memory, not of what is sent. */
-	if (c->acknowledges)
-		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
-#else
-	(void)c;
-	(void)bytes;
-#endif
-}
-
-void
-conn_wait_output(struct conn *c)
-{
-	c->wants_output = true;
-	if (c->output_failure == FTX_OK && event_add(&c->writing, NULL) != 0)
-		fail_output(c, FTX_NOMEM);
 }
 
 void

@@ -125,8 +125,17 @@ size_t conn_send(struct conn *c, const void *buf, size_t len, bool more);
  * that what a slow peer costs there is bounded (tcp(7), TCP_NOTSENT_LOWAT).
  */
 void conn_set_unsent_max(struct conn *c, int bytes);
+/*
+ * The same from a file, without a copy (sendfile(2)): what is queued are the file's own pages, and
+ * whoever writes to it until they are taken changes what is sent. *unable: not from this file.
+ */
+size_t conn_send_file(struct conn *c, int fd, uint64_t offset, size_t len, bool *unable);
 /* on_output shall tell, once, that the kernel would take more. */
 void conn_wait_output(struct conn *c);
+/* Likewise that the peer has taken all that was sent (conn_has_taken_all()). */
+void conn_wait_taken(struct conn *c);
+/* Both ends are of this machine: what is sent is not copied until the peer reads it. */
+bool conn_is_local(const struct conn *c);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

@@ -70,6 +70,10 @@ conn_on_finish_deadline(void *arg)
 	struct conn *c = arg;
 	enum ftx_rc why;
 
+	if (!c->finishing) {
+		conn_look_for_taken(c);
+		return;
+	}
 	if (!has_rest(c)) {
 		/* Not all was sent, or it talks on: what was said is said. */
 		conn_close(c, c->shut || c->why != FTX_OK ? c->why : FTX_IDLE_TIMEOUT);

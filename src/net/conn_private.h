@@ -36,7 +36,10 @@ struct conn {
 
 	size_t input_max;
 	bool bulk, paused;          /* conn_set_bulk_input(), and not conn_set_receiving() */
-	bool wants_output;          /* conn_wait_output() */
+	bool local;                 /* conn_is_local() */
+	bool wants_taken;           /* conn_wait_taken() */
+	uint8_t taken_wait;         /* ms until it is looked again */
+	bool wants_output;          /* somebody waits for on_output */
 	enum ftx_rc output_failure; /* of a write; FTX_OK: none */
 	bool failure_told;          /* as the peer's end */
 	enum ftx_rc peer_end;
@@ -65,6 +68,12 @@ struct conn {
 
 /* Starts or stops reading, after anything that it depends on has changed. */
 void conn_update_reading(struct conn *c);
+/* One read from the socket, counted. 0: none now, or no more: peer_end. */
+size_t conn_read_socket(struct conn *c, void *p, size_t len);
+/* What a call that sends has come to, by its result and errno: bytes. 0: none now, or it failed. */
+size_t conn_count_taken(struct conn *c, ssize_t n);
+/* Told later in this turn: who writes does not expect to lose the connection within the call. */
+void conn_fail_output(struct conn *c, enum ftx_rc why);
 /* Bytes have come, or left for the kernel. */
 void conn_count_received(struct conn *c, size_t bytes);
 void conn_count_sent(struct conn *c, size_t bytes);
@@ -72,6 +81,8 @@ void conn_count_sent(struct conn *c, size_t bytes);
 uint64_t conn_untaken(const struct conn *c);
 /* Of conn_finish(): the peer had its time. */
 void conn_on_finish_deadline(void *arg);
+/* Of conn_wait_taken(). */
+void conn_look_for_taken(struct conn *c);
 /* Frees all that there is; every member may be missing. */
 void conn_reap(struct grave *g);
 

@@ -26,6 +26,13 @@ struct conn;
 struct machine;
 struct transfer;
 
+/* How content is sent that is in memory already. */
+enum pump_way {
+	PUMP_AUTO, /* from the file, if the peer is of another machine; else through our memory */
+	PUMP_FILE, /* from the file: sendfile(2) */
+	PUMP_COPY  /* through our memory */
+};
+
 /* Between what, and who hears of its end. */
 struct pump_ends {
 	struct conn *conn;         /* borrowed, as all here */
@@ -37,8 +44,9 @@ struct pump_ends {
 	 * uploading client).
 	 */
 	bool needs_peer;
-	bool closes;     /* sending: the connection's end follows the last byte at once */
-	uint64_t *moved; /* may be NULL: kept equal to the bytes moved so far */
+	enum pump_way way; /* sending */
+	bool closes;       /* sending: the connection's end follows the last byte at once */
+	uint64_t *moved;   /* may be NULL: kept equal to the bytes moved so far */
 	/* Or this is called: the peer ended too early, or the store failed. Never both. */
 	void (*fail)(void *arg, enum ftx_rc why);
 	void *arg;
@@ -54,6 +62,8 @@ struct pump {
 	size_t burst; /* sending: bytes that the peer can be expected to take at once */
 	bool running;
 	bool sending;
+	bool from_file;   /* sending by sendfile(2), but for the first and the last bytes */
+	bool taken;       /* then: the peer has all but the last bytes */
 	bool waiting;     /* an operation of the transfer is under way */
 	bool failed_here; /* it was the store, or memory, that failed, not the peer */
 };

@@ -268,6 +268,18 @@ local_read_now(struct transfer *t, void *p, size_t len)
 	return reader_read_now(&lt->reader, p, len, t->offset);
 }
 
+static int
+local_file(const struct transfer *t)
+{
+	return ((const struct local_transfer *)t)->reader.fd;
+}
+
+static size_t
+local_resident(const struct transfer *t, size_t len)
+{
+	return reader_resident(&((const struct local_transfer *)t)->reader, t->offset, len);
+}
+
 /* COMMIT */
 static void
 run_commit(struct pool_job *job)
@@ -370,6 +382,8 @@ static const struct store_ops local_ops = {
 	.read = local_read,
 	.write_now = local_write_now,
 	.read_now = local_read_now,
+	.file = local_file,
+	.resident = local_resident,
 	.commit = local_commit,
 	.discard = local_discard,
 	.free = local_free,

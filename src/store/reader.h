@@ -57,6 +57,8 @@ bool reader_open_now(struct reader *rd, struct root *r, const char *name);
  * way, and will tell what is wrong, if anything is.
  */
 size_t reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset);
+/* How many of the len bytes from offset can be read without waiting. */
+size_t reader_resident(const struct reader *rd, uint64_t offset, size_t len);
 /* Closing it frees no blocks: as far as is known the file has a name. True of a closed one. */
 bool reader_close_is_quick(const struct reader *rd);
 

@@ -80,6 +80,18 @@ store_read_now(struct transfer *t, void *p, size_t len)
 	return t->store->ops->read_now(t, p, len);
 }
 
+int
+store_file(const struct transfer *t)
+{
+	return t->store->ops->file(t);
+}
+
+size_t
+store_resident(const struct transfer *t, size_t len)
+{
+	return t->store->ops->resident(t, len < rest_of(t) ? len : (size_t)rest_of(t));
+}
+
 void
 store_sent(struct transfer *t, size_t len)
 {

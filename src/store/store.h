@@ -34,7 +34,8 @@ struct worker;
 /*
  * What an implementation provides; each starts the operation and ends it, later, by
  * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op and
- * t->chunk; put and get set the former themselves. The two that end with _now start nothing.
+ * t->chunk; put and get set the former themselves. What ends with _now, file and
+ * resident start nothing.
  */
 struct store_ops {
 	enum ftx_rc (*put)(struct store *s, const char *name, transfer_done_cb *on_done,
@@ -44,6 +45,8 @@ struct store_ops {
 	void (*reserve)(struct transfer *t);
 	void (*write)(struct transfer *t);
 	void (*read)(struct transfer *t, size_t len);
+	int (*file)(const struct transfer *t);
+	size_t (*resident)(const struct transfer *t, size_t len);
 	enum ftx_rc (*write_now)(struct transfer *t, const void *p, size_t len);
 	size_t (*read_now)(struct transfer *t, void *p, size_t len);
 	void (*commit)(struct transfer *t);
@@ -96,6 +99,15 @@ void store_read(struct transfer *t, struct chunk *chunk, size_t len);
  * found, perhaps fewer than there are; 0: store_read() is the way, and tells what is wrong.
  */
 size_t store_read_now(struct transfer *t, void *p, size_t len);
+/*
+ * For sendfile(2): the file itself, borrowed from the transfer; -1: there is none. Nobody looks
+ * whether what is sent so is still the version that was found: that is store_read_now()'s and
+ * store_read()'s, so the first bytes and the last are to be theirs, and the others must have
+ * arrived before the last are read.
+ */
+int store_file(const struct transfer *t);
+/* How many of the next len bytes are in memory, so that sending them waits for no device. */
+size_t store_resident(const struct transfer *t, size_t len);
 /* So many of the bytes that were read have been handed on. */
 void store_sent(struct transfer *t, size_t len);
 /*

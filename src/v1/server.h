@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "net/pump.h"
 #include "store/path.h"
 
 struct conn;
@@ -20,6 +21,7 @@ struct v1_server {
 	struct store *store;       /* borrowed */
 	struct registry *registry; /* borrowed; shared by all workers */
 	uint64_t max_file_size;    /* bytes; 0: no limit */
+	enum pump_way way;         /* that content is sent */
 	struct path_rules names;   /* of the alphabet uploads only: what stands there is served */
 };
 

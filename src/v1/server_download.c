@@ -193,6 +193,7 @@ send_content(void *ctx)
 				.transfer = d->transfer,
 				.machine = &d->machine,
 				.event = ON_CONTENT,
+				.way = d->server->way,
 				.closes = true,
 				.fail = fail,
 				.arg = d,

@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
-from harness import SystemTest
+from harness import SystemTest, counters
 from wire import content, read_file, write_file
 
 MIB = 1 << 20
@@ -56,6 +57,47 @@ class TestPaths(SystemTest):
         self.assertEqual(counted["direct"], 0)
         self.assertEqual(counted["copy-received"], sum(SIZES + LARGE))
         self.assertEqual(counted["copy-sent"], sum(SIZES + LARGE))
+
+    def test_from_the_file(self):
+        """Both ways, past our memory, but for the ends of each file."""
+        root = self.root()
+        daemon = self.daemon(args=["-d"], root=root, sendfile="always")
+        moved = 0
+        for size in [100000, 512 << 10, MIB + 7, 3 * MIB, 20 * MIB + 4711]:
+            data = content(size)
+            local = self.scratch("local", data)
+            ran = self.transferred("upload", daemon, "n%d" % size, local, "-d", "--sendfile=always")
+            self.assertTrue(read_file(daemon.path("n%d" % size)) == data)
+            self.transferred("download", daemon, "n%d" % size, self.scratch("back"))
+            self.assertTrue(read_file(self.scratch("back")) == data)
+            line, = counters(ran.err)
+            self.assertEqual(line["sendfile"] + line["copy-sent"], size)
+            if size < 512 << 10:
+                self.assertEqual(line["sendfile"], 0)
+            else:
+                moved += size
+                self.assertGreater(line["sendfile"], size * 0.7)
+        daemon.stop()
+        lines = daemon.counters()
+        self.assertGreater(sum(line["sendfile"] for line in lines), moved * 0.5)
+
+    def test_from_a_file_that_changes(self):
+        """In place, when most of it has been sent: it is not ended cleanly."""
+        daemon = self.daemon(sendfile="always")
+        size = 3 * MIB
+        write_file(daemon.path("n"), bytes(size))
+        os.utime(daemon.path("n"), (1, 1))
+        time.sleep(0.05)
+        peer = self.started_download(daemon, "n", size)
+        peer.send(b"T")
+        self.assertEqual(peer.receive(MIB), bytes(MIB))
+        with open(daemon.path("n"), "r+b") as file:
+            file.seek(2 * MIB)
+            file.write(b"x" * 1000)
+        got, end = peer.rest()
+        self.assertEqual(end, "reset")
+        self.assertLess(MIB + len(got), size)
+        self.assertEqual(daemon.ended(1), ["changed"])
 
     def test_a_slow_receiver(self):
         """What it does not take at once is read again, and not lost."""

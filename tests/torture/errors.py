@@ -63,6 +63,7 @@ ERRORS = {
     "pthread_create": [EAGAIN],
     "recv": [ECONNRESET, EAGAIN, EINTR],
     "send": [ECONNRESET, EAGAIN, EINTR, ENOBUFS],
+    "sendfile": [ECONNRESET, EAGAIN, EINVAL, EIO],
     "setrlimit": [EPERM],
     "setsockopt": [ENOBUFS],
     "shutdown": [ENOTCONN],

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -58,6 +59,7 @@ TORTURE_WRAP(ssize_t, readlink, TORTURE_OTHER, (const char *path, char *buf, siz
 TORTURE_WRAP(ssize_t, recv, TORTURE_OTHER, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
 TORTURE_WRAP(ssize_t, send, TORTURE_OTHER,
     (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))
+TORTURE_WRAP(ssize_t, sendfile, TORTURE_OTHER, (int out, int in, off_t *at, size_t len), (out, in, at, len))
 TORTURE_WRAP(int, setrlimit, TORTURE_OTHER,
     (int what, const struct rlimit *rl), (what, rl))
 TORTURE_WRAP(int, setsockopt, TORTURE_OTHER,

@@ -10,6 +10,7 @@ room_tests = \
 	tests/unit/test_commit \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
+	tests/unit/test_conn_bulk \
 	tests/unit/test_conn_end \
 	tests/unit/test_conn_time \
 	tests/unit/test_congestion \
@@ -177,6 +178,10 @@ tests_unit_test_net_LDADD = src/libnet.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_conn_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conn_SOURCES = tests/unit/test_conn.c $(pair_sources) $(unit_sources)
 tests_unit_test_conn_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_conn_bulk_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_bulk_SOURCES = tests/unit/test_conn_bulk.c $(pair_sources) $(unit_sources)
+tests_unit_test_conn_bulk_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_conn_end_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conn_end_SOURCES = tests/unit/test_conn_end.c $(pair_sources) $(unit_sources)

@@ -1,0 +1,41 @@
+/*
+ * pump_private.h - what pump.c, pump_receive.c and pump_send.c share; nobody else includes it.
+ * Layer: net. Threads: the connection's worker.
+ * Tests: see pump.h
+ */
+#ifndef NET_PUMP_PRIVATE_H
+#define NET_PUMP_PRIVATE_H
+
+#include "net/pump.h"
+
+/* Bytes moved by one call on the loop: they fit a processor core's own cache, twice. */
+#define PIECE_SIZE ((size_t)256 * 1024)
+
+static inline size_t
+least(size_t a, uint64_t b)
+{
+	return b < a ? (size_t)b : a;
+}
+
+struct chunk_cache *pump_chunks(const struct pump *p);
+void pump_give_back(const struct pump *p, struct chunk *chunk);
+/* Bytes that this pump may move in this turn. */
+size_t pump_share(const struct pump *p);
+/* Bytes that have not been written or sent yet, nor are under way to the store. */
+uint64_t pump_left(const struct pump *p);
+/* For the log line, the counters and who shows progress. */
+void pump_note_moved(struct pump *p);
+
+void pump_start(struct pump *p);
+/* The ends: by the peer, by the store or for want of memory, or as it should. */
+void pump_fail(struct pump *p, enum ftx_rc why);
+void pump_fail_here(struct pump *p, enum ftx_rc why);
+void pump_end(struct pump *p);
+
+/* There may be something to do. */
+void pump_receive_step(struct pump *p);
+void pump_send_step(struct pump *p);
+/* Sends the first len bytes of the chunk; how many the kernel took. */
+size_t pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len);
+
+#endif

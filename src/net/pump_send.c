@@ -1,0 +1,213 @@
+/* Content that is sent. */
+#include "loop/chunk.h"
+#include "loop/counters.h"
+#include "loop/worker.h"
+#include "net/conn.h"
+#include "net/conn_time.h"
+#include "net/machine.h"
+#include "net/pump_private.h"
+#include "store/store.h"
+
+/* What a slow peer takes at once, less of which is not worth reading. */
+#define BURST_MIN ((size_t)16 * 1024)
+/*
+ * A peer is taken for slow until it has proved otherwise, and again when it is: so many bytes in so
+ * much time. A slow one is offered little at once, and little waits for it in the kernel, both
+ * together less than 64 KiB with what the kernel needs besides.
+ */
+#define PACE_BYTES  ((uint64_t)1024 * 1024)
+#define PACE_MS     64
+#define SLOW_BURST  ((size_t)32 * 1024)
+#define SLOW_UNSENT (16 * 1024)
+#define FAST_UNSENT (1024 * 1024)
+/* Where most of a file is sent by sendfile(2): so many bytes at its end, at least, are not. */
+#define LAST_BYTES ((uint64_t)64 * 1024)
+/* Smaller files are not worth it. */
+#define FROM_FILE_MIN (8 * LAST_BYTES)
+
+static void
+set_pace(struct pump *p, bool fast)
+{
+	p->burst_max = fast ? PIECE_SIZE : SLOW_BURST;
+	if (p->burst > p->burst_max)
+		p->burst = p->burst_max;
+	conn_set_unsent_max(p->ends.conn, fast ? FAST_UNSENT : SLOW_UNSENT);
+}
+
+/* Once per so many bytes. */
+static void
+judge_pace(struct pump *p)
+{
+	uint64_t offset = p->ends.transfer->offset, now;
+	bool fast;
+
+	if (offset - p->pace_from < PACE_BYTES)
+		return;
+	now = worker_now(conn_worker(p->ends.conn));
+	fast = (now - p->pace_at) * PACE_BYTES <= (offset - p->pace_from) * PACE_MS;
+	if (fast != (p->burst_max == PIECE_SIZE))
+		set_pace(p, fast);
+	p->pace_from = offset;
+	p->pace_at = now;
+}
+
+size_t
+pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
+{
+	bool more = len < pump_left(p) || p->ends.closes;
+	size_t n = conn_send(p->ends.conn, chunk->data, len, more);
+
+	store_sent(p->ends.transfer, n);
+	if (n < len)
+		p->burst = n > BURST_MIN ? n : BURST_MIN;
+	else if (p->burst < p->burst_max)
+		p->burst = least(p->burst_max, 2 * (uint64_t)p->burst);
+	return n;
+}
+
+/* Whether the next bytes are for sendfile(2). The version is settled by the first ones. */
+static bool
+is_for_file(const struct pump *p)
+{
+	return p->from_file && p->ends.transfer->offset > 0 && pump_left(p) > LAST_BYTES;
+}
+
+/* Of the next bytes, which are in memory; how many went. */
+static size_t
+send_from_file(struct pump *p, size_t len)
+{
+	struct transfer *t = p->ends.transfer;
+	bool unable;
+	size_t n = conn_send_file(p->ends.conn, store_file(t), t->offset, len, &unable);
+
+	p->from_file = !unable;
+	store_sent(t, n);
+	counters_add(worker_counters(conn_worker(p->ends.conn)), COUNT_SENDFILE, n);
+	p->counted += n;
+	return n;
+}
+
+/*
+ * What sendfile(2) has queued are pages of the file until the peer has them. So the last bytes are
+ * read, and the version is looked at, when there is nothing left that could still change.
+ */
+static bool
+must_wait_for_taken(struct pump *p)
+{
+	if (!p->from_file || p->taken || pump_left(p) > LAST_BYTES)
+		return false;
+	conn_look(p->ends.conn);
+	p->taken = conn_has_taken_all(p->ends.conn);
+	return !p->taken;
+}
+
+enum sending {
+	SENDING_TURN_OVER, /* or the kernel takes no more, or all is sent */
+	SENDING_READ,      /* the store has the chunk, and reads into it */
+	SENDING_TAKEN      /* the peer is to take what it was sent */
+};
+
+/* Of the next bytes, how many are to be moved by one call. */
+static size_t
+next_piece(const struct pump *p, size_t max)
+{
+	/* The last ones are for themselves. */
+	uint64_t most =
+	    p->from_file && pump_left(p) > LAST_BYTES ? pump_left(p) - LAST_BYTES : pump_left(p);
+
+	return least(max, most);
+}
+
+/*
+ * As much as the kernel takes, within the turn. What it does not take is read again when it does:
+ * so a peer that waits costs no memory.
+ */
+static enum sending
+send_now(struct pump *p, struct chunk *chunk)
+{
+	struct transfer *t = p->ends.transfer;
+
+	for (size_t rest = pump_share(p); rest > 0 && pump_left(p) > 0;) {
+		bool file = is_for_file(p);
+		size_t most = file ? p->burst_max : p->burst;
+		size_t want = next_piece(p, rest < most ? rest : most), n;
+
+		if (must_wait_for_taken(p))
+			return SENDING_TAKEN;
+		n = file ? store_resident(t, want) : store_read_now(t, chunk->data, want);
+		if (n == 0) {
+			p->waiting = true;
+			store_read(t, chunk, want);
+			return SENDING_READ;
+		}
+		want = n;
+		n = file ? send_from_file(p, want) : pump_send_chunk(p, chunk, want);
+		rest -= n;
+		if (n < want && (!file || p->from_file))
+			break;
+	}
+	return SENDING_TURN_OVER;
+}
+
+static void
+send_content(struct pump *p)
+{
+	struct chunk *chunk = chunk_get(pump_chunks(p));
+	enum sending sending;
+
+	if (chunk == NULL) {
+		pump_fail_here(p, FTX_NOMEM);
+		return;
+	}
+	sending = send_now(p, chunk);
+	if (sending == SENDING_READ) {
+		/* Nothing is on its way: it is we who keep the peer waiting. */
+		machine_set_busy(p->ends.machine, true);
+		return;
+	}
+	pump_give_back(p, chunk);
+	pump_note_moved(p);
+	judge_pace(p);
+	if (pump_left(p) == 0)
+		pump_end(p);
+	else if (sending == SENDING_TAKEN)
+		conn_wait_taken(p->ends.conn);
+	else
+		conn_wait_output(p->ends.conn);
+}
+
+void
+pump_send_step(struct pump *p)
+{
+	enum ftx_rc end = conn_peer_end(p->ends.conn);
+
+	/* First of all: a peer that leaves does not leave its read behind, which nobody counts. */
+	if (p->waiting)
+		return;
+	if (end != FTX_OK && (end != FTX_TRUNCATED || p->ends.needs_peer)) {
+		pump_fail(p, end);
+		return;
+	}
+	machine_set_busy(p->ends.machine, false);
+	if (conn_output_length(p->ends.conn) == 0)
+		send_content(p);
+}
+
+void
+pump_send(struct pump *p, const struct pump_ends *ends)
+{
+	*p = (struct pump){
+		.ends = *ends,
+		.sending = true,
+		.burst = SLOW_BURST,
+		.burst_max = SLOW_BURST,
+		.pace_at = worker_now(conn_worker(ends->conn)),
+	};
+	p->from_file =
+	    ends->transfer->size >= FROM_FILE_MIN && store_file(ends->transfer) >= 0 &&
+	    (ends->way == PUMP_FILE || (ends->way == PUMP_AUTO && !conn_is_local(ends->conn)));
+	/* A small file is with the kernel at once, whatever it is told. */
+	if (ends->transfer->size > 2 * SLOW_BURST)
+		set_pace(p, false);
+	pump_start(p);
+}
