@@ -261,14 +261,17 @@ main(int argc, char **argv)
 	rate = atof(argv[3]);
 	probe.step = (uint64_t)((double)SECOND_NS / rate);
 	probe.count = (size_t)(atof(argv[4]) * rate) + 1;
-	probe.took = calloc(probe.count, sizeof(*probe.took));
 	file = fopen(argv[5], "rb");
-	if (!file || !probe.took)
+	if (!file)
 		die(argv[5]);
 	probe.content_size = fread(probe.content, 1, sizeof(probe.content), file);
 	fclose(file);
+	probe.took = calloc(probe.count, sizeof(*probe.took));
+	if (!probe.took)
+		die("calloc");
 	sigaction(SIGTERM, &action, NULL);
 	run_all();
 	report();
+	free(probe.took);
 	return 0;
 }

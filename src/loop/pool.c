@@ -1,5 +1,6 @@
 #include "loop/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -130,6 +131,7 @@ run_jobs(struct pool_jobs *jobs)
 {
 	struct pool_job *job = STAILQ_FIRST(jobs);
 
+	assert(job != NULL);
 	if (STAILQ_NEXT(job, link) == NULL)
 		job->run(job);
 	else

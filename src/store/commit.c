@@ -163,7 +163,7 @@ sync_contents(struct commit_list *list)
 {
 	struct commit *c;
 
-	STAILQ_FOREACH (c, list, link) {
+	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link)) {
 		if (c->rc != FTX_OK || c->synced)
 			continue;
 		if (!c->alone)
@@ -189,7 +189,7 @@ sync_directories(struct commit_list *list)
 {
 	struct commit *c, *d;
 
-	STAILQ_FOREACH (c, list, link) {
+	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link)) {
 		enum ftx_rc rc;
 
 		if (!c->named)
@@ -211,15 +211,15 @@ commit_all(struct commit_list *list)
 {
 	struct commit *c;
 
-	STAILQ_FOREACH (c, list, link)
+	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link))
 		prepare(c);
 	sync_contents(list);
-	STAILQ_FOREACH (c, list, link) {
+	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link)) {
 		if (c->rc == FTX_OK)
 			c->rc = stage_give_name(c->stage, c->cancelled);
 		c->named = c->rc == FTX_OK;
 	}
 	sync_directories(list);
-	STAILQ_FOREACH (c, list, link)
+	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link))
 		stage_discard(c->stage);
 }

@@ -295,7 +295,7 @@ run_commits(const struct pool_jobs *jobs)
 	struct commit_list list = STAILQ_HEAD_INITIALIZER(list);
 	struct pool_job *job;
 
-	STAILQ_FOREACH (job, jobs, link) {
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
 		struct local_transfer *lt = local_of_job(job);
 
 		lt->commit.stage = &lt->stage;
@@ -303,7 +303,7 @@ run_commits(const struct pool_jobs *jobs)
 		STAILQ_INSERT_TAIL(&list, &lt->commit, link);
 	}
 	commit_all(&list);
-	STAILQ_FOREACH (job, jobs, link)
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link))
 		local_of_job(job)->rc = local_of_job(job)->commit.rc;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
@@ -14,8 +15,10 @@
 struct space_fs {
 	SLIST_ENTRY(space_fs) link;
 	dev_t dev;
-	/* Held from looking at the free space to having allocated it: one upload at a time. */
-	pthread_mutex_t admission;
+	pthread_mutex_t admission; /* held while the free space is looked at */
+	pthread_cond_t allocated;  /* one of those below has ended */
+	/* Bytes that are being allocated: how much of them is taken already, nobody can say. */
+	uint64_t allocating;           /* under `admission` */
 	atomic_uint_fast64_t promised; /* bytes; added to under `admission`, given back by anyone */
 };
 
@@ -48,6 +51,7 @@ space_free(struct space *s)
 		return;
 	while ((fs = SLIST_FIRST(&s->list)) != NULL) {
 		SLIST_REMOVE_HEAD(&s->list, link);
+		pthread_cond_destroy(&fs->allocated);
 		pthread_mutex_destroy(&fs->admission);
 		free(fs);
 	}
@@ -96,6 +100,7 @@ space_find(struct space *s, dev_t dev)
 	if (fs == NULL && (fs = calloc(1, sizeof(*fs))) != NULL) {
 		fs->dev = dev;
 		pthread_mutex_init(&fs->admission, NULL);
+		pthread_cond_init(&fs->allocated, NULL);
 		SLIST_INSERT_HEAD(&s->list, fs, link);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -164,13 +169,56 @@ allocate(int fd, uint64_t size)
 #endif
 }
 
-/* What the file system has, or keeps itself once it is allocated. */
+/*
+ * Whether there is room for so much more; the lock is held. What is being allocated counts in full,
+ * though some of it may be taken from what is free already: so who finds too little while others
+ * allocate waits for them, and looks again. *block: what the file system counts in.
+ */
+static enum ftx_rc
+look_for_room(struct space_fs *fs, int fd, uint64_t size, bool overhead, uint64_t *block)
+{
+	for (;;) {
+		uint64_t avail, taken, need = size;
+		/* First, since what is written meanwhile is taken from both: never from neither. */
+		uint64_t promised = atomic_load(&fs->promised);
+		enum ftx_rc rc = available(fd, &avail, block);
+
+		if (rc != FTX_OK)
+			return rc;
+		if (overhead)
+			need = with_overhead(size, *block);
+		if (__builtin_add_overflow(promised, fs->allocating, &taken))
+			taken = UINT64_MAX;
+		if (taken <= avail && need <= avail - taken)
+			return FTX_OK;
+		if (fs->allocating == 0)
+			return FTX_NO_SPACE;
+		pthread_cond_wait(&fs->allocated, &fs->admission);
+	}
+}
+
+/* The file system only allocates as it is written to: the promise is ours to keep. */
+static enum ftx_rc
+promise(struct space_fs *fs, int fd, uint64_t size, struct space_hold *hold)
+{
+	uint64_t block;
+	enum ftx_rc rc = look_for_room(fs, fd, size, true, &block);
+
+	if (rc != FTX_OK)
+		return rc;
+	hold->fs = fs;
+	hold->bytes = with_overhead(size, block);
+	atomic_fetch_add(&fs->promised, hold->bytes);
+	return FTX_OK;
+}
+
+/* What the file system has, or keeps itself once it is allocated: which may take long. */
 static enum ftx_rc
 admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 {
 	struct space_fs *fs;
 	struct stat st;
-	uint64_t avail, block, promised;
+	uint64_t block;
 	enum ftx_rc rc;
 
 	if (fstat(fd, &st) != 0)
@@ -179,25 +227,17 @@ admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 	if (fs == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_lock(&fs->admission);
-	/* First, since what is written in between is taken from both: never from neither. */
-	promised = atomic_load(&fs->promised);
-	rc = available(fd, &avail, &block);
+	rc = look_for_room(fs, fd, size, false, &block);
 	if (rc != FTX_OK)
 		goto out;
-	if (promised > avail || size > avail - promised) {
-		rc = FTX_NO_SPACE;
-		goto out;
-	}
+	fs->allocating += size;
+	pthread_mutex_unlock(&fs->admission);
 	rc = allocate(fd, size);
-	if (rc == FTX_UNSUPPORTED) {
-		size = with_overhead(size, block);
-		rc = size > avail - promised ? FTX_NO_SPACE : FTX_OK;
-		if (rc != FTX_OK)
-			goto out;
-		atomic_fetch_add(&fs->promised, size);
-		hold->fs = fs;
-		hold->bytes = size;
-	}
+	pthread_mutex_lock(&fs->admission);
+	fs->allocating -= size;
+	if (rc == FTX_UNSUPPORTED)
+		rc = promise(fs, fd, size, hold);
+	pthread_cond_broadcast(&fs->allocated);
 out:
 	pthread_mutex_unlock(&fs->admission);
 	return rc;

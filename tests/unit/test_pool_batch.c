@@ -32,7 +32,7 @@ run_together(const struct pool_jobs *jobs)
 	struct pool_job *job;
 	int n = 0;
 
-	STAILQ_FOREACH (job, jobs, link) {
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
 		UNIT_CHECK(job->run == run_one); /* none that is to be by itself */
 		run_task(job);
 		n++;
