@@ -1,5 +1,6 @@
 #include "store/local.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -25,17 +26,21 @@ struct local_store {
 	struct pool *pool;  /* borrowed */
 };
 
+struct local_put {
+	struct stage stage;
+	struct commit commit;
+	struct space_hold hold;
+};
+
 struct local_transfer {
 	struct transfer t; /* the first member */
 	struct pool_job job;
 	size_t io_len; /* bytes of the read under way */
 	/* ---- what a job may use while it runs */
-	struct root *root; /* borrowed */
-	struct stage stage;
-	struct commit commit;
-	struct reader reader;
-	struct space_hold hold;
+	struct root *root;    /* borrowed */
+	struct reader reader; /* get */
 	enum ftx_rc rc;
+	struct local_put put[]; /* put: one, which a get is spared */
 };
 
 static struct local_transfer *
@@ -68,12 +73,14 @@ static enum ftx_rc
 local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
     transfer_done_cb *on_done, void *owner, struct local_transfer **out)
 {
-	struct local_transfer *lt = calloc(1, sizeof(*lt));
+	struct local_transfer *lt =
+	    calloc(1, sizeof(*lt) + (kind == TRANSFER_PUT ? sizeof(lt->put[0]) : 0));
 
 	if (lt == NULL)
 		return FTX_NOMEM;
 	lt->root = ((struct local_store *)s)->root;
-	stage_init(&lt->stage);
+	if (kind == TRANSFER_PUT)
+		stage_init(&lt->put->stage);
 	reader_init(&lt->reader);
 	if (transfer_init(&lt->t, s, kind, name, on_done, owner) != FTX_OK) {
 		free(lt);
@@ -90,9 +97,9 @@ run_put_open(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = stage_open(&lt->stage, lt->root, lt->t.name);
+	lt->rc = stage_open(&lt->put->stage, lt->root, lt->t.name);
 	if (lt->rc == FTX_OK)
-		lt->commit.sound = commit_is_sound(lt->stage.fd);
+		lt->put->commit.sound = commit_is_sound(lt->put->stage.fd);
 }
 
 static void
@@ -100,8 +107,8 @@ on_put_opened(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->t.replaces = lt->stage.replaces;
-	lt->t.writes_now = lt->stage.in_memory || lt->stage.may_wait;
+	lt->t.replaces = lt->put->stage.replaces;
+	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
 	on_job_done(job);
 }
 
@@ -172,11 +179,12 @@ run_reserve(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = lt->stage.kind == STAGE_THROUGH
-		     ? FTX_OK
-		     : space_reserve(lt->root->space, lt->stage.fd, lt->t.size, &lt->hold);
+	lt->rc =
+	    lt->put->stage.kind == STAGE_THROUGH
+		? FTX_OK
+		: space_reserve(lt->root->space, lt->put->stage.fd, lt->t.size, &lt->put->hold);
 	if (lt->rc == FTX_OK)
-		(void)stage_prefer_direct(&lt->stage, lt->t.size);
+		(void)stage_prefer_direct(&lt->put->stage, lt->t.size);
 }
 
 static void
@@ -184,7 +192,7 @@ on_reserved(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->t.direct = lt->stage.direct;
+	lt->t.direct = lt->put->stage.direct;
 	on_job_done(job);
 }
 
@@ -200,7 +208,7 @@ write_piece(struct local_transfer *lt, const void *p, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)p, len };
 
-	return stage_write(&lt->stage, &iov, 1, lt->t.offset);
+	return stage_write(&lt->put->stage, &iov, 1, lt->t.offset);
 }
 
 static void
@@ -217,7 +225,7 @@ on_written(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	if (lt->rc == FTX_OK) {
-		space_written(&lt->hold, lt->t.chunk->len);
+		space_written(&lt->put->hold, lt->t.chunk->len);
 		lt->t.offset += lt->t.chunk->len;
 	}
 	on_job_done(job);
@@ -236,7 +244,7 @@ local_write_now(struct transfer *t, const void *p, size_t len)
 	enum ftx_rc rc = write_piece(lt, p, len);
 
 	if (rc == FTX_OK)
-		space_written(&lt->hold, len);
+		space_written(&lt->put->hold, len);
 	return rc;
 }
 
@@ -286,7 +294,7 @@ run_commit(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = stage_publish(&lt->stage, &lt->t.cancelled);
+	lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
 }
 
 static void
@@ -298,13 +306,13 @@ run_commits(const struct pool_jobs *jobs)
 	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
 		struct local_transfer *lt = local_of_job(job);
 
-		lt->commit.stage = &lt->stage;
-		lt->commit.cancelled = &lt->t.cancelled;
-		STAILQ_INSERT_TAIL(&list, &lt->commit, link);
+		lt->put->commit.stage = &lt->put->stage;
+		lt->put->commit.cancelled = &lt->t.cancelled;
+		STAILQ_INSERT_TAIL(&list, &lt->put->commit, link);
 	}
 	commit_all(&list);
 	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link))
-		local_of_job(job)->rc = local_of_job(job)->commit.rc;
+		local_of_job(job)->rc = local_of_job(job)->put->commit.rc;
 }
 
 static const struct pool_batch commits = {
@@ -322,7 +330,8 @@ local_commit(struct transfer *t)
 
 	lt->job.run = run_commit;
 	lt->job.done = on_job_done;
-	lt->job.batch = commit_may_join(&lt->commit, &lt->stage, t->size) ? &commits : NULL;
+	lt->job.batch =
+	    commit_may_join(&lt->put->commit, &lt->put->stage, t->size) ? &commits : NULL;
 	pool_submit(s->pool, s->store.worker, t->size <= COMMIT_SMALL_MAX ? POOL_COMMIT : POOL_SYNC,
 	    &lt->job);
 }
@@ -331,7 +340,8 @@ local_commit(struct transfer *t)
 static void
 local_transfer_free(struct local_transfer *lt)
 {
-	space_release(&lt->hold);
+	if (lt->t.kind == TRANSFER_PUT)
+		space_release(&lt->put->hold);
 	transfer_clear(&lt->t);
 	free(lt);
 }
@@ -342,7 +352,8 @@ run_discard(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	reader_close(&lt->reader);
-	stage_discard(&lt->stage);
+	if (lt->t.kind == TRANSFER_PUT)
+		stage_discard(&lt->put->stage);
 }
 
 static void
@@ -355,6 +366,7 @@ static void
 local_discard(struct transfer *t)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
+	bool staged = t->kind == TRANSFER_PUT && lt->put->stage.kind != STAGE_NONE;
 
 	if (reader_close_is_quick(&lt->reader))
 		reader_close(&lt->reader);
@@ -362,7 +374,7 @@ local_discard(struct transfer *t)
 	 * A job, too: closing a file of many gigabytes that has no name (any more) takes its time.
 	 * There are never many: each waits in the same lane as the next transfer's beginning.
 	 */
-	if (lt->stage.kind != STAGE_NONE || lt->reader.fd >= 0)
+	if (staged || lt->reader.fd >= 0)
 		local_submit(lt, POOL_OPEN, run_discard, on_discarded);
 	else
 		local_transfer_free(lt);
