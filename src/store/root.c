@@ -291,9 +291,11 @@ walk_init(struct walk *w, struct root *r, unsigned *removed)
 	*removed = 0;
 	/*
 	 * The mark is older than all that it speaks of. Unless it is from a time that has not come
-	 * yet: the clock has been set back since it was made, and compares with nothing.
+	 * yet: the clock has been set back since it was made, and compares with nothing. (A second
+	 * ahead it is not: time(2) may lag behind the clock that files get their times from.)
 	 */
-	if (fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime <= time(NULL))
+	if (fstatat(r->fd, MARK_PATH, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtime <= time(NULL) + 1)
 		w->since = st.st_mtime - CLOCK_SLACK;
 }
 
