@@ -106,7 +106,7 @@ ended(int i, enum ftx_rc rc)
 static void
 there(int i, bool is_there)
 {
-	char path[32], text[16];
+	char path[32], text[32];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "root/%s", names[i]);
