@@ -13,8 +13,10 @@ static enum ftx_rc
 receive_now(struct pump *p, struct chunk *chunk)
 {
 	struct transfer *t = p->ends.transfer;
+	/* It came early, before the last bytes were due: nobody will call for them again. */
+	bool ended = conn_peer_end(p->ends.conn) != FTX_OK;
 
-	for (size_t rest = pump_share(p); rest > 0 && pump_left(p) > 0;) {
+	for (size_t rest = ended ? SIZE_MAX : pump_share(p); rest > 0 && pump_left(p) > 0;) {
 		size_t want = least(rest < PIECE_SIZE ? rest : PIECE_SIZE, pump_left(p));
 		size_t n = conn_receive(p->ends.conn, chunk->data, want);
 		enum ftx_rc rc;
@@ -26,7 +28,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 		if (rc != FTX_OK)
 			return rc;
 		rest -= n;
-		if (n < want)
+		if (n < want && !ended)
 			break; /* the kernel has no more for now, as a rule */
 	}
 	return FTX_OK;
@@ -77,16 +79,19 @@ chunk_is_full(const struct pump *p)
 static enum ftx_rc
 fill_chunk(struct pump *p)
 {
-	size_t want, n;
+	size_t n;
 
 	if (p->chunk == NULL)
 		p->chunk = chunk_get(pump_chunks(p));
 	p->failed_here = p->chunk == NULL;
 	if (p->failed_here)
 		return FTX_NOMEM;
-	want = least(CHUNK_SIZE, pump_left(p)) - p->chunk->len;
-	n = conn_receive(p->ends.conn, p->chunk->data + p->chunk->len, want);
-	p->chunk->len += n;
+	do { /* once, unless the end came early: nobody will call for the last bytes again */
+		size_t want = least(CHUNK_SIZE, pump_left(p)) - p->chunk->len;
+
+		n = conn_receive(p->ends.conn, p->chunk->data + p->chunk->len, want);
+		p->chunk->len += n;
+	} while (n > 0 && conn_peer_end(p->ends.conn) != FTX_OK && !chunk_is_full(p));
 	return n > 0 ? FTX_OK : conn_peer_end(p->ends.conn);
 }
 
