@@ -20,6 +20,12 @@ EXTRA_DIST += \
 	bench/plots.py \
 	bench/probes.py \
 	bench/report \
+	bench/results/2026-11-28.json \
+	bench/results/2026-11-28-2.json \
+	bench/results/2026-11-28-cpu-bbr.png \
+	bench/results/2026-11-28-cpu-reno.png \
+	bench/results/2026-11-28-throughput-bbr.png \
+	bench/results/2026-11-28-throughput-reno.png \
 	bench/run \
 	bench/tables.py \
 	bench/workload.py \
