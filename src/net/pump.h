@@ -1,7 +1,7 @@
 /*
  * pump.h - moves a file's content between a connection and a transfer.
  * Layer: net; the only part of it that knows the store. Threads: the connection's worker.
- * Tests: tests/pair/, tests/unit/test_pump.c
+ * Tests: tests/pair/, tests/fuzz/fuzz_session.c, tests/system/test_paths.py
  *
  * A state machine starts a pump and is out of the way until it ends. While it runs the pump has the
  * connection's notices; the transfer's READ and WRITE completions are handed to it by the machine's
@@ -63,6 +63,7 @@ struct pump {
 	bool running;
 	bool sending;
 	bool from_file;   /* sending by sendfile(2), but for the first and the last bytes */
+	bool by_file;     /* some of them have been */
 	bool taken;       /* then: the peer has all but the last bytes */
 	bool waiting;     /* an operation of the transfer is under way */
 	bool failed_here; /* it was the store, or memory, that failed, not the peer */

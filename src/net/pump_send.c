@@ -81,6 +81,7 @@ send_from_file(struct pump *p, size_t len)
 	size_t n = conn_send_file(p->ends.conn, store_file(t), t->offset, len, &unable);
 
 	p->from_file = !unable;
+	p->by_file |= n > 0;
 	store_sent(t, n);
 	counters_add(worker_counters(conn_worker(p->ends.conn)), COUNT_SENDFILE, n);
 	p->counted += n;
@@ -94,7 +95,7 @@ send_from_file(struct pump *p, size_t len)
 static bool
 must_wait_for_taken(struct pump *p)
 {
-	if (!p->from_file || p->taken || pump_left(p) > LAST_BYTES)
+	if (!p->by_file || p->taken || pump_left(p) > LAST_BYTES)
 		return false;
 	conn_look(p->ends.conn);
 	p->taken = conn_has_taken_all(p->ends.conn);
@@ -112,8 +113,8 @@ static size_t
 next_piece(const struct pump *p, size_t max)
 {
 	/* The last ones are for themselves. */
-	uint64_t most =
-	    p->from_file && pump_left(p) > LAST_BYTES ? pump_left(p) - LAST_BYTES : pump_left(p);
+	bool apart = (p->from_file || p->by_file) && pump_left(p) > LAST_BYTES;
+	uint64_t most = apart ? pump_left(p) - LAST_BYTES : pump_left(p);
 
 	return least(max, most);
 }
