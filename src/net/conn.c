@@ -103,6 +103,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	worker_begin_turn(c->worker);
+	if (c->closing)
+		return;
 	if (c->output_failure != FTX_OK && !c->failure_told) {
 		tell_output_failed(c);
 		return;
@@ -159,6 +161,8 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	worker_begin_turn(c->worker);
+	if (c->closing)
+		return;
 	if (c->out.len > 0)
 		flush_output(c);
 	if (c->out.len > 0 || c->output_failure != FTX_OK)
@@ -324,8 +328,11 @@ conn_peer_end(const struct conn *c)
 enum ftx_rc
 conn_write(struct conn *c, const void *p, size_t len)
 {
-	size_t n = c->out.len == 0 && c->output_failure == FTX_OK ? send_some(c, p, len, 0) : 0;
+	size_t n;
 
+	if (c->closing)
+		return FTX_OK; /* nobody will read it */
+	n = c->out.len == 0 && c->output_failure == FTX_OK ? send_some(c, p, len, 0) : 0;
 	if (c->output_failure != FTX_OK)
 		return FTX_OK; /* nobody will read it; the end is told */
 	if (n == len) {

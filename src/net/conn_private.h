@@ -24,7 +24,7 @@ struct conn {
 	struct event reading;  /* there as long as somebody may want to know */
 	struct event writing;  /* there while output waits for the kernel */
 	struct buf in, out;
-	struct timer timer; /* of conn_finish() */
+	struct timer timer; /* of conn_finish(), before it of conn_wait_taken() */
 	struct conn_limits limits;
 
 	const struct conn_io *io; /* static */
