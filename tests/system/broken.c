@@ -3,7 +3,8 @@
  * program (LD_PRELOAD) it stands before the C library's calls. test_hostile.py compiles it.
  *
  * Orders are files in the directory $BROKEN, obeyed while they exist:
- *     hang-NAME   the call NAME (openat, pwritev, preadv, fsync) waits until the file is gone
+ *     hang-NAME   the call NAME (openat, pwritev, preadv, fsync) waits until the file is gone; with
+ *                 fsync syncfs does, which takes its place for a group of small files
  *     no-memory   one allocation in 16 fails
  * While preadv hangs nothing is in the page cache (preadv2, RWF_NOWAIT). Any file system is said to
  * be on a device, so that its calls are made where they may hang.
@@ -59,6 +60,13 @@ fsync(int fd)
 {
 	hang("hang-fsync");
 	return (int)syscall(SYS_fsync, fd);
+}
+
+int
+syncfs(int fd)
+{
+	hang("hang-fsync");
+	return (int)syscall(SYS_syncfs, fd);
 }
 
 int
