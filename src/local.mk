@@ -38,6 +38,7 @@ src_libstore_a_SOURCES = \
 	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
 	src/store/path.c src/store/path.h \
+	src/store/put_spec.h \
 	src/store/reader.c src/store/reader.h \
 	src/store/root.c src/store/root.h \
 	src/store/space.c src/store/space.h \

@@ -125,8 +125,7 @@ run_prepare(struct pool_job *pool_job)
 			 : local_file_target(&job->local, job->spec.local_name);
 	if (job->rc == FTX_OK) {
 		job->rc = root_open(&job->root, job->local.dir,
-		    ROOT_MAY_WAIT | (upload ? 0 : ROOT_REPLACE | ROOT_WRITE_THROUGH),
-		    job->spec.file_mode);
+		    ROOT_MAY_WAIT | (upload ? 0 : ROOT_WRITE_THROUGH), job->spec.file_mode);
 		if (job->rc == FTX_NOT_FOUND || job->rc == FTX_NOT_REGULAR)
 			job->rc = FTX_NO_PARENT;
 	}

@@ -111,7 +111,7 @@ look_for_error(int fd)
 
 #endif
 
-/* The mode, and which of them have a file system or a directory in common. */
+/* The attributes, and which of them have a file system or a directory in common. */
 static void
 prepare(struct commit *c)
 {
@@ -119,7 +119,7 @@ prepare(struct commit *c)
 
 	c->alone = !c->sound;
 	c->synced = c->named = false;
-	c->rc = stage_set_mode(c->stage);
+	c->rc = stage_set_attrs(c->stage);
 	if (fstat(c->stage->fd, &st) != 0)
 		c->alone = true;
 	c->dev = st.st_dev;

@@ -28,6 +28,7 @@ struct local_store {
 
 struct local_put {
 	struct stage stage;
+	struct put_spec spec; /* its name is the transfer's */
 	struct commit commit;
 	struct space_hold hold;
 };
@@ -97,7 +98,7 @@ run_put_open(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = stage_open(&lt->put->stage, lt->root, lt->t.name);
+	lt->rc = stage_open(&lt->put->stage, lt->root, &lt->put->spec);
 	if (lt->rc == FTX_OK)
 		lt->put->commit.sound = commit_is_sound(lt->put->stage.fd);
 }
@@ -113,14 +114,16 @@ on_put_opened(struct pool_job *job)
 }
 
 static enum ftx_rc
-local_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
 {
 	struct local_transfer *lt;
-	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, name, on_done, owner, &lt);
+	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
 
 	if (rc != FTX_OK)
 		return rc;
+	lt->put->spec = *spec;
+	lt->put->spec.name = lt->t.name;
 	*out = &lt->t;
 	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
 	return FTX_OK;

@@ -18,8 +18,6 @@
 enum root_flag {
 	/* A daemon's: flock(2) keeps others out, and its stage files can be swept. */
 	ROOT_EXCLUSIVE = 1 << 0,
-	/* A client's: a commit replaces a regular file of that name. */
-	ROOT_REPLACE = 1 << 1,
 	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
 	ROOT_WRITE_THROUGH = 1 << 2,
 	/* A client's: its loop serves one transfer, which may as well wait for the disk there. */
@@ -36,7 +34,7 @@ struct root {
 	unsigned flags;
 	dev_t dev;           /* its file system's */
 	bool in_memory;      /* root_is_memory() of that one */
-	mode_t mode;         /* of published files, set whatever the umask */
+	mode_t mode;         /* of published files that are to have no other, whatever the umask */
 	uint64_t run;        /* this process's number, part of its stage files' names */
 	struct space *space; /* owned */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */

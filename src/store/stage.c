@@ -22,7 +22,9 @@ stage_init(struct stage *s)
 	s->fd = -1;
 	s->leaf[0] = '\0';
 	s->temp[0] = '\0';
-	s->replaces = false;
+	s->replace = s->replaces = false;
+	s->mode = 0;
+	s->has_mtime = false;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
 	s->unsynced = 0;
@@ -91,7 +93,7 @@ look_at_target(struct stage *s, const struct root *r)
 		return FTX_OK;
 	}
 	if (S_ISREG(st.st_mode)) {
-		if ((r->flags & ROOT_REPLACE) == 0)
+		if (!s->replace)
 			return FTX_EXISTS;
 		s->replaces = true;
 		s->kind = STAGE_UNNAMED;
@@ -193,7 +195,7 @@ stands_in_memory(const struct stage *s, const struct root *r)
 }
 
 enum ftx_rc
-stage_open(struct stage *s, struct root *r, const char *name)
+stage_open(struct stage *s, struct root *r, const struct put_spec *spec)
 {
 	const char *leaf;
 	enum ftx_rc rc;
@@ -201,7 +203,11 @@ stage_open(struct stage *s, struct root *r, const char *name)
 	stage_init(s);
 	s->root = r;
 	s->may_wait = (r->flags & ROOT_MAY_WAIT) != 0;
-	rc = path_open_parent(r->fd, root_path_flags(r), name, &s->dir_fd, &leaf);
+	s->replace = spec->policy == PUT_REPLACE;
+	s->mode = spec->has_mode ? spec->mode & 0777 : r->mode;
+	s->has_mtime = spec->has_mtime;
+	s->mtime = spec->mtime;
+	rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, &leaf);
 	if (rc != FTX_OK)
 		return rc;
 	if (strlen(leaf) >= sizeof(s->leaf)) {
@@ -264,13 +270,25 @@ stage_sync(const struct stage *s)
 	return root_not_durable(errno);
 }
 
-/* Some file systems have no permission bits to set (vfat): not worth losing a file for. */
-enum ftx_rc
-stage_set_mode(const struct stage *s)
+/* Some file systems have no such thing to set (vfat): not worth losing a file for. */
+static enum ftx_rc
+unless_there_is_none(int result)
 {
-	if (fchmod(s->fd, s->root->mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
-		return FTX_OK;
-	return ftx_rc_from_errno(errno);
+	return result == 0 || errno == EPERM || errno == EOPNOTSUPP ? FTX_OK
+								    : ftx_rc_from_errno(errno);
+}
+
+enum ftx_rc
+stage_set_attrs(const struct stage *s)
+{
+	enum ftx_rc rc = unless_there_is_none(fchmod(s->fd, s->mode));
+
+	if (rc == FTX_OK && s->has_mtime) {
+		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, s->mtime };
+
+		rc = unless_there_is_none(futimens(s->fd, times));
+	}
+	return rc;
 }
 
 /* Writes what `from` holds to `to`, from the start. */
@@ -320,7 +338,7 @@ fall_back_to_named(struct stage *s, struct root *r)
 	if (rc == FTX_OK)
 		rc = copy_content(unnamed, s->fd);
 	if (rc == FTX_OK)
-		rc = stage_set_mode(s);
+		rc = stage_set_attrs(s);
 	if (rc == FTX_OK)
 		rc = stage_sync(s);
 	close(unnamed);
@@ -346,19 +364,18 @@ replace_target(struct stage *s)
 static enum ftx_rc
 give_name(struct stage *s, struct root *r)
 {
-	bool replace = (r->flags & ROOT_REPLACE) != 0;
 	const char *name = s->leaf;
 	enum ftx_rc rc;
 
 	if (s->kind == STAGE_UNNAMED) {
-		if (replace) {
+		if (s->replace) {
 			rc = root_stage_name(r, s->temp, sizeof(s->temp));
 			if (rc != FTX_OK)
 				return rc;
 			name = s->temp;
 		}
 		if (link_unnamed(s, r, name) == 0) {
-			if (!replace)
+			if (!s->replace)
 				return FTX_OK;
 			s->kind = STAGE_NAMED;
 		} else if (cannot_link(errno)) {
@@ -368,7 +385,7 @@ give_name(struct stage *s, struct root *r)
 		} else
 			return ftx_rc_from_errno(errno);
 	}
-	if ((replace ? replace_target(s) : rename_if_free(s, r)) != 0)
+	if ((s->replace ? replace_target(s) : rename_if_free(s, r)) != 0)
 		return ftx_rc_from_errno(errno);
 	return FTX_OK;
 }
@@ -385,7 +402,7 @@ stage_publish(struct stage *s, const atomic_bool *cancelled)
 	enum ftx_rc rc = FTX_OK;
 
 	if (s->kind != STAGE_THROUGH)
-		rc = stage_set_mode(s);
+		rc = stage_set_attrs(s);
 	if (rc == FTX_OK)
 		rc = stage_sync(s);
 	if (rc == FTX_OK && s->kind != STAGE_THROUGH) {

@@ -1,14 +1,13 @@
 /*
  * stage.h - a file that is not published yet, and the moment when it is.
  * Layer: store. Threads: every call may block (pool), one at a time on a stage.
- * Tests: tests/unit/test_stage.c
+ * Tests: tests/unit/test_stage.c, test_stage_io.c, test_stage_attrs.c
  *
  * A stage lives in the directory that its file will stand in, so that publishing never crosses file
  * systems, quotas or mounts. Where the file system has O_TMPFILE (open(2)) it has no name at all,
  * and a crash leaves nothing; else it has a reserved name. An unnamed stage is published by
  * link(2), a named one by RENAME_NOREPLACE (rename(2)) or, where there is no such thing, by
- * link(2): each refuses a name that exists. Only a root with ROOT_REPLACE lets rename(2) replace
- * it.
+ * link(2): each refuses a name that exists. Only PUT_REPLACE lets rename(2) replace it.
  */
 #ifndef STORE_STAGE_H
 #define STORE_STAGE_H
@@ -17,8 +16,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "base/rc.h"
+#include "store/put_spec.h"
 #include "store/root.h"
 
 struct iovec;
@@ -37,20 +39,24 @@ struct stage {
 	int fd;                  /* owned: the file; -1: none */
 	char leaf[NAME_MAX + 1]; /* the name it will have */
 	char temp[64];           /* its own while it is STAGE_NAMED */
+	bool replace;            /* PUT_REPLACE */
 	bool replaces;           /* there was a file of that name */
-	bool in_memory;          /* it stands on no device */
-	bool may_wait;           /* ROOT_MAY_WAIT */
-	bool direct;             /* written past the page cache (open(2), O_DIRECT) */
-	uint64_t flushed;        /* bytes whose way to the device has been begun */
-	uint64_t unsynced;       /* bytes in the page cache, as long as it is open; in root, too */
+	mode_t mode;             /* it will have */
+	bool has_mtime;          /* what follows is true: the time that it will have */
+	struct timespec mtime;
+	bool in_memory;    /* it stands on no device */
+	bool may_wait;     /* ROOT_MAY_WAIT */
+	bool direct;       /* written past the page cache (open(2), O_DIRECT) */
+	uint64_t flushed;  /* bytes whose way to the device has been begun */
+	uint64_t unsynced; /* bytes in the page cache, as long as it is open; in root, too */
 };
 
 /*
- * Opens a stage for `name` beneath r. Without ROOT_REPLACE an existing regular file is FTX_EXISTS;
- * what is no regular file is FTX_NOT_REGULAR, or with ROOT_WRITE_THROUGH (but for directories)
- * STAGE_THROUGH. On failure s is empty.
+ * Opens a stage beneath r, for what spec says, which need not stay. With PUT_CREATE an existing
+ * regular file is FTX_EXISTS; what is no regular file is FTX_NOT_REGULAR, or with
+ * ROOT_WRITE_THROUGH (but for directories) STAGE_THROUGH. On failure s is empty.
  */
-enum ftx_rc stage_open(struct stage *s, struct root *r, const char *name) FTX_MUST_CHECK;
+enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;
 
 /*
  * Before the first write: a file of this size is better written past the page cache, and can be.
@@ -71,9 +77,9 @@ enum ftx_rc stage_write(
  */
 enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 
-/* Sets the mode. Not for STAGE_THROUGH, nor are the steps below the next one. */
-enum ftx_rc stage_set_mode(const struct stage *s) FTX_MUST_CHECK;
-/* Makes content and mode durable. */
+/* Sets mode and time, after the last write. Not for STAGE_THROUGH, nor the steps but the next. */
+enum ftx_rc stage_set_attrs(const struct stage *s) FTX_MUST_CHECK;
+/* Makes content and attributes durable. */
 enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;
 /* Looks at *cancelled (FTX_CANCELLED), and gives the file its name in one step. */
 enum ftx_rc stage_give_name(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;

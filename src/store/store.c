@@ -7,10 +7,10 @@
 #include "loop/chunk.h"
 
 enum ftx_rc
-store_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
 {
-	return s->ops->put(s, name, on_done, owner, out);
+	return s->ops->put(s, spec, on_done, owner, out);
 }
 
 enum ftx_rc

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "store/put_spec.h"
 #include "store/transfer.h"
 
 struct chunk;
@@ -38,7 +39,7 @@ struct worker;
  * resident start nothing.
  */
 struct store_ops {
-	enum ftx_rc (*put)(struct store *s, const char *name, transfer_done_cb *on_done,
+	enum ftx_rc (*put)(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
 	enum ftx_rc (*get)(struct store *s, const char *name, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
@@ -63,12 +64,12 @@ struct store {
 };
 
 /*
- * A new file under `name` (normalised by path_normalize(), or a single component). OPEN ends with
- * FTX_OK, FTX_EXISTS, FTX_NOT_REGULAR, FTX_NO_PARENT, ... FTX_NOMEM at once: no transfer came to
- * be, no callback follows.
+ * A new file, as spec says (which need not stay). OPEN ends with FTX_OK, FTX_EXISTS,
+ * FTX_NOT_REGULAR, FTX_NO_PARENT, ... FTX_NOMEM at once: no transfer came to be, no callback
+ * follows.
  */
-enum ftx_rc store_put(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
-    struct transfer **out) FTX_MUST_CHECK;
+enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
+    void *owner, struct transfer **out) FTX_MUST_CHECK;
 /*
  * An existing regular file. OPEN ends with FTX_OK and t->size, FTX_NOT_FOUND, FTX_NOT_REGULAR, ...
  */

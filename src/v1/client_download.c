@@ -139,11 +139,12 @@ static enum ftx_rc
 prepare(void *ctx)
 {
 	struct v1_client_half *h = ctx;
+	const struct put_spec spec = { .name = h->client->local_name, .policy = PUT_REPLACE };
 
 	h->client->on_notice(h->client->arg, V1_NOTICE_FOUND);
 	if (h->machine.stopped)
 		return FTX_OK;
-	return store_put(h->client->store, h->client->local_name, on_store_done, h, &h->transfer);
+	return store_put(h->client->store, &spec, on_store_done, h, &h->transfer);
 }
 
 static enum ftx_rc

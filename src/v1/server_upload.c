@@ -135,12 +135,13 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 static enum ftx_rc
 begin(struct v1_server_half *u, const char *name)
 {
+	const struct put_spec spec = { .name = name, .policy = PUT_CREATE };
 	struct registry_claim *claim;
 	enum ftx_rc rc = registry_claim(u->server->registry, name, REGISTRY_UPLOAD, &claim);
 
 	if (rc != FTX_OK)
 		return rc;
-	rc = store_put(u->server->store, name, on_store_done, u, &u->transfer);
+	rc = store_put(u->server->store, &spec, on_store_done, u, &u->transfer);
 	if (rc != FTX_OK) {
 		registry_release(claim);
 		return rc;

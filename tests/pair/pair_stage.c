@@ -208,6 +208,7 @@ void
 stage_client(struct pair_stage *st, bool upload, const char *remote, const char *local)
 {
 	make_conn(st);
+	st->root->flags &= ~(unsigned)ROOT_EXCLUSIVE; /* a client's own directory has no mark */
 	snprintf(st->remote, sizeof(st->remote), "%s", remote);
 	snprintf(st->local, sizeof(st->local), "%s", local);
 	st->client = (struct v1_client){
@@ -260,7 +261,9 @@ stage_strays(const struct pair_stage *st)
 
 	MUST(d != NULL);
 	while ((e = readdir(d)) != NULL) {
-		if (path_is_reserved(e->d_name, strlen(e->d_name)))
+		/* A client's stage files have a prefix of their own. */
+		if (path_is_reserved(e->d_name, strlen(e->d_name)) ||
+		    strncmp(e->d_name, ".ftxfer-", strlen(".ftxfer-")) == 0)
 			strays++;
 	}
 	closedir(d);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #ifdef HAVE_SYS_VFS_H
 #include <sys/vfs.h>
 #endif
@@ -171,6 +172,12 @@ WRAPPED(int, fstatfs, int fd, struct statfs *st)
 	return result;
 }
 #endif
+
+/* Times are not looked at after a power cut: they are synced with the mode, or not at all. */
+WRAPPED(int, futimens, int fd, const struct timespec times[2])
+{
+	return __real_futimens(fd, times);
+}
 
 /* It promises nothing (sync_file_range(2)). */
 WRAPPED(int, sync_file_range, int fd, off64_t offset, off64_t len, unsigned flags)

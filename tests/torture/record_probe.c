@@ -59,6 +59,7 @@ write_in_all_ways(int dir)
 	TRY(fallocate(fd, 0, 650, 100));
 	TRY(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 10000));
 	DO(fchmod(fd, 0644));
+	DO(futimens(fd, NULL));
 	DO(fdatasync(fd));
 	DO(close(fd));
 	fd = make(dir, "written", O_APPEND);

@@ -20,6 +20,7 @@
 TORTURE_WRAP(int, fchmod, TORTURE_STORAGE, (int fd, mode_t mode), (fd, mode))
 TORTURE_WRAP(int, flock, TORTURE_STORAGE, (int fd, int how), (fd, how))
 TORTURE_WRAP(int, ftruncate, TORTURE_STORAGE, (int fd, off_t size), (fd, size))
+TORTURE_WRAP(int, futimens, TORTURE_STORAGE, (int fd, const struct timespec times[2]), (fd, times))
 TORTURE_WRAP(int, mkdirat, TORTURE_STORAGE, (int dir, const char *path, mode_t mode), (dir, path, mode))
 TORTURE_WRAP(int, renameat, TORTURE_STORAGE,
     (int from_dir, const char *from, int to_dir, const char *to), (from_dir, from, to_dir, to))

@@ -22,7 +22,7 @@ struct fake_orders fake_orders;
 
 static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	int steps, named, synced_all;
+	int steps, named, attrs, synced_all;
 	struct fake_counts counts;
 	char watched[256];
 	ino_t synced[SYNCS_MAX];
@@ -53,6 +53,17 @@ fake_named(void)
 
 	pthread_mutex_lock(&seen_lock);
 	step = seen.named;
+	pthread_mutex_unlock(&seen_lock);
+	return step;
+}
+
+int
+fake_attrs(void)
+{
+	int step;
+
+	pthread_mutex_lock(&seen_lock);
+	step = seen.attrs;
 	pthread_mutex_unlock(&seen_lock);
 	return step;
 }
@@ -219,6 +230,30 @@ renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned f
 	if (fails(fake_orders.rename))
 		return -1;
 	return see_name(real(from_dir, from, to_dir, to, flags), to);
+}
+
+static int
+see_attrs(int result)
+{
+	int err = errno;
+
+	pthread_mutex_lock(&seen_lock);
+	if (result == 0)
+		seen.attrs = ++seen.steps;
+	pthread_mutex_unlock(&seen_lock);
+	errno = err;
+	return result;
+}
+
+int
+futimens(int fd, const struct timespec times[2])
+{
+	int (*real)(int, const struct timespec[2]);
+
+	REAL(futimens);
+	if (fails(fake_orders.futimens))
+		return -1;
+	return see_attrs(real(fd, times));
 }
 
 /* The vector as it may be used now; false: interrupted. */

@@ -21,6 +21,7 @@ struct fake_orders {
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
+	int futimens;              /* futimens(3) */
 	bool no_direct;            /* pwritev(2) with O_DIRECT: EINVAL */
 	bool no_fallocate;         /* fallocate(2) is not supported */
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
@@ -47,6 +48,7 @@ int fake_looks(void);
  */
 void fake_watch(const char *leaf);
 int fake_named(void);       /* a file got that name */
+int fake_attrs(void);       /* a file got a time or an attribute for the last time */
 int fake_syncfs(void);      /* all was made durable for the last time */
 int fake_synced(ino_t ino); /* this file or directory was made durable for the last time */
 

@@ -37,6 +37,7 @@ room_tests = \
 	tests/unit/test_space \
 	tests/unit/test_space_max \
 	tests/unit/test_stage \
+	tests/unit/test_stage_attrs \
 	tests/unit/test_stage_io \
 	tests/unit/test_stammer \
 	tests/unit/test_store \
@@ -51,7 +52,7 @@ endif
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
-fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h
+fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h tests/unit/put_spec.h
 pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
@@ -134,6 +135,10 @@ tests_unit_test_space_max_LDADD = src/libstore.a src/libloop.a src/libbase.a $(L
 tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_attrs_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_attrs_SOURCES = tests/unit/test_stage_attrs.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_attrs_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_commit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(fake_sources) $(unit_sources)

@@ -13,11 +13,12 @@
 #include "store/root.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 
 #define FILES 6 /* those with an even number in the root, the others in d */
 
 static const unsigned root_flags[] = { ROOT_EXCLUSIVE, ROOT_EXCLUSIVE | ROOT_NAMED_STAGE,
-	ROOT_EXCLUSIVE | ROOT_NAMED_STAGE | ROOT_NO_RENAMEAT2, ROOT_REPLACE };
+	ROOT_EXCLUSIVE | ROOT_NAMED_STAGE | ROOT_NO_RENAMEAT2, TEST_REPLACE };
 static struct root *root;
 static struct stage stages[FILES];
 static struct commit commits[FILES];
@@ -53,7 +54,7 @@ open_files(unsigned flags)
 		snprintf(names[i], sizeof(names[i]), "%sf%d", i % 2 == 0 ? "" : "d/", i);
 		snprintf(text, sizeof(text), "content %d", i);
 		iov.iov_len = strlen(text);
-		ck_assert_int_eq(stage_open(&stages[i], root, names[i]), FTX_OK);
+		ck_assert_int_eq(stage_open(&stages[i], root, SPEC(root->flags, names[i])), FTX_OK);
 		ck_assert_int_eq(stage_write(&stages[i], &iov, 1, 0), FTX_OK);
 		ck_assert_int_eq(fstat(stages[i].fd, &st), 0);
 		inodes[i] = st.st_ino;
@@ -236,7 +237,7 @@ START_TEST(test_directory_that_cannot_be_synced)
 	}
 	counts_are(1, 0, 2);
 	/* A power cut may bring a stage's own name back. */
-	ck_assert(root->left == ((root_flags[_i] & (ROOT_NAMED_STAGE | ROOT_REPLACE)) != 0));
+	ck_assert(root->left == ((root_flags[_i] & (ROOT_NAMED_STAGE | TEST_REPLACE)) != 0));
 }
 END_TEST
 
@@ -299,7 +300,7 @@ commit_again(unsigned syncfs)
 	for (int i = 0; i < FILES; i++)
 		ck_assert_int_eq(unlinkat(root->fd, names[i], 0), 0);
 	for (int i = 0; i < FILES; i++)
-		ck_assert_int_eq(stage_open(&stages[i], root, names[i]), FTX_OK);
+		ck_assert_int_eq(stage_open(&stages[i], root, SPEC(root->flags, names[i])), FTX_OK);
 	ck_assert(commit_may_join(&commits[0], &stages[0], 1) == (syncfs > 0));
 	fake_watch("");
 	commit_first(FILES);

@@ -13,6 +13,7 @@
 #include "store/path.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 #include "unit/test_root.h"
 
 struct root *root;
@@ -77,7 +78,7 @@ START_TEST(test_open_without_permission)
 	ck_assert_int_eq(root_open(&root, "root", ROOT_EXCLUSIVE, 0640), FTX_ACCESS);
 	/* A client may get as far as its first file. */
 	if (root_open(&root, "root", 0, 0640) == FTX_OK) {
-		ck_assert_int_eq(stage_open(&s, root, "new"), FTX_ACCESS);
+		ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_ACCESS);
 		root_close(root);
 	}
 }
@@ -130,7 +131,7 @@ START_TEST(test_mark)
 	open_root("root", ROOT_NAMED_STAGE);
 	ck_assert(!root_needs_sweep(root));
 	ck_assert(!exists(STATE));
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_OK);
 	ck_assert(exists(MARK));
 	stage_discard(&s);
 	root_close(root);
@@ -139,7 +140,7 @@ START_TEST(test_mark)
 	ck_assert_int_eq(mkdir(STATE, 0700), 0);
 	unit_write(STATE "/keep", "x", 1);
 	open_root("root", ROOT_NAMED_STAGE);
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_OK);
 	stage_discard(&s);
 	root_close(root);
 	ck_assert(!exists(MARK));
@@ -160,7 +161,7 @@ START_TEST(test_mark_that_is_no_file)
 	ck_assert_int_eq(mkdir(STATE, 0700), 0);
 	ck_assert_int_eq(mkfifo(MARK, 0600), 0);
 	open_root("root", ROOT_NAMED_STAGE);
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_IO);
 	root_close(root);
 	ck_assert(exists(MARK));
 }
@@ -171,7 +172,7 @@ START_TEST(test_no_mark_without_named_stages)
 	struct stage s;
 
 	open_root("root", 0);
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_OK);
 	if (s.kind == STAGE_UNNAMED)
 		ck_assert_int_eq(unit_names_in("root"), 0);
 	ck_assert_int_eq(stage_publish(&s, &go_on), FTX_OK);
@@ -179,7 +180,7 @@ START_TEST(test_no_mark_without_named_stages)
 	ck_assert_int_eq(unit_names_in("root"), 1);
 	/* A client's root has no state at all. */
 	ck_assert_int_eq(root_open(&root, "root", ROOT_NAMED_STAGE, 0640), FTX_OK);
-	ck_assert_int_eq(stage_open(&s, root, "more"), FTX_OK);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "more")), FTX_OK);
 	ck_assert(!exists(STATE));
 	ck_assert(!path_is_reserved(s.temp, strlen(s.temp)));
 	stage_discard(&s);
@@ -195,20 +196,20 @@ START_TEST(test_mark_is_durable_first)
 	/* What cannot be found again after a crash must not be made. */
 	open_root("root", ROOT_NAMED_STAGE);
 	fake_orders.fsync_dir = EIO;
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_IO);
 	fake_orders.fsync_dir = ENOSPC;
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_NO_SPACE);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_NO_SPACE);
 	fake_orders.fsync_dir = 0;
 	fake_orders.fsync_file = EIO;
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_IO);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_IO);
 	fake_orders.fsync_file = EDQUOT;
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_NO_SPACE);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_NO_SPACE);
 	fake_orders.fsync_file = 0;
 	ck_assert_int_eq(unit_names_in("root"), 0);
 	/* Each upload finds that out anew. */
 	ck_assert_int_eq(unit_log_count("cannot mark the storage root"), 1);
 	fake_watch("new");
-	ck_assert_int_eq(stage_open(&s, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&s, root, SPEC(0, "new")), FTX_OK);
 	ck_assert_int_eq(stat(MARK, &mark), 0);
 	ck_assert_int_eq(stat(STATE, &state), 0);
 	ck_assert_int_eq(stat("root", &top), 0);

@@ -12,6 +12,7 @@
 #include "store/path.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 #include "unit/test_root.h"
 
 #define STALE PATH_STAGE_PREFIX "0123456789abcdef-0" /* as of a run that is over */
@@ -33,7 +34,7 @@ die_with_stages(const char *const *dirs, int count)
 			static struct stage s;
 
 			snprintf(name, sizeof(name), "%supload", dirs[i]);
-			if (stage_open(&s, r, name) != FTX_OK)
+			if (stage_open(&s, r, SPEC(0, name)) != FTX_OK)
 				_exit(2);
 		}
 		kill(getpid(), SIGKILL);
@@ -72,7 +73,7 @@ START_TEST(test_sweep)
 
 	open_root("root", ROOT_NAMED_STAGE);
 	ck_assert(root_needs_sweep(root));
-	ck_assert_int_eq(stage_open(&own, root, "d/new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&own, root, SPEC(0, "d/new")), FTX_OK);
 	ck_assert_int_eq(root_sweep(root, "root", &go_on, &removed), FTX_OK);
 	ck_assert_uint_eq(removed, COUNT(stage_dirs) + 1);
 	unit_holds("root/d/.ftxferdx", "stays", 5);
@@ -298,10 +299,10 @@ START_TEST(test_mark_of_others_stays)
 	die_with_stages(stage_dirs, COUNT(stage_dirs));
 	open_root("root", ROOT_NAMED_STAGE);
 	fake_orders.fsync_dir = EIO;
-	ck_assert_int_eq(stage_open(&own, root, "new"), FTX_IO);
+	ck_assert_int_eq(stage_open(&own, root, SPEC(0, "new")), FTX_IO);
 	fake_orders.fsync_dir = 0;
 	ck_assert(exists(MARK));
-	ck_assert_int_eq(stage_open(&own, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&own, root, SPEC(0, "new")), FTX_OK);
 	if (_i == 1)
 		ck_assert_int_ne(root_sweep(root, "root", &stop, &removed), FTX_OK);
 	stage_discard(&own);

@@ -17,13 +17,14 @@
 #include "store/path.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 
 static struct root *root;
 static unsigned flags; /* it has; a name for each follows, for what a failing test says */
 static atomic_bool not_cancelled;
 
 static const unsigned all_flags[] = { ROOT_NAMED_STAGE, ROOT_NO_RENAMEAT2, ROOT_NO_LINK_UNNAMED,
-	ROOT_REPLACE, ROOT_WRITE_THROUGH, ROOT_EXCLUSIVE };
+	TEST_REPLACE, ROOT_WRITE_THROUGH, ROOT_EXCLUSIVE };
 
 /* Each combination of flags has its own empty directory, which is the working directory. */
 static void
@@ -83,7 +84,7 @@ write_text(struct stage *s, const char *text)
 static void
 open_with(struct stage *s, const char *name, const char *text)
 {
-	rc_is(stage_open(s, root, name), FTX_OK, "open");
+	rc_is(stage_open(s, root, SPEC(flags, name)), FTX_OK, "open");
 	write_text(s, text);
 }
 
@@ -157,7 +158,7 @@ check_modes(void)
 		struct stat st;
 
 		snprintf(name, sizeof(name), "new%d", i);
-		rc_is(stage_open(&s, root, name), FTX_OK, "open");
+		rc_is(stage_open(&s, root, SPEC(flags, name)), FTX_OK, "open");
 		/* Nobody else reads what is not published. */
 		CHECK_FLAGS(fstat(s.fd, &st) == 0 && (st.st_mode & 077) == 0);
 		rc_is(publish(&s), FTX_OK, "publish");
@@ -180,8 +181,8 @@ check_existing(void)
 	int fd;
 
 	unit_write("there", "theirs", 6);
-	if ((flags & ROOT_REPLACE) == 0) {
-		rc_is(stage_open(&s, root, "there"), FTX_EXISTS, "open");
+	if ((flags & TEST_REPLACE) == 0) {
+		rc_is(stage_open(&s, root, SPEC(flags, "there")), FTX_EXISTS, "open");
 		CHECK_FLAGS(s.kind == STAGE_NONE && s.fd == -1 && s.dir_fd == -1);
 		unit_holds("there", "theirs", 6);
 		CHECK_FLAGS(names() == 1);
@@ -216,7 +217,7 @@ make_theirs(void)
 static void
 appears_at(bool in_last_moment)
 {
-	bool replace = (flags & ROOT_REPLACE) != 0;
+	bool replace = (flags & TEST_REPLACE) != 0;
 	struct stage s;
 
 	open_with(&s, "new", "mine");
@@ -261,7 +262,7 @@ check_other_appears(void)
 	CHECK_FLAGS(publish(&s) != FTX_OK);
 	unit_holds("dir/in", "theirs", 6);
 	CHECK_FLAGS(names() == 1);
-	if ((flags & ROOT_REPLACE) != 0)
+	if ((flags & TEST_REPLACE) != 0)
 		return;
 	for (int i = 0; i < 3; i++) {
 		static const char *const kinds[] = { "dangling", "link", "fifo" };
@@ -289,7 +290,7 @@ END_TEST
 static void
 check_two_of_one_name(void)
 {
-	bool replace = (flags & ROOT_REPLACE) != 0;
+	bool replace = (flags & TEST_REPLACE) != 0;
 	struct stage a, b;
 
 	open_with(&a, "new", "first");
@@ -350,7 +351,7 @@ check_discarded(void)
 	stage_discard(&s);
 	CHECK_FLAGS(s.kind == STAGE_NONE && names() == 0);
 	stage_discard(&s);
-	rc_is(stage_open(&s, root, "new"), FTX_OK, "open again");
+	rc_is(stage_open(&s, root, SPEC(flags, "new")), FTX_OK, "open again");
 	stage_discard(&s);
 	CHECK_FLAGS(names() == 0);
 }
@@ -426,7 +427,7 @@ check_long_name(void)
 	CHECK_FLAGS(names() == 1);
 	name[255] = 'n';
 	name[256] = '\0';
-	rc_is(stage_open(&s, root, name), FTX_BAD_NAME, "256 bytes");
+	rc_is(stage_open(&s, root, SPEC(flags, name)), FTX_BAD_NAME, "256 bytes");
 }
 
 START_TEST(test_long_name)
@@ -443,9 +444,9 @@ check_no_parent(void)
 	ck_assert_int_eq(mkdir("d", 0755), 0);
 	ck_assert_int_eq(symlink("d", "link"), 0);
 	unit_write("file", "", 0);
-	rc_is(stage_open(&s, root, "missing/new"), FTX_NO_PARENT, "missing");
-	rc_is(stage_open(&s, root, "link/new"), FTX_NO_PARENT, "link");
-	rc_is(stage_open(&s, root, "file/new"), FTX_NO_PARENT, "file");
+	rc_is(stage_open(&s, root, SPEC(flags, "missing/new")), FTX_NO_PARENT, "missing");
+	rc_is(stage_open(&s, root, SPEC(flags, "link/new")), FTX_NO_PARENT, "link");
+	rc_is(stage_open(&s, root, SPEC(flags, "file/new")), FTX_NO_PARENT, "file");
 	CHECK_FLAGS(names() == 3 && unit_names_in("d") == 0);
 }
 

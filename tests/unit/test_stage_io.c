@@ -16,6 +16,7 @@
 #include "loop/chunk.h"
 #include "store/stage.h"
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 
 #define LARGE ((uint64_t)1 << 30)
 #define BIG   ((size_t)1024 * 1024 + 4711)
@@ -85,7 +86,7 @@ START_TEST(test_vectors_are_written_whole)
 	fake_orders.io_max = io_sizes[_i];
 	fake_orders.io_interrupted = true;
 	open_root(0);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	while (offset < len) {
 		size_t at = offset;
 		int n;
@@ -113,7 +114,7 @@ START_TEST(test_a_failing_write_says_why)
 		{ EFBIG, FTX_TOO_LARGE } };
 
 	open_root(ROOT_NAMED_STAGE);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	for (int i = 0; i < COUNT(cases); i++) {
 		fake_orders.write = cases[i].err;
 		ck_assert_int_eq(write_at("x", 1, 0), cases[i].rc);
@@ -126,7 +127,7 @@ END_TEST
 START_TEST(test_offsets)
 {
 	open_root(0);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_eq(write_at("cd", 2, 2), FTX_OK);
 	ck_assert_int_eq(write_at("ab", 2, 0), FTX_OK);
 	ck_assert_int_eq(write_at("C", 1, 2), FTX_OK);
@@ -153,7 +154,7 @@ START_TEST(test_direct)
 	fake_orders.no_direct = direct_cases[_i].no_direct;
 	fake_orders.io_max = direct_cases[_i].io_max;
 	open_root(direct_cases[_i].flags);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	if (!stage_prefer_direct(&stage, LARGE)) {
 		ck_assert(stage.in_memory); /* or the file system has no such thing */
 		stage_discard(&stage);
@@ -182,7 +183,7 @@ START_TEST(test_not_direct)
 		ck_assert_int_eq(mkfifo("root/new", 0600), 0);
 	if (_i == 2)
 		ck_assert_int_ge(open("root/new", O_RDWR), 0);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert(!stage_prefer_direct(&stage, _i == 0 ? 1024 * 1024 : LARGE));
 	ck_assert(!stage.direct);
 	stage_discard(&stage);
@@ -194,12 +195,12 @@ END_TEST
  * is known.
  */
 static const unsigned fallback_flags[] = { ROOT_NO_LINK_UNNAMED,
-	ROOT_NO_LINK_UNNAMED | ROOT_NO_RENAMEAT2, ROOT_NO_LINK_UNNAMED | ROOT_REPLACE };
+	ROOT_NO_LINK_UNNAMED | ROOT_NO_RENAMEAT2, ROOT_NO_LINK_UNNAMED | TEST_REPLACE };
 
 START_TEST(test_fallback_copies)
 {
 	open_root(fallback_flags[_i]);
-	ck_assert_int_eq(stage_open(&stage, root, "first"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "first")), FTX_OK);
 	if (stage.kind != STAGE_UNNAMED)
 		return; /* this file system has none anyway */
 	ck_assert_int_eq(write_at(content, BIG, 0), FTX_OK);
@@ -207,7 +208,7 @@ START_TEST(test_fallback_copies)
 	unit_holds("root/first", content, BIG);
 	ck_assert_int_eq(unit_names_in("root"), 1);
 	ck_assert_int_eq(unit_log_count("cannot name an unnamed file"), 1);
-	ck_assert_int_eq(stage_open(&stage, root, "second"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "second")), FTX_OK);
 	ck_assert_int_eq(stage.kind, STAGE_NAMED);
 	ck_assert_int_eq(publish(), FTX_OK);
 	ck_assert_int_eq(unit_log_count("cannot name an unnamed file"), 1);
@@ -218,7 +219,7 @@ END_TEST
 START_TEST(test_fallback_of_nothing)
 {
 	open_root(ROOT_NO_LINK_UNNAMED);
-	ck_assert_int_eq(stage_open(&stage, root, "empty"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "empty")), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_OK);
 	unit_holds("root/empty", "", 0);
 }
@@ -236,12 +237,12 @@ START_TEST(test_link_fails)
 	open_root(_i == 0 ? 0 : ROOT_NAMED_STAGE | ROOT_NO_RENAMEAT2);
 	for (int i = 0; i < COUNT(cases); i++) {
 		fake_orders.link = cases[i].err;
-		ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+		ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 		ck_assert_int_eq(publish(), cases[i].rc);
 		ck_assert_int_eq(unit_names_in("root"), 0);
 	}
 	fake_orders.link = 0;
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_OK);
 }
 END_TEST
@@ -250,10 +251,10 @@ START_TEST(test_rename_fails)
 {
 	/* The stage was linked or named; the last step goes wrong. */
 	open_root(_i == 0   ? ROOT_NAMED_STAGE
-		  : _i == 1 ? ROOT_REPLACE
-			    : ROOT_REPLACE | ROOT_NAMED_STAGE);
+		  : _i == 1 ? TEST_REPLACE
+			    : TEST_REPLACE | ROOT_NAMED_STAGE);
 	fake_orders.rename = EIO;
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_IO);
 	ck_assert_int_eq(unit_names_in("root"), 0);
 }
@@ -267,7 +268,7 @@ START_TEST(test_no_renameat2)
 	open_root(ROOT_NAMED_STAGE);
 	for (int i = 0; i < COUNT(errs); i++) {
 		fake_orders.rename = errs[i];
-		ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+		ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 		ck_assert_int_eq(write_at("x", 1, 0), FTX_OK);
 		ck_assert_int_eq(publish(), FTX_OK);
 		unit_holds("root/new", "x", 1);
@@ -278,7 +279,7 @@ START_TEST(test_no_renameat2)
 END_TEST
 
 /* What is no regular file. */
-static const unsigned not_through[] = { 0, ROOT_REPLACE, ROOT_NAMED_STAGE };
+static const unsigned not_through[] = { 0, TEST_REPLACE, ROOT_NAMED_STAGE };
 
 static void
 make_others(void)
@@ -305,7 +306,7 @@ START_TEST(test_not_regular)
 	make_others();
 	open_root(not_through[_i]);
 	for (int i = 0; i < COUNT(kinds); i++) {
-		enum ftx_rc rc = stage_open(&stage, root, kinds[i]);
+		enum ftx_rc rc = stage_open(&stage, root, SPEC(root->flags, kinds[i]));
 
 		ck_assert_msg(rc == FTX_NOT_REGULAR, "%s: %s", kinds[i], ftx_rc_name(rc));
 	}
@@ -319,9 +320,9 @@ START_TEST(test_through_refuses)
 	static const char *const kinds[] = { "dir", "to_file", "to_dir", "dangling" };
 
 	make_others();
-	open_root(ROOT_WRITE_THROUGH | (_i == 0 ? 0 : ROOT_REPLACE));
+	open_root(ROOT_WRITE_THROUGH | (_i == 0 ? 0 : TEST_REPLACE));
 	for (int i = 0; i < COUNT(kinds); i++)
-		ck_assert_int_ne(stage_open(&stage, root, kinds[i]), FTX_OK);
+		ck_assert_int_ne(stage_open(&stage, root, SPEC(root->flags, kinds[i])), FTX_OK);
 	ck_assert_int_eq(unit_names_in("root"), 8);
 	unit_holds("root/file", "theirs", 6);
 	ck_assert(access("root/nowhere", F_OK) != 0);
@@ -337,9 +338,9 @@ START_TEST(test_through_fifo)
 
 	make_others();
 	ck_assert_int_eq(chmod("root/fifo", 0622), 0);
-	open_root(ROOT_WRITE_THROUGH | ROOT_REPLACE);
+	open_root(ROOT_WRITE_THROUGH | TEST_REPLACE);
 	fd = open("root/fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	ck_assert_int_eq(stage_open(&stage, root, name), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, name)), FTX_OK);
 	ck_assert_int_eq(stage.kind, STAGE_THROUGH);
 	ck_assert(!stage.replaces);
 	/* In order, whatever the offset says: it cannot seek. */
@@ -373,14 +374,16 @@ START_TEST(test_through_device)
 	name = ptsname(terminal);
 	ck_assert_int_eq(stat(name, &before), 0);
 	ck_assert_int_eq(
-	    root_open(&root, "/dev/pts", ROOT_WRITE_THROUGH | ROOT_REPLACE, 0600), FTX_OK);
-	ck_assert_int_eq(stage_open(&stage, root, strrchr(name, '/') + 1), FTX_OK);
+	    root_open(&root, "/dev/pts", ROOT_WRITE_THROUGH | TEST_REPLACE, 0600), FTX_OK);
+	ck_assert_int_eq(
+	    stage_open(&stage, root, SPEC(root->flags, strrchr(name, '/') + 1)), FTX_OK);
 	ck_assert_int_eq(stage.kind, STAGE_THROUGH);
 	ck_assert_int_eq(write_at("content", 7, 0), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_OK);
 	ck_assert_int_eq(read(terminal, got, sizeof(got)), 7);
 	ck_assert_mem_eq(got, "content", 7);
-	ck_assert_int_eq(stage_open(&stage, root, strrchr(name, '/') + 1), FTX_OK);
+	ck_assert_int_eq(
+	    stage_open(&stage, root, SPEC(root->flags, strrchr(name, '/') + 1)), FTX_OK);
 	stage_discard(&stage);
 	ck_assert_int_eq(stat(name, &after), 0);
 	ck_assert_uint_eq(before.st_mode, after.st_mode);
@@ -392,8 +395,8 @@ END_TEST
 START_TEST(test_through_full_device)
 {
 	unit_drop_root(); /* for the same reason */
-	ck_assert_int_eq(root_open(&root, "/dev", ROOT_WRITE_THROUGH | ROOT_REPLACE, 0640), FTX_OK);
-	ck_assert_int_eq(stage_open(&stage, root, "full"), FTX_OK);
+	ck_assert_int_eq(root_open(&root, "/dev", ROOT_WRITE_THROUGH | TEST_REPLACE, 0640), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "full")), FTX_OK);
 	ck_assert_int_eq(write_at("x", 1, 0), FTX_NO_SPACE);
 	stage_discard(&stage);
 }
@@ -403,8 +406,8 @@ START_TEST(test_through_takes_files_as_ever)
 {
 	unit_write("root/old", "theirs", 6);
 	open_root(ROOT_WRITE_THROUGH);
-	ck_assert_int_eq(stage_open(&stage, root, "old"), FTX_EXISTS);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "old")), FTX_EXISTS);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_ne(stage.kind, STAGE_THROUGH);
 	ck_assert_int_eq(publish(), FTX_OK);
 	unit_holds("root/new", "", 0);
@@ -416,7 +419,7 @@ START_TEST(test_no_permission)
 	ck_assert_int_eq(chmod("root", 0555), 0);
 	open_root(_i == 0 ? 0 : ROOT_NAMED_STAGE);
 	unit_drop_root();
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_ACCESS);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_ACCESS);
 	ck_assert_int_eq(stage.kind, STAGE_NONE);
 	ck_assert_int_eq(unit_names_in("root"), 0);
 }
@@ -433,7 +436,7 @@ START_TEST(test_mark_stays_with_a_stage_that_may_come_back)
 	bool publishes = (_i & 1) != 0, fails = (_i & 2) != 0;
 
 	open_root(ROOT_EXCLUSIVE | mark_flags[_i / 4]);
-	ck_assert_int_eq(stage_open(&stage, root, "new"), FTX_OK);
+	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	fake_orders.fsync_dir = fails ? EIO : 0;
 	if (publishes)
 		ck_assert_int_eq(publish(), fails ? FTX_IO : FTX_OK);

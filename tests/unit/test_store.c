@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "unit/fake_sys.h"
+#include "unit/put_spec.h"
 
 #define THREADS 3
 
@@ -88,7 +89,7 @@ void
 owner_put(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };
-	ck_assert_int_eq(store_put(store, name, on_done, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_put(store, SPEC(root->flags, name), on_done, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -392,7 +393,7 @@ START_TEST(test_replace)
 	struct owner o = { 0 };
 
 	unit_write("root/old", "theirs", 6);
-	store_start(ROOT_REPLACE);
+	store_start(TEST_REPLACE);
 	owner_put(&o, "old");
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
 	ck_assert(o.t->replaces);

@@ -1,0 +1,27 @@
+/*
+ * put_spec.h - what is asked of a new file, beside its content.
+ * Layer: store. Threads: any.
+ * Tests: tests/unit/test_stage.c, test_stage_attrs.c
+ */
+#ifndef STORE_PUT_SPEC_H
+#define STORE_PUT_SPEC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+enum put_policy {
+	PUT_CREATE, /* a name that exists is refused */
+	PUT_REPLACE /* a regular file of that name is replaced by the commit */
+};
+
+/* All zero but for the name: a new file, with the root's mode and the time of its last write. */
+struct put_spec {
+	const char *name; /* borrowed: normalised by path_normalize(), or a single component */
+	enum put_policy policy;
+	bool has_mode, has_mtime;
+	mode_t mode;           /* permission bits; others are dropped. Else: the root's mode */
+	struct timespec mtime; /* tv_nsec < 1,000,000,000 */
+};
+
+#endif
