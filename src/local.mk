@@ -32,9 +32,10 @@ src_libloop_a_SOURCES = \
 	src/loop/worker.c src/loop/worker.h
 
 noinst_LIBRARIES += src/libstore.a
-src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(DIGEST_CFLAGS)
 src_libstore_a_SOURCES = \
 	src/store/commit.c src/store/commit.h \
+	src/store/digest.c src/store/digest.h \
 	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
 	src/store/path.c src/store/path.h \
@@ -106,7 +107,7 @@ ftxferd_SOURCES = src/daemon/main.c
 ftxferd_LDADD = \
 	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
-	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS)
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS)
 
 noinst_LIBRARIES += src/libclient.a src/libcli.a
 src_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
@@ -125,7 +126,7 @@ ftxfer_SOURCES = src/cli/main.c
 ftxfer_LDADD = \
 	src/libcli.a src/libclient.a src/libv1client.a src/libv1message.a src/libnet.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
-	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)
 
 noinst_LIBRARIES += src/libstammer.a
 src_libstammer_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)

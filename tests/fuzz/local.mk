@@ -67,7 +67,7 @@ tests_fuzz_replay_forward_LDADD = $(fuzz_forward_ldadd)
 tests_fuzz_replay_forward_SOURCES = $(fuzz_forward_sources) $(replay_sources)
 
 fuzz_path_sources = tests/fuzz/fuzz_path.c tests/fuzz/target.h
-fuzz_path_ldadd = src/libstore.a src/libbase.a
+fuzz_path_ldadd = src/libstore.a src/libbase.a $(DIGEST_LIBS)
 tests_fuzz_fuzz_path_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_path_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_path_LDADD = $(fuzz_path_ldadd)
@@ -89,7 +89,7 @@ tests_fuzz_replay_v1_message_SOURCES = $(fuzz_v1_message_sources) $(replay_sourc
 fuzz_session_cppflags = $(fuzz_cppflags) $(LIBEVENT_CFLAGS)
 fuzz_session_ldadd = \
 	src/libdaemon.a src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
-	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS)
+	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 fuzz_session_sources = \
 	tests/fuzz/fuzz_session.c tests/fuzz/target.h \
 	tests/fuzz/session.h tests/fuzz/session_check.c \

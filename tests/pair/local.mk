@@ -15,7 +15,7 @@ tests_pair_pair_run_SOURCES = \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h
 tests_pair_pair_run_LDADD = \
 	src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a src/libcore.a \
-	src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS)
+	src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 
 TEST_EXTENSIONS = .pair
 PAIR_LOG_COMPILER = $(builddir)/tests/pair/pair_run

@@ -22,7 +22,8 @@ HARMLESS = set("""
     pthread_mutex_unlock snprintf strcmp strcspn strerror strlen strncmp strrchr time _GLOBAL_OFFSET_TABLE_
 """.split())
 # libevent reports through its memory, the sanitizers to us.
-HARMLESS_LIKE = re.compile(r"evbuffer_|__(asan|tsan|ubsan|sanitizer|gcov|llvm)_")
+# Of a digest only its beginning takes memory; that is wrapped.
+HARMLESS_LIKE = re.compile(r"evbuffer_|XXH|EVP_|__(asan|tsan|ubsan|sanitizer|gcov|llvm)_")
 
 # Of any room: what takes memory, descriptors, threads or space, or writes.
 FALLIBLE = set("""

@@ -14,6 +14,7 @@ HARMLESS = re.compile(r"""
     (str|mem|pthread_|ev|log_|pool_|worker_|chunk_|__asan_|__ubsan_|__tsan_|__sanitizer_|__sancov_)\w*
     | _?_?(GLOBAL_OFFSET_TABLE_|errno_location|assert_fail|stack_chk_fail|tls_get_addr)
     | calloc|malloc|realloc|reallocarray|free|abort|\w*snprintf(_chk)?|\w*printf_chk
+    | XXH\w+|EVP_\w+
     | __mem\w+_chk|__str\w+_chk|__p?readv?_chk|__fdelt_chk
     | posix_fadvise|access|faccessat|fstat|fstatat|lstat|stat|statx|fstatvfs|statvfs|readlink|readlinkat|realpath
     | pread|preadv|preadv2|read|readv|lseek|dup|fcntl|flock|fts_\w+|opendir|fdopendir|readdir|closedir

@@ -84,6 +84,8 @@ TORTURE_WRAP(int, stat, TORTURE_OTHER, (const char *path, struct stat *st), (pat
 		return ret; \
 	}
 
+WRAP_POINTER(void *, EVP_MD_CTX_new, "malloc", TORTURE_MEMORY, (void), ())
+WRAP_POINTER(void *, XXH3_createState, "malloc", TORTURE_MEMORY, (void), ())
 WRAP_POINTER(void *, malloc, "malloc", TORTURE_MEMORY, (size_t size), (size))
 WRAP_POINTER(void *, calloc, "calloc", TORTURE_MEMORY, (size_t count, size_t size), (count, size))
 WRAP_POINTER(void *, realloc, "realloc", TORTURE_MEMORY, (void *p, size_t size), (p, size))

@@ -16,6 +16,7 @@ room_tests = \
 	tests/unit/test_congestion \
 	tests/unit/test_counters \
 	tests/unit/test_dial \
+	tests/unit/test_digest \
 	tests/unit/test_explain \
 	tests/unit/test_limits \
 	tests/unit/test_listener \
@@ -122,38 +123,42 @@ tests_unit_test_path_SOURCES = \
 	tests/unit/test_path.c tests/unit/test_path.h \
 	tests/unit/test_path_name.c \
 	$(unit_sources)
-tests_unit_test_path_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_path_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_digest_CPPFLAGS = $(unit_cppflags) $(DIGEST_CFLAGS)
+tests_unit_test_digest_SOURCES = tests/unit/test_digest.c $(unit_sources)
+tests_unit_test_digest_LDADD = src/libstore.a src/libbase.a $(DIGEST_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_space_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_space_SOURCES = tests/unit/test_space.c $(unit_sources)
-tests_unit_test_space_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_space_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_space_max_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_space_max_SOURCES = tests/unit/test_space_max.c $(fake_sources) $(unit_sources)
-tests_unit_test_space_max_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_space_max_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_SOURCES = tests/unit/test_stage.c $(fake_sources) $(unit_sources)
-tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_stage_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_attrs_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_attrs_SOURCES = tests/unit/test_stage_attrs.c $(fake_sources) $(unit_sources)
-tests_unit_test_stage_attrs_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_stage_attrs_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_commit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(fake_sources) $(unit_sources)
-tests_unit_test_commit_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_commit_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)
-tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_root_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_root_SOURCES = \
 	tests/unit/test_root.c tests/unit/test_root.h \
 	tests/unit/test_root_sweep.c \
 	$(fake_sources) $(unit_sources)
-tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_SOURCES = \
@@ -162,7 +167,7 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_get.c \
 	tests/unit/test_store_reader.c \
 	$(fake_sources) $(unit_sources)
-tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
@@ -249,7 +254,7 @@ tests_unit_test_server_SOURCES = tests/unit/test_server.c $(unit_sources)
 tests_unit_test_server_LDADD = \
 	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
-	$(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS) $(CHECK_LIBS)
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_privileges_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_privileges_SOURCES = \
