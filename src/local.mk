@@ -46,6 +46,7 @@ src_libstore_a_SOURCES = \
 	src/store/stage.c src/store/stage.h \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
+	src/store/stored_digest.c src/store/stored_digest.h \
 	src/store/transfer.c src/store/transfer.h
 
 noinst_LIBRARIES += src/libnet.a

@@ -331,6 +331,7 @@ local_commit(struct transfer *t)
 	struct local_transfer *lt = (struct local_transfer *)t;
 	struct local_store *s = (struct local_store *)t->store;
 
+	lt->put->stage.digest = t->digest;
 	lt->job.run = run_commit;
 	lt->job.done = on_job_done;
 	lt->job.batch =

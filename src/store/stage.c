@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "store/iov.h"
 #include "store/path.h"
+#include "store/stored_digest.h"
 
 void
 stage_init(struct stage *s)
@@ -25,6 +26,7 @@ stage_init(struct stage *s)
 	s->replace = s->replaces = false;
 	s->mode = 0;
 	s->has_mtime = false;
+	s->digest = (struct digest_value){ .kind = DIGEST_NONE };
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
 	s->unsynced = 0;
@@ -278,17 +280,19 @@ unless_there_is_none(int result)
 								    : ftx_rc_from_errno(errno);
 }
 
+/* The digest is for this time; and the mode comes last, for it may forbid to write the digest. */
 enum ftx_rc
 stage_set_attrs(const struct stage *s)
 {
-	enum ftx_rc rc = unless_there_is_none(fchmod(s->fd, s->mode));
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, s->mtime };
+	enum ftx_rc rc = FTX_OK;
 
-	if (rc == FTX_OK && s->has_mtime) {
-		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, s->mtime };
-
+	if (s->has_mtime)
 		rc = unless_there_is_none(futimens(s->fd, times));
-	}
-	return rc;
+	if (rc != FTX_OK)
+		return rc;
+	(void)stored_digest_write(s->fd, &s->digest); /* where it cannot be, it will be computed */
+	return unless_there_is_none(fchmod(s->fd, s->mode));
 }
 
 /* Writes what `from` holds to `to`, from the start. */

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "base/rc.h"
+#include "store/digest.h"
 #include "store/put_spec.h"
 #include "store/root.h"
 
@@ -44,10 +45,11 @@ struct stage {
 	mode_t mode;             /* it will have */
 	bool has_mtime;          /* what follows is true: the time that it will have */
 	struct timespec mtime;
-	bool in_memory;    /* it stands on no device */
-	bool may_wait;     /* ROOT_MAY_WAIT */
-	bool direct;       /* written past the page cache (open(2), O_DIRECT) */
-	uint64_t flushed;  /* bytes whose way to the device has been begun */
+	struct digest_value digest; /* of the content, to be stored with it */
+	bool in_memory;             /* it stands on no device */
+	bool may_wait;              /* ROOT_MAY_WAIT */
+	bool direct;                /* written past the page cache (open(2), O_DIRECT) */
+	uint64_t flushed;           /* bytes whose way to the device has been begun */
 	uint64_t unsynced; /* bytes in the page cache, as long as it is open; in root, too */
 };
 
@@ -77,7 +79,10 @@ enum ftx_rc stage_write(
  */
 enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 
-/* Sets mode and time, after the last write. Not for STAGE_THROUGH, nor the steps but the next. */
+/*
+ * Sets time, digest and mode, after the last write. Not for STAGE_THROUGH, nor are the steps below
+ * the next one.
+ */
 enum ftx_rc stage_set_attrs(const struct stage *s) FTX_MUST_CHECK;
 /* Makes content and attributes durable. */
 enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;

@@ -100,6 +100,13 @@ store_sent(struct transfer *t, size_t len)
 }
 
 void
+store_set_digest(struct transfer *t, const struct digest_value *v)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
+	t->digest = *v;
+}
+
+void
 store_commit(struct transfer *t)
 {
 	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->offset == t->size);

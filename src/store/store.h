@@ -112,6 +112,11 @@ size_t store_resident(const struct transfer *t, size_t len);
 /* So many of the bytes that were read have been handed on. */
 void store_sent(struct transfer *t, size_t len);
 /*
+ * Before store_commit(): that is the digest of the content. It is stored with the file where the
+ * file system can (store/stored_digest.h); that it cannot is no error.
+ */
+void store_set_digest(struct transfer *t, const struct digest_value *v);
+/*
  * After all t->size bytes were written: makes them durable and publishes them whole under their
  * name. FTX_EXISTS: the name has appeared meanwhile. FTX_CANCELLED: store_cancel() came in time.
  */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "store/digest.h"
 
 struct chunk;
 struct store;
@@ -48,6 +49,8 @@ struct transfer {
 	bool writes_now;
 	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
 	bool direct;
+
+	struct digest_value digest; /* put: what the commit stores with the file */
 
 	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
 	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */

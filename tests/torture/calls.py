@@ -29,7 +29,7 @@ HARMLESS_LIKE = re.compile(r"evbuffer_|XXH|EVP_|__(asan|tsan|ubsan|sanitizer|gco
 FALLIBLE = set("""
     accept accept4 aligned_alloc asprintf bind calloc chmod chown close connect copy_file_range
     creat dprintf dup dup2 dup3 epoll_create epoll_create1 epoll_ctl eventfd fallocate fchmod
-    fchmodat fchown fchownat fcntl fdatasync fdopen fdopendir flock fopen fork freopen fstat
+    fchmodat fchown fchownat fcntl fgetxattr fsetxattr fdatasync fdopen fdopendir flock fopen fork freopen fstat
     fstatat fstatfs fstatvfs fsync ftruncate fts_open fts_read futimens getaddrinfo getdelim
     getline getnameinfo getrandom getrlimit getsockname getsockopt inotify_init1 link linkat listen
     lstat malloc memfd_create mkdir mkdirat mkdtemp mkostemp mkstemp mmap mremap open

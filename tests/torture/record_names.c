@@ -179,6 +179,12 @@ WRAPPED(int, futimens, int fd, const struct timespec times[2])
 	return __real_futimens(fd, times);
 }
 
+/* Nor are attributes: what one says holds for a size and a time, or it is not believed. */
+WRAPPED(int, fsetxattr, int fd, const char *name, const void *value, size_t len, int flags)
+{
+	return __real_fsetxattr(fd, name, value, len, flags);
+}
+
 /* It promises nothing (sync_file_range(2)). */
 WRAPPED(int, sync_file_range, int fd, off64_t offset, off64_t len, unsigned flags)
 {

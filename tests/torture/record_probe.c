@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #ifdef HAVE_LINUX_OPENAT2_H
 #include <linux/openat2.h>
@@ -60,6 +61,7 @@ write_in_all_ways(int dir)
 	TRY(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 10000));
 	DO(fchmod(fd, 0644));
 	DO(futimens(fd, NULL));
+	TRY(fsetxattr(fd, "user.probe", "x", 1, 0));
 	DO(fdatasync(fd));
 	DO(close(fd));
 	fd = make(dir, "written", O_APPEND);

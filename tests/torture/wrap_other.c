@@ -37,6 +37,8 @@ TORTURE_WRAP(int, bind, TORTURE_OTHER, (int fd, const struct sockaddr *sa, sockl
 TORTURE_WRAP(int, chdir, TORTURE_OTHER, (const char *path), (path))
 TORTURE_WRAP(int, connect, TORTURE_OTHER, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 TORTURE_WRAP(int, dup2, TORTURE_OTHER, (int fd, int to), (fd, to))
+TORTURE_WRAP(ssize_t, fgetxattr, TORTURE_OTHER,
+    (int fd, const char *name, void *value, size_t len), (fd, name, value, len))
 TORTURE_WRAP(pid_t, fork, TORTURE_OTHER, (void), ())
 TORTURE_WRAP(int, fstat, TORTURE_OTHER, (int fd, struct stat *st), (fd, st))
 TORTURE_WRAP(int, fstatat, TORTURE_OTHER,

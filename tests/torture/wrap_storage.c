@@ -19,6 +19,8 @@
 /* clang-format off */
 TORTURE_WRAP(int, fchmod, TORTURE_STORAGE, (int fd, mode_t mode), (fd, mode))
 TORTURE_WRAP(int, flock, TORTURE_STORAGE, (int fd, int how), (fd, how))
+TORTURE_WRAP(int, fsetxattr, TORTURE_STORAGE,
+    (int fd, const char *name, const void *value, size_t len, int flags), (fd, name, value, len, flags))
 TORTURE_WRAP(int, ftruncate, TORTURE_STORAGE, (int fd, off_t size), (fd, size))
 TORTURE_WRAP(int, futimens, TORTURE_STORAGE, (int fd, const struct timespec times[2]), (fd, times))
 TORTURE_WRAP(int, mkdirat, TORTURE_STORAGE, (int dir, const char *path, mode_t mode), (dir, path, mode))

@@ -13,6 +13,7 @@
 #ifdef HAVE_SYS_VFS_H
 #include <sys/vfs.h>
 #endif
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -254,6 +255,28 @@ futimens(int fd, const struct timespec times[2])
 	if (fails(fake_orders.futimens))
 		return -1;
 	return see_attrs(real(fd, times));
+}
+
+int
+fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+	int (*real)(int, const char *, const void *, size_t, int);
+
+	REAL(fsetxattr);
+	if (fails(fake_orders.fsetxattr))
+		return -1;
+	return see_attrs(real(fd, name, value, size, flags));
+}
+
+ssize_t
+fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	ssize_t (*real)(int, const char *, void *, size_t);
+
+	REAL(fgetxattr);
+	if (fails(fake_orders.fgetxattr))
+		return -1;
+	return real(fd, name, value, size);
 }
 
 /* The vector as it may be used now; false: interrupted. */

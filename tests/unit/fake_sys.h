@@ -22,6 +22,7 @@ struct fake_orders {
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
 	int futimens;              /* futimens(3) */
+	int fsetxattr, fgetxattr;
 	bool no_direct;            /* pwritev(2) with O_DIRECT: EINVAL */
 	bool no_fallocate;         /* fallocate(2) is not supported */
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */

@@ -42,6 +42,7 @@ room_tests = \
 	tests/unit/test_stage_io \
 	tests/unit/test_stammer \
 	tests/unit/test_store \
+	tests/unit/test_stored_digest \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
@@ -168,6 +169,10 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_reader.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stored_digest_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stored_digest_SOURCES = tests/unit/test_stored_digest.c $(fake_sources) $(unit_sources)
+tests_unit_test_stored_digest_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
