@@ -38,6 +38,8 @@ src_libstore_a_SOURCES = \
 	src/store/digest.c src/store/digest.h \
 	src/store/iov.c src/store/iov.h \
 	src/store/local.c src/store/local.h \
+	src/store/meta.c src/store/meta.h \
+	src/store/names.c src/store/names.h \
 	src/store/path.c src/store/path.h \
 	src/store/put_spec.h \
 	src/store/reader.c src/store/reader.h \

@@ -18,11 +18,17 @@
 	X(FTX_NOT_FOUND,       "not-found",       "no such file") \
 	X(FTX_NO_PARENT,       "no-parent",       "the directory does not exist") \
 	X(FTX_NOT_REGULAR,     "not-regular",     "it is not a regular file") \
+	X(FTX_IS_DIRECTORY,    "is-directory",    "it is a directory") \
+	X(FTX_NOT_DIRECTORY,   "not-directory",   "it is not a directory") \
+	X(FTX_NOT_EMPTY,       "not-empty",       "the directory is not empty") \
+	X(FTX_OTHER_DEVICE,    "other-device",    "the two names are on different file systems") \
+	X(FTX_OTHER_VERSION,   "other-version",   "the file is not the version that was asked for") \
 	X(FTX_EXISTS,          "exists",          "a file of that name exists") \
 	X(FTX_BUSY,            "busy",            "the name is in use by another transfer") \
 	X(FTX_ACCESS,          "access",          "permission denied") \
 	/* room */ \
 	X(FTX_NO_SPACE,        "no-space",        "not enough space") \
+	X(FTX_BAD_RANGE,       "bad-range",       "the file ends before that offset") \
 	X(FTX_TOO_LARGE,       "too-large",       "the file is larger than is allowed") \
 	X(FTX_STAGE_FULL,      "stage-full",      "the uploads under way have all the space they may have") \
 	X(FTX_LIMIT,           "limit",           "too many connections") \

@@ -19,7 +19,7 @@ HARMLESS = set("""
     clock_gettime free fts_close geteuid getpid lseek memchr memcmp memcpy memmove memset nanosleep
     posix_fadvise posix_fadvise64 pthread_cond_broadcast pthread_cond_destroy pthread_cond_init
     pthread_cond_wait pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
-    pthread_mutex_unlock snprintf strcmp strcspn strerror strlen strncmp strrchr time _GLOBAL_OFFSET_TABLE_
+    pthread_mutex_unlock snprintf strchr strcmp strcspn strerror strlen strncmp strrchr time _GLOBAL_OFFSET_TABLE_
 """.split())
 # libevent reports through its memory, the sanitizers to us.
 # Of a digest only its beginning takes memory; that is wrapped.

@@ -233,6 +233,31 @@ renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned f
 	return see_name(real(from_dir, from, to_dir, to, flags), to);
 }
 
+int
+mkdirat(int dir, const char *path, mode_t mode)
+{
+	int (*real)(int, const char *, mode_t);
+
+	REAL(mkdirat);
+	if (fails(fake_orders.mkdir))
+		return -1;
+	return see_name(real(dir, path, mode), path);
+}
+
+int
+unlinkat(int dir, const char *path, int flags)
+{
+	int (*real)(int, const char *, int);
+
+	REAL(unlinkat);
+	if (fails(fake_orders.unlink)) {
+		if (fake_orders.unlink_once)
+			fake_orders.unlink = 0;
+		return -1;
+	}
+	return see_name(real(dir, path, flags), path);
+}
+
 static int
 see_attrs(int result)
 {

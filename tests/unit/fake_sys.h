@@ -18,6 +18,8 @@ struct fake_orders {
 	long fs_type;              /* what fstatfs(2) says of all file systems; 0: the truth */
 	ino_t bad_file;            /* it could not be written back: sync_file_range(2) says so */
 	int link, rename;          /* linkat(2); renameat(2) and renameat2(2) */
+	int mkdir, unlink;         /* mkdirat(2), unlinkat(2) */
+	bool unlink_once;          /* only the next unlinkat(2) fails */
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
@@ -48,7 +50,7 @@ int fake_looks(void);
  * name that fake_named() is about.
  */
 void fake_watch(const char *leaf);
-int fake_named(void);       /* a file got that name */
+int fake_named(void);       /* a file or directory got that name, or lost it */
 int fake_attrs(void);       /* a file got a time or an attribute for the last time */
 int fake_syncfs(void);      /* all was made durable for the last time */
 int fake_synced(ino_t ino); /* this file or directory was made durable for the last time */

@@ -24,6 +24,7 @@ room_tests = \
 	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_machine \
+	tests/unit/test_names \
 	tests/unit/test_net \
 	tests/unit/test_path \
 	tests/unit/test_pid_file \
@@ -173,6 +174,13 @@ tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGES
 tests_unit_test_stored_digest_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stored_digest_SOURCES = tests/unit/test_stored_digest.c $(fake_sources) $(unit_sources)
 tests_unit_test_stored_digest_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_names_SOURCES = \
+	tests/unit/test_names.c tests/unit/test_names.h \
+	tests/unit/test_names_move.c \
+	$(fake_sources) $(unit_sources)
+tests_unit_test_names_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)

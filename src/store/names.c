@@ -1,0 +1,282 @@
+#include "store/names.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/path.h"
+
+/* Of what should be there: whether the last of its directories is missing or the name itself. */
+static enum ftx_rc
+open_parent_of_old(
+    const struct root *r, unsigned flags, const char *name, int *dir_fd, const char **leaf)
+{
+	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r) | flags, name, dir_fd, leaf);
+
+	return rc == FTX_NO_PARENT ? FTX_NOT_FOUND : rc;
+}
+
+enum ftx_rc
+names_stat(struct root *r, const char *name, bool digests, struct meta *m)
+{
+	const char *leaf;
+	enum ftx_rc rc;
+	int dir_fd;
+
+	if (*name == '\0')
+		return meta_look(r->fd, ".", false, m);
+	rc = open_parent_of_old(r, PATH_SEARCH_ONLY, name, &dir_fd, &leaf);
+	if (rc != FTX_OK)
+		return rc;
+	rc = meta_look(dir_fd, leaf, digests, m);
+	close(dir_fd);
+	return rc;
+}
+
+/* What the root's files have, with x wherever there is r; and all that we need ourselves. */
+static mode_t
+dir_mode(const struct root *r, const mode_t *mode)
+{
+	mode_t bits = mode != NULL ? *mode & 0777 : r->mode | (r->mode & 0444) >> 2;
+
+	return bits | 0700;
+}
+
+/* A directory that was just made: the mode that it is to have, and itself durable. */
+static enum ftx_rc
+finish_dir(int dir_fd, const char *leaf, mode_t mode)
+{
+	int fd = openat(dir_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	enum ftx_rc rc;
+
+	if (fd < 0)
+		return ftx_rc_from_errno(errno);
+	/* Some file systems have no permission bits to set (vfat). */
+	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
+		rc = root_sync_dir(fd);
+	else
+		rc = ftx_rc_from_errno(errno);
+	close(fd);
+	return rc;
+}
+
+/*
+ * One directory, in one that is there. Who made it before may not have lived to sync it: so that is
+ * done again.
+ */
+static enum ftx_rc
+make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
+{
+	const char *leaf;
+	struct meta m;
+	int dir_fd;
+	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), name, &dir_fd, &leaf);
+
+	if (rc != FTX_OK)
+		return rc;
+	*existed = false;
+	if (mkdirat(dir_fd, leaf, 0700) == 0)
+		rc = finish_dir(dir_fd, leaf, mode);
+	else if (errno == EEXIST) {
+		*existed = true;
+		rc = meta_look(dir_fd, leaf, false, &m);
+		if (rc == FTX_OK && m.kind != META_DIRECTORY)
+			rc = FTX_EXISTS;
+	} else
+		rc = ftx_rc_from_errno(errno);
+	if (rc == FTX_OK)
+		rc = root_sync_dir(dir_fd);
+	close(dir_fd);
+	return rc;
+}
+
+enum ftx_rc
+names_mkdir(struct root *r, const char *name, bool parents, const mode_t *mode, bool *existed)
+{
+	char part[PATH_NAME_MAX + 1];
+	const char *slash = name;
+
+	while (parents && (slash = strchr(slash, '/')) != NULL) {
+		size_t len = (size_t)(slash - name);
+		enum ftx_rc rc;
+
+		if (len >= sizeof(part))
+			return FTX_BAD_NAME;
+		memcpy(part, name, len);
+		part[len] = '\0';
+		rc = make_dir(r, part, dir_mode(r, NULL), existed);
+		if (rc != FTX_OK)
+			return rc == FTX_EXISTS ? FTX_NO_PARENT : rc;
+		slash++;
+	}
+	return make_dir(r, name, dir_mode(r, mode), existed);
+}
+
+static bool
+is_wanted(const struct meta *m, const struct meta_version *if_version)
+{
+	return if_version == NULL || meta_same_version(&m->version, if_version);
+}
+
+/* Two names, each in its open directory. */
+struct move {
+	int from_dir, to_dir; /* owned; -1: none */
+	const char *from, *to;
+};
+
+/* Whether it may be done, as far as can be seen now. */
+static enum ftx_rc
+look_at_move(const struct move *v, bool replace, const struct meta_version *if_version)
+{
+	struct stat from, to;
+	struct meta m;
+
+	if (fstatat(v->from_dir, v->from, &from, AT_SYMLINK_NOFOLLOW) != 0)
+		return ftx_rc_from_errno(errno);
+	meta_of(&from, &m);
+	if (m.kind != META_FILE)
+		return m.kind == META_DIRECTORY ? FTX_IS_DIRECTORY : FTX_NOT_REGULAR;
+	if (!is_wanted(&m, if_version))
+		return FTX_OTHER_VERSION;
+	if (fstatat(v->to_dir, v->to, &to, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? FTX_OK : ftx_rc_from_errno(errno);
+	/*
+	 * To two links of one file rename(2) does nothing. A single one stands under both names
+	 * where names have no case: that is what rename(2) changes then.
+	 */
+	if (from.st_dev == to.st_dev && from.st_ino == to.st_ino && from.st_nlink > 1)
+		return FTX_EXISTS;
+	return replace && S_ISREG(to.st_mode) ? FTX_OK : FTX_EXISTS;
+}
+
+/* Where rename(2) has no way to refuse a name that exists, link(2) does. */
+static int
+move_by_link(const struct move *v)
+{
+	if (linkat(v->from_dir, v->from, v->to_dir, v->to, 0) != 0)
+		return -1;
+	if (unlinkat(v->from_dir, v->from, 0) != 0) {
+		int err = errno;
+
+		(void)unlinkat(v->to_dir, v->to, 0);
+		errno = err;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+move_if_free(const struct root *r, const struct move *v)
+{
+#ifdef HAVE_RENAMEAT2
+	if ((r->flags & ROOT_NO_RENAMEAT2) == 0) {
+		if (renameat2(v->from_dir, v->from, v->to_dir, v->to, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+			return -1;
+	}
+#else
+	(void)r;
+#endif
+	return move_by_link(v);
+}
+
+/* The new name first: so whenever power fails, the file has one. */
+static enum ftx_rc
+sync_move(const struct move *v)
+{
+	struct stat from, to;
+	enum ftx_rc rc = root_sync_dir(v->to_dir);
+
+	if (rc != FTX_OK)
+		return rc;
+	if (fstat(v->from_dir, &from) == 0 && fstat(v->to_dir, &to) == 0 &&
+	    from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+		return FTX_OK;
+	return root_sync_dir(v->from_dir);
+}
+
+/* From one spelling to the same: nothing to be done, if it could be. */
+static enum ftx_rc
+stay(struct root *r, const char *name, const struct meta_version *if_version, struct meta *m)
+{
+	enum ftx_rc rc = names_stat(r, name, false, m);
+
+	if (rc != FTX_OK)
+		return rc;
+	if (m->kind != META_FILE)
+		return m->kind == META_DIRECTORY ? FTX_IS_DIRECTORY : FTX_NOT_REGULAR;
+	return is_wanted(m, if_version) ? FTX_OK : FTX_OTHER_VERSION;
+}
+
+enum ftx_rc
+names_rename(struct root *r, const char *from, const char *to, bool replace,
+    const struct meta_version *if_version, struct meta *m)
+{
+	struct move v = { .from_dir = -1, .to_dir = -1 };
+	enum ftx_rc rc;
+
+	if (strcmp(from, to) == 0)
+		return stay(r, from, if_version, m);
+	rc = open_parent_of_old(r, 0, from, &v.from_dir, &v.from);
+	if (rc == FTX_OK)
+		rc = path_open_parent(r->fd, root_path_flags(r), to, &v.to_dir, &v.to);
+	if (rc == FTX_OK)
+		rc = look_at_move(&v, replace, if_version);
+	if (rc != FTX_OK)
+		goto out;
+	if ((replace ? renameat(v.from_dir, v.from, v.to_dir, v.to) : move_if_free(r, &v)) != 0) {
+		rc = errno == EXDEV ? FTX_OTHER_DEVICE : ftx_rc_from_errno(errno);
+		goto out;
+	}
+	rc = sync_move(&v);
+	if (rc == FTX_OK)
+		rc = meta_look(v.to_dir, v.to, false, m);
+out:
+	if (v.to_dir >= 0)
+		close(v.to_dir);
+	if (v.from_dir >= 0)
+		close(v.from_dir);
+	return rc;
+}
+
+/* Why that one is not to be removed so. */
+static enum ftx_rc
+judge_removal(const struct meta *m, bool directory, const struct meta_version *if_version)
+{
+	if (directory)
+		return m->kind == META_DIRECTORY ? FTX_OK : FTX_NOT_DIRECTORY;
+	if (m->kind == META_DIRECTORY)
+		return FTX_IS_DIRECTORY;
+	if (m->kind == META_OTHER)
+		return FTX_NOT_REGULAR;
+	return is_wanted(m, if_version) ? FTX_OK : FTX_OTHER_VERSION;
+}
+
+enum ftx_rc
+names_remove(
+    struct root *r, const char *name, bool directory, const struct meta_version *if_version)
+{
+	const char *leaf;
+	struct meta m;
+	int dir_fd;
+	enum ftx_rc rc = open_parent_of_old(r, 0, name, &dir_fd, &leaf);
+
+	if (rc != FTX_OK)
+		return rc;
+	rc = meta_look(dir_fd, leaf, false, &m);
+	if (rc == FTX_OK)
+		rc = judge_removal(&m, directory, if_version);
+	if (rc == FTX_OK && unlinkat(dir_fd, leaf, directory ? AT_REMOVEDIR : 0) != 0) {
+		if (directory && (errno == ENOTEMPTY || errno == EEXIST))
+			rc = FTX_NOT_EMPTY;
+		else
+			rc = errno == EBUSY ? FTX_BUSY : ftx_rc_from_errno(errno);
+	} else if (rc == FTX_OK)
+		rc = root_sync_dir(dir_fd);
+	close(dir_fd);
+	return rc;
+}
