@@ -25,6 +25,7 @@ noinst_LIBRARIES += src/libloop.a
 src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
 	src/loop/chunk.c src/loop/chunk.h \
+	src/loop/pipe.c src/loop/pipe.h \
 	src/loop/counters.c src/loop/counters.h \
 	src/loop/pool.c src/loop/pool.h \
 	src/loop/signal.c src/loop/signal.h \
@@ -61,6 +62,7 @@ src_libnet_a_SOURCES = \
 	src/net/conn_end.c \
 	src/net/conn_time.c src/net/conn_time.h \
 	src/net/dial.c src/net/dial.h \
+	src/net/peer_queue.c src/net/peer_queue.h \
 	src/net/machine.c src/net/machine.h \
 	src/net/pump.c src/net/pump.h src/net/pump_private.h \
 	src/net/pump_receive.c \

@@ -186,7 +186,8 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 		.connect_timeout = options->connect_timeout,
 		.idle_timeout = options->timeout,
 		.close_timeout = options->close_timeout,
-		.sendfile = (enum ftxfer_sendfile)options->sendfile,
+		.sendfile = (enum ftxfer_way)options->sendfile,
+		.splice = (enum ftxfer_way)options->splice,
 		.congestion = options->tcp_congestion,
 	};
 	struct cli cli = { .options = options, .status = FTXFER_INTERNAL };

@@ -5,10 +5,10 @@
 #define AT(member) offsetof(struct cli_options, member)
 #define DAY_MS     ((uint64_t)24 * 3600 * 1000)
 
-static const char *const sendfile_words[] = {
-	[FTXFER_SENDFILE_AUTO] = "auto",
-	[FTXFER_SENDFILE_ALWAYS] = "always",
-	[FTXFER_SENDFILE_NEVER] = "never",
+static const char *const way_words[] = {
+	[FTXFER_WAY_AUTO] = "auto",
+	[FTXFER_WAY_ALWAYS] = "always",
+	[FTXFER_WAY_NEVER] = "never",
 	NULL,
 };
 
@@ -40,8 +40,11 @@ const struct option_def cli_option_defs[] = {
 	  .initial = "", .max = 15, .arg = "NAME",
 	  .help = "TCP congestion control of what is sent (empty: the system's)" },
 	{ .name = "sendfile", .type = OPTION_CHOICE, .offset = AT(sendfile),
-	  .initial = "auto", .words = sendfile_words,
-	  .help = "whether large files are sent without a copy (auto: not on the loopback)" },
+	  .initial = "auto", .words = way_words,
+	  .help = "whether large files are sent without a copy (auto: if that is cheaper)" },
+	{ .name = "splice", .type = OPTION_CHOICE, .offset = AT(splice),
+	  .initial = "auto", .words = way_words,
+	  .help = "likewise received (auto: on the loopback)" },
 	{ .name = "quiet", .letter = 'q', .type = OPTION_BOOL, .offset = AT(quiet),
 	  .initial = "false", .help = "say nothing but errors" },
 	{ .name = "debug", .letter = 'd', .type = OPTION_BOOL, .offset = AT(debug),

@@ -23,7 +23,7 @@ struct cli_options {
 	uint64_t timeout;
 	uint64_t close_timeout;
 	char *tcp_congestion;
-	unsigned sendfile; /* enum ftxfer_sendfile */
+	unsigned sendfile, splice; /* enum ftxfer_way */
 	int help, version, print_options;
 };
 

@@ -18,11 +18,11 @@ struct ftxfer_job;
 
 enum ftxfer_mode { FTXFER_DOWNLOAD, FTXFER_UPLOAD };
 
-/* Whether a large file is uploaded without a copy (sendfile(2)). */
-enum ftxfer_sendfile {
-	FTXFER_SENDFILE_AUTO, /* not to a server on this machine: there it would cost more */
-	FTXFER_SENDFILE_ALWAYS,
-	FTXFER_SENDFILE_NEVER
+/* Whether a large file is moved without a copy. */
+enum ftxfer_way {
+	FTXFER_WAY_AUTO, /* where that is cheaper */
+	FTXFER_WAY_ALWAYS,
+	FTXFER_WAY_NEVER
 };
 
 /* How a job ended; each tells the user something else to do. */
@@ -50,8 +50,9 @@ struct ftxfer_spec {
 	uint64_t connect_timeout; /* for each of the server's addresses */
 	uint64_t idle_timeout;    /* nothing moves */
 	uint64_t close_timeout;   /* upload: for the close that confirms it, after the last byte */
-	enum ftxfer_sendfile sendfile;
-	const char *congestion; /* TCP's, by its name; empty: the system's */
+	enum ftxfer_way sendfile; /* an upload: sendfile(2) */
+	enum ftxfer_way splice;   /* a download: splice(2) */
+	const char *congestion;   /* TCP's, by its name; empty: the system's */
 };
 
 enum ftxfer_notice {

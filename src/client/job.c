@@ -147,9 +147,9 @@ static void
 on_prepared(struct pool_job *pool_job)
 {
 	static const enum pump_way ways[] = {
-		[FTXFER_SENDFILE_AUTO] = PUMP_AUTO,
-		[FTXFER_SENDFILE_ALWAYS] = PUMP_FILE,
-		[FTXFER_SENDFILE_NEVER] = PUMP_COPY,
+		[FTXFER_WAY_AUTO] = PUMP_AUTO,
+		[FTXFER_WAY_ALWAYS] = PUMP_FILE,
+		[FTXFER_WAY_NEVER] = PUMP_COPY,
 	};
 	struct ftxfer_job *job =
 	    (struct ftxfer_job *)((char *)pool_job - offsetof(struct ftxfer_job, prepare));
@@ -164,7 +164,8 @@ on_prepared(struct pool_job *pool_job)
 			.remote_name = job->spec.remote_name,
 			.store = job->store,
 			.local_name = job->local.leaf,
-			.way = ways[job->spec.sendfile],
+			.send_way = ways[job->spec.sendfile],
+			.receive_way = ways[job->spec.splice],
 			.on_notice = on_v1_notice,
 			.on_done = on_v1_done,
 			.arg = job,

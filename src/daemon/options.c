@@ -8,7 +8,7 @@
 #define HOUR_MS    ((uint64_t)3600 * 1000)
 
 static const char *const name_words[] = { [PATH_UTF8] = "utf8", [PATH_BYTES] = "bytes", NULL };
-static const char *const sendfile_words[] = {
+static const char *const way_words[] = {
 	[PUMP_AUTO] = "auto",
 	[PUMP_FILE] = "always",
 	[PUMP_COPY] = "never",
@@ -34,8 +34,11 @@ const struct option_def daemon_option_defs[] = {
 	  .initial = "", .max = 15, .arg = "NAME",
 	  .help = "TCP congestion control of what is sent (empty: the system's)" },
 	{ .name = "sendfile", .type = OPTION_CHOICE, .offset = AT(sendfile),
-	  .initial = "auto", .words = sendfile_words,
-	  .help = "whether large files are sent without a copy (auto: not on the loopback)" },
+	  .initial = "auto", .words = way_words,
+	  .help = "whether large files are sent without a copy (auto: if that is cheaper)" },
+	{ .name = "splice", .type = OPTION_CHOICE, .offset = AT(splice),
+	  .initial = "auto", .words = way_words,
+	  .help = "likewise received, into a file system in memory (auto: on the loopback)" },
 	{ .name = "max_connections", .type = OPTION_UINT, .offset = AT(max_connections),
 	  .initial = "4096", .min = 0, .max = 1000000, .arg = "N",
 	  .help = "connections at a time; one more is reset (0: no limit)" },

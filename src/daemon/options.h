@@ -39,7 +39,7 @@ struct daemon_options {
 	uint64_t pool_threads;
 	uint64_t workers; /* 0: as many as processors */
 	char *tcp_congestion;
-	unsigned sendfile; /* enum pump_way */
+	unsigned sendfile, splice; /* enum pump_way */
 	bool daemonize;
 	char *pid_file;
 	bool debug;

@@ -15,6 +15,7 @@ static const char *const names[] = {
 	[COUNT_SENDFILE] = "sendfile",
 	[COUNT_COPY_SENT] = "copy-sent",
 	[COUNT_COPY_RECEIVED] = "copy-received",
+	[COUNT_SPLICE] = "splice",
 	[COUNT_DIRECT] = "direct",
 };
 

@@ -18,6 +18,7 @@ enum counter {
 	COUNT_SENDFILE,      /* bytes sent from the page cache: sendfile(2) */
 	COUNT_COPY_SENT,     /* bytes sent through our memory */
 	COUNT_COPY_RECEIVED, /* bytes received, and written through the page cache */
+	COUNT_SPLICE,        /* bytes received, and written without a copy: splice(2) */
 	COUNT_DIRECT,        /* bytes received, and written past the page cache: O_DIRECT */
 	COUNTERS
 };

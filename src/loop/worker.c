@@ -13,6 +13,7 @@
 #include "base/rc.h"
 #include "base/log.h"
 #include "loop/chunk.h"
+#include "loop/pipe.h"
 #include "loop/counters.h"
 
 struct worker {
@@ -37,6 +38,7 @@ struct worker {
 	STAILQ_HEAD(soon_queue, mail) soon;
 	struct event *soon_event; /* owned; made active by the first mail of a turn */
 	struct chunk_cache chunks;
+	struct content_pipe pipe;
 
 	pthread_mutex_t mail_lock;
 	STAILQ_HEAD(mail_queue, mail) mailbox; /* under mail_lock */
@@ -166,6 +168,12 @@ worker_soon(struct worker *w, struct mail *m)
 	if (STAILQ_EMPTY(&w->soon))
 		event_active(w->soon_event, EV_TIMEOUT, 0);
 	STAILQ_INSERT_TAIL(&w->soon, m, link);
+}
+
+struct content_pipe *
+worker_pipe(struct worker *w)
+{
+	return &w->pipe;
 }
 
 struct chunk_cache *
@@ -301,6 +309,7 @@ worker_free(struct worker *w)
 		close(w->mail_fd);
 	timer_heap_clear(&w->timers);
 	chunk_cache_clear(&w->chunks);
+	pipe_close(&w->pipe);
 	pthread_mutex_destroy(&w->mail_lock);
 	free(w);
 }

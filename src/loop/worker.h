@@ -19,6 +19,7 @@
 #include "loop/timer.h"
 
 struct chunk_cache;
+struct content_pipe;
 struct counters;
 struct event_base;
 struct worker;
@@ -93,8 +94,9 @@ void worker_post(struct worker *w, struct mail *m);
 /* On w's own thread: m->deliver runs later in this turn, before the loop waits again. */
 void worker_soon(struct worker *w, struct mail *m);
 
-/* Memory for content; on the worker's thread. */
+/* Memory for content, and a pipe for what needs none; on the worker's thread. */
 struct chunk_cache *worker_chunks(struct worker *w);
+struct content_pipe *worker_pipe(struct worker *w);
 
 /*
  * Counts work that was begun elsewhere (jobs in the pool) and has not come back yet: the worker

@@ -41,6 +41,12 @@ conn_read_socket(struct conn *c, void *p, size_t len)
 	do {
 		n = recv(c->fd, p, len, 0);
 	} while (n < 0 && errno == EINTR);
+	return conn_count_read(c, n);
+}
+
+size_t
+conn_count_read(struct conn *c, ssize_t n)
+{
 	if (n > 0) {
 		conn_count_received(c, (size_t)n);
 		return (size_t)n;

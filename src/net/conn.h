@@ -115,6 +115,11 @@ void conn_set_receiving(struct conn *c, bool receiving);
  */
 size_t conn_receive(struct conn *c, void *buf, size_t len);
 /*
+ * The same into a pipe, without a copy (splice(2)). *unable: not now, or not from this socket;
+ * conn_receive() is the way.
+ */
+size_t conn_receive_pipe(struct conn *c, int pipe, size_t len, bool *unable);
+/*
  * Hands up to len bytes to the kernel, in one system call; returns how many it took. 0: something
  * is queued, there is no room, or it failed, which on_input tells as the peer's end. more: others
  * follow at once, or the end does, and the kernel may wait for them (MSG_MORE, send(2)).
@@ -132,10 +137,16 @@ void conn_set_unsent_max(struct conn *c, int bytes);
 size_t conn_send_file(struct conn *c, int fd, uint64_t offset, size_t len, bool *unable);
 /* on_output shall tell, once, that the kernel would take more. */
 void conn_wait_output(struct conn *c);
-/* Likewise that the peer has taken all that was sent (conn_has_taken_all()). */
+/* Likewise that the peer has taken all that was sent: conn_has_read_all(). */
 void conn_wait_taken(struct conn *c);
 /* Both ends are of this machine: what is sent is not copied until the peer reads it. */
 bool conn_is_local(const struct conn *c);
+/* Whether that can be told of the peer. Asks the kernel. */
+bool conn_tells_what_is_read(struct conn *c);
+/*
+ * Looks: the peer's kernel has all that was sent; if conn_tells_what_is_read(), so has the peer.
+ */
+bool conn_has_read_all(struct conn *c);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

@@ -1,5 +1,6 @@
 /* Content, which passes by the buffers of conn.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include "net/conn_time.h"
+#include "net/peer_queue.h"
 
 /* How often it is looked whether the peer has taken all, ms: at first, and at the end. */
 #define TAKEN_LOOK_MIN 1
@@ -50,6 +52,39 @@ conn_receive(struct conn *c, void *buf, size_t len)
 		conn_update_reading(c);
 	return n;
 }
+
+#ifdef HAVE_SPLICE
+size_t
+conn_receive_pipe(struct conn *c, int pipe, size_t len, bool *unable)
+{
+	ssize_t n;
+	size_t moved;
+
+	*unable = c->in.len > 0;
+	if (c->in.len > 0 || c->peer_end != FTX_OK)
+		return 0;
+	do {
+		n = splice(c->fd, NULL, pipe, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	*unable = n < 0 && (errno == EINVAL || errno == ENOSYS || errno == ENOMEM);
+	if (*unable)
+		return 0;
+	moved = conn_count_read(c, n);
+	if (c->peer_end != FTX_OK)
+		conn_update_reading(c);
+	return moved;
+}
+#else
+size_t
+conn_receive_pipe(struct conn *c, int pipe, size_t len, bool *unable)
+{
+	(void)c;
+	(void)pipe;
+	(void)len;
+	*unable = true;
+	return 0;
+}
+#endif
 
 static bool
 may_send(const struct conn *c)
@@ -135,8 +170,7 @@ conn_look_for_taken(struct conn *c)
 {
 	if (!c->wants_taken || c->closing)
 		return;
-	conn_look(c);
-	if (conn_has_taken_all(c)) {
+	if (conn_has_read_all(c)) {
 		c->wants_taken = false;
 		c->io->on_output(c->io_arg);
 		return;
@@ -150,4 +184,18 @@ bool
 conn_is_local(const struct conn *c)
 {
 	return c->local;
+}
+
+bool
+conn_tells_what_is_read(struct conn *c)
+{
+	c->tells_read = c->local && c->acknowledges && peer_queue_length(c->fd) >= 0;
+	return c->tells_read;
+}
+
+bool
+conn_has_read_all(struct conn *c)
+{
+	conn_look(c);
+	return conn_has_taken_all(c) && (!c->tells_read || peer_queue_length(c->fd) == 0);
 }

@@ -37,6 +37,7 @@ struct conn {
 	size_t input_max;
 	bool bulk, paused;          /* conn_set_bulk_input(), and not conn_set_receiving() */
 	bool local;                 /* conn_is_local() */
+	bool tells_read;            /* conn_tells_what_is_read() */
 	bool wants_taken;           /* conn_wait_taken() */
 	uint8_t taken_wait;         /* ms until it is looked again */
 	bool wants_output;          /* somebody waits for on_output */
@@ -70,6 +71,8 @@ struct conn {
 void conn_update_reading(struct conn *c);
 /* One read from the socket, counted. 0: none now, or no more: peer_end. */
 size_t conn_read_socket(struct conn *c, void *p, size_t len);
+/* What a call that reads has come to, by its result and errno: bytes; likewise. */
+size_t conn_count_read(struct conn *c, ssize_t n);
 /* What a call that sends has come to, by its result and errno: bytes. 0: none now, or it failed. */
 size_t conn_count_taken(struct conn *c, ssize_t n);
 /* Told later in this turn: who writes does not expect to lose the connection within the call. */

@@ -159,6 +159,7 @@ void
 pump_receive(struct pump *p, const struct pump_ends *ends)
 {
 	*p = (struct pump){ .ends = *ends };
+	pump_choose_pipe(p);
 	pump_start(p);
 }
 

@@ -26,10 +26,10 @@ struct conn;
 struct machine;
 struct transfer;
 
-/* How content is sent that is in memory already. */
+/* How content is moved that waits for no device. */
 enum pump_way {
-	PUMP_AUTO, /* from the file, if the peer is of another machine; else through our memory */
-	PUMP_FILE, /* from the file: sendfile(2) */
+	PUMP_AUTO, /* as measured to be cheaper: see pump_send.c, pump_receive.c */
+	PUMP_FILE, /* between file and socket, without a copy: sendfile(2), splice(2) */
 	PUMP_COPY  /* through our memory */
 };
 
@@ -44,9 +44,9 @@ struct pump_ends {
 	 * uploading client).
 	 */
 	bool needs_peer;
-	enum pump_way way; /* sending */
-	bool closes;       /* sending: the connection's end follows the last byte at once */
-	uint64_t *moved;   /* may be NULL: kept equal to the bytes moved so far */
+	enum pump_way way;
+	bool closes;     /* sending: the connection's end follows the last byte at once */
+	uint64_t *moved; /* may be NULL: kept equal to the bytes moved so far */
 	/* Or this is called: the peer ended too early, or the store failed. Never both. */
 	void (*fail)(void *arg, enum ftx_rc why);
 	void *arg;
@@ -64,7 +64,8 @@ struct pump {
 	bool sending;
 	bool from_file;   /* sending by sendfile(2), but for the first and the last bytes */
 	bool by_file;     /* some of them have been */
-	bool taken;       /* then: the peer has all but the last bytes */
+	bool by_pipe;     /* receiving by splice(2) */
+	uint8_t waits;    /* then: how often the peer has had all, near the end */
 	bool waiting;     /* an operation of the transfer is under way */
 	bool failed_here; /* it was the store, or memory, that failed, not the peer */
 };

@@ -32,6 +32,8 @@ void pump_fail(struct pump *p, enum ftx_rc why);
 void pump_fail_here(struct pump *p, enum ftx_rc why);
 void pump_end(struct pump *p);
 
+/* Receiving: whether by the worker's pipe. */
+void pump_choose_pipe(struct pump *p);
 /* There may be something to do. */
 void pump_receive_step(struct pump *p);
 void pump_send_step(struct pump *p);

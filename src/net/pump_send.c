@@ -22,8 +22,9 @@
 #define FAST_UNSENT (1024 * 1024)
 /* Where most of a file is sent by sendfile(2): so many bytes at its end, at least, are not. */
 #define LAST_BYTES ((uint64_t)64 * 1024)
-/* Smaller files are not worth it. */
-#define FROM_FILE_MIN (8 * LAST_BYTES)
+/* Smaller files are not worth it; on the loopback, where waiting at the end takes longest. */
+#define FROM_FILE_MIN       (8 * LAST_BYTES)
+#define FROM_FILE_MIN_LOCAL ((uint64_t)32 * 1024 * 1024)
 
 static void
 set_pace(struct pump *p, bool fast)
@@ -90,16 +91,31 @@ send_from_file(struct pump *p, size_t len)
 
 /*
  * What sendfile(2) has queued are pages of the file until the peer has them. So the last bytes are
- * read, and the version is looked at, when there is nothing left that could still change.
+ * read, and the version is looked at, when there is nothing left that could still change. A peer on
+ * the loopback has them once it has read them; or once it has written on what it spliced into a
+ * pipe, which it has when it reads what comes next: so there are two stops.
+ *
+ * With so many bytes left is the next one; 0: there is none.
  */
+static uint64_t
+next_stop(const struct pump *p)
+{
+	if (!p->from_file && !p->by_file)
+		return 0;
+	if (p->waits == 0)
+		return LAST_BYTES;
+	return p->waits == 1 && conn_is_local(p->ends.conn) ? LAST_BYTES / 2 : 0;
+}
+
 static bool
 must_wait_for_taken(struct pump *p)
 {
-	if (!p->by_file || p->taken || pump_left(p) > LAST_BYTES)
+	if (!p->by_file || next_stop(p) == 0 || pump_left(p) > next_stop(p))
 		return false;
-	conn_look(p->ends.conn);
-	p->taken = conn_has_taken_all(p->ends.conn);
-	return !p->taken;
+	if (!conn_has_read_all(p->ends.conn))
+		return true;
+	p->waits++;
+	return false;
 }
 
 enum sending {
@@ -112,11 +128,9 @@ enum sending {
 static size_t
 next_piece(const struct pump *p, size_t max)
 {
-	/* The last ones are for themselves. */
-	bool apart = (p->from_file || p->by_file) && pump_left(p) > LAST_BYTES;
-	uint64_t most = apart ? pump_left(p) - LAST_BYTES : pump_left(p);
+	uint64_t left = pump_left(p), stop = next_stop(p);
 
-	return least(max, most);
+	return least(max, left > stop ? left - stop : left);
 }
 
 /*
@@ -131,10 +145,11 @@ send_now(struct pump *p, struct chunk *chunk)
 	for (size_t rest = pump_share(p); rest > 0 && pump_left(p) > 0;) {
 		bool file = is_for_file(p);
 		size_t most = file ? p->burst_max : p->burst;
-		size_t want = next_piece(p, rest < most ? rest : most), n;
+		size_t want, n;
 
 		if (must_wait_for_taken(p))
 			return SENDING_TAKEN;
+		want = next_piece(p, rest < most ? rest : most);
 		n = file ? store_resident(t, want) : store_read_now(t, chunk->data, want);
 		if (n == 0) {
 			p->waiting = true;
@@ -194,6 +209,23 @@ pump_send_step(struct pump *p)
 		send_content(p);
 }
 
+/*
+ * A peer on the loopback gets the file's own pages, too (which costs a quarter less of both ends),
+ * if it can be told when it has read them.
+ */
+static bool
+is_file_sent(const struct pump_ends *ends)
+{
+	bool local = conn_is_local(ends->conn), tells;
+
+	if (ends->way == PUMP_COPY || store_file(ends->transfer) < 0 ||
+	    ends->transfer->size < FROM_FILE_MIN)
+		return false;
+	tells = local && ends->transfer->size >= FROM_FILE_MIN_LOCAL &&
+		conn_tells_what_is_read(ends->conn);
+	return ends->way == PUMP_FILE || !local || tells;
+}
+
 void
 pump_send(struct pump *p, const struct pump_ends *ends)
 {
@@ -204,9 +236,7 @@ pump_send(struct pump *p, const struct pump_ends *ends)
 		.burst_max = SLOW_BURST,
 		.pace_at = worker_now(conn_worker(ends->conn)),
 	};
-	p->from_file =
-	    ends->transfer->size >= FROM_FILE_MIN && store_file(ends->transfer) >= 0 &&
-	    (ends->way == PUMP_FILE || (ends->way == PUMP_AUTO && !conn_is_local(ends->conn)));
+	p->from_file = is_file_sent(ends);
 	/* A small file is with the kernel at once, whatever it is told. */
 	if (ends->transfer->size > 2 * SLOW_BURST)
 		set_pace(p, false);

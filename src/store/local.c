@@ -251,6 +251,17 @@ local_write_now(struct transfer *t, const void *p, size_t len)
 	return rc;
 }
 
+static enum ftx_rc
+local_write_pipe(struct transfer *t, int pipe, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+	enum ftx_rc rc = stage_write_pipe(&lt->put->stage, pipe, len, t->offset);
+
+	if (rc == FTX_OK)
+		space_written(&lt->put->hold, len);
+	return rc;
+}
+
 /* READ */
 static void
 run_read(struct pool_job *job)
@@ -397,6 +408,7 @@ static const struct store_ops local_ops = {
 	.write = local_write,
 	.read = local_read,
 	.write_now = local_write_now,
+	.write_pipe = local_write_pipe,
 	.read_now = local_read_now,
 	.file = local_file,
 	.resident = local_resident,

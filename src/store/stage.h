@@ -71,6 +71,11 @@ void stage_end_direct(struct stage *s);
 /* Writes all of it at offset (STAGE_THROUGH: at the end). May change the vector. */
 enum ftx_rc stage_write(
     struct stage *s, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;
+/*
+ * The same with len bytes of a pipe, without a copy (splice(2)). FTX_UNSUPPORTED: this file takes
+ * none, and they are in the pipe still.
+ */
+enum ftx_rc stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t offset) FTX_MUST_CHECK;
 
 /*
  * Publishes it: the steps that follow, one after the other. FTX_EXISTS when the name has appeared

@@ -126,3 +126,48 @@ stage_write(struct stage *s, struct iovec *iov, int count, uint64_t offset)
 	begin_writeback(s, offset);
 	return FTX_OK;
 }
+
+#ifdef HAVE_SPLICE
+/* The file is not one that takes it, or the kernel. */
+static bool
+refuses_splice(int err)
+{
+	return err == EINVAL || err == ENOSYS || err == EOPNOTSUPP;
+}
+
+enum ftx_rc
+stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t offset)
+{
+	loff_t at = (loff_t)offset;
+	size_t left = len;
+
+	if (s->kind == STAGE_THROUGH)
+		return FTX_UNSUPPORTED;
+	while (left > 0) {
+		ssize_t n = splice(pipe, NULL, s->fd, &at, left, SPLICE_F_MOVE);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return left == len && refuses_splice(errno) ? FTX_UNSUPPORTED
+								    : ftx_rc_from_errno(errno);
+		}
+		if (n == 0)
+			return FTX_IO; /* there was less in it */
+		count_unsynced(s, (uint64_t)n);
+		left -= (size_t)n;
+	}
+	begin_writeback(s, offset + len);
+	return FTX_OK;
+}
+#else
+enum ftx_rc
+stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t offset)
+{
+	(void)s;
+	(void)pipe;
+	(void)len;
+	(void)offset;
+	return FTX_UNSUPPORTED;
+}
+#endif

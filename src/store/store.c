@@ -58,6 +58,19 @@ store_write_now(struct transfer *t, const void *p, size_t len)
 	return rc;
 }
 
+enum ftx_rc
+store_write_pipe(struct transfer *t, int pipe, size_t len)
+{
+	enum ftx_rc rc;
+
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->writes_now);
+	assert(len <= rest_of(t));
+	rc = t->store->ops->write_pipe(t, pipe, len);
+	if (rc == FTX_OK)
+		t->offset += len;
+	return rc;
+}
+
 void
 store_read(struct transfer *t, struct chunk *chunk, size_t len)
 {

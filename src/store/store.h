@@ -49,6 +49,7 @@ struct store_ops {
 	int (*file)(const struct transfer *t);
 	size_t (*resident)(const struct transfer *t, size_t len);
 	enum ftx_rc (*write_now)(struct transfer *t, const void *p, size_t len);
+	enum ftx_rc (*write_pipe)(struct transfer *t, int pipe, size_t len);
 	size_t (*read_now)(struct transfer *t, void *p, size_t len);
 	void (*commit)(struct transfer *t);
 	/* Drops what was not committed and frees t, now or later. Tells nobody. */
@@ -89,6 +90,11 @@ void store_write(struct transfer *t, struct chunk *chunk);
  * moved with FTX_OK; FTX_NO_SPACE, ...
  */
 enum ftx_rc store_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
+/*
+ * The same with len bytes that are in a pipe, without a copy (splice(2)). FTX_UNSUPPORTED: not to
+ * this file; they are in the pipe still. After another failure some of them may be.
+ */
+enum ftx_rc store_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
 /*
  * Reads up to len bytes at t->offset into the chunk, which is the transfer's meanwhile, as with
  * store_write(). READ ends with FTX_OK and chunk->len bytes in it; FTX_CHANGED when the file is no

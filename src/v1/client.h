@@ -33,7 +33,7 @@ struct v1_client {
 	const char *remote_name; /* borrowed: as it goes into the request */
 	struct store *store;     /* borrowed: where the local file is */
 	const char *local_name;  /* borrowed: its name there */
-	enum pump_way way;       /* that content is sent */
+	enum pump_way send_way, receive_way;
 	void (*on_notice)(void *arg, enum v1_notice notice);
 	/* Once, as the last call; the connection is closing. */
 	void (*on_done)(void *arg, enum ftx_rc rc, enum v1_side side);

@@ -183,6 +183,7 @@ receive_content(void *ctx)
 				   .transfer = h->transfer,
 				   .machine = &h->machine,
 				   .event = ON_CONTENT,
+				   .way = h->client->receive_way,
 				   .moved = &h->client->moved,
 				   .fail = v1_client_half_pump_failed,
 				   .arg = h,

@@ -170,7 +170,7 @@ send_content(void *ctx)
 				.machine = &h->machine,
 				.event = ON_CONTENT,
 				.needs_peer = true,
-				.way = h->client->way,
+				.way = h->client->send_way,
 				.moved = &h->client->moved,
 				.fail = v1_client_half_pump_failed,
 				.arg = h,

@@ -21,8 +21,8 @@ struct v1_server {
 	struct store *store;       /* borrowed */
 	struct registry *registry; /* borrowed; shared by all workers */
 	uint64_t max_file_size;    /* bytes; 0: no limit */
-	enum pump_way way;         /* that content is sent */
-	struct path_rules names;   /* of the alphabet uploads only: what stands there is served */
+	enum pump_way send_way, receive_way;
+	struct path_rules names; /* of the alphabet uploads only: what stands there is served */
 };
 
 /*

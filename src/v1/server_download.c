@@ -193,7 +193,7 @@ send_content(void *ctx)
 				.transfer = d->transfer,
 				.machine = &d->machine,
 				.event = ON_CONTENT,
-				.way = d->server->way,
+				.way = d->server->send_way,
 				.closes = true,
 				.fail = fail,
 				.arg = d,

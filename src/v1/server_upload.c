@@ -234,6 +234,7 @@ receive_content(void *ctx)
 				   .transfer = u->transfer,
 				   .machine = &u->machine,
 				   .event = ON_CONTENT,
+				   .way = u->server->receive_way,
 				   .fail = fail,
 				   .arg = u,
 			       });

@@ -55,8 +55,30 @@ class TestPaths(SystemTest):
         os.chmod(root, 0o755)
         counted = self.there_and_back(root, SIZES + LARGE)
         self.assertEqual(counted["direct"], 0)
-        self.assertEqual(counted["copy-received"], sum(SIZES + LARGE))
+        # Large ones pass by a pipe, but for what came before its turn.
+        by_pipe = sum(size for size in SIZES + LARGE if size >= MIB)
+        self.assertEqual(counted["copy-received"] + counted["splice"], sum(SIZES + LARGE))
+        self.assertLessEqual(counted["splice"], by_pipe)
+        self.assertGreater(counted["splice"], by_pipe * 0.9)
         self.assertEqual(counted["copy-sent"], sum(SIZES + LARGE))
+
+    def test_without_a_copy_on_the_loopback(self):
+        """Large ones, both ends; and not if somebody does not want it so."""
+        root = self.root()
+        size = 40 * MIB + 4711
+        data = content(size)
+        local = self.scratch("local", data)
+        for way, least, most in ("auto", 0.9, 1), ("never", 0, 0):
+            daemon = self.daemon(args=["-d"], root=root, sendfile=way, splice=way)
+            option = ["-d", "--sendfile=" + way, "--splice=" + way]
+            up = self.transferred("upload", daemon, way, local, *option)
+            self.assertTrue(read_file(daemon.path(way)) == data)
+            down = self.transferred("download", daemon, way, self.scratch("back"), *option)
+            self.assertTrue(read_file(self.scratch("back")) == data)
+            daemon.stop()
+            sent = sum(line["sendfile"] for line in daemon.counters())
+            for moved in counters(up.err)[0]["sendfile"], counters(down.err)[0]["splice"], sent:
+                self.assertTrue(least * size <= moved <= most * size, (way, moved))
 
     def test_from_the_file(self):
         """Both ways, past our memory, but for the ends of each file."""
@@ -84,7 +106,7 @@ class TestPaths(SystemTest):
     def test_from_a_file_that_changes(self):
         """In place, when much of it has been sent: it is not ended cleanly. It is larger than what
         the peer's system can have taken unread (tcp_rmem)."""
-        daemon = self.daemon(sendfile="always")
+        daemon = self.daemon()
         size = 32 * MIB
         write_file(daemon.path("n"), bytes(size))
         os.utime(daemon.path("n"), (1, 1))
@@ -98,6 +120,28 @@ class TestPaths(SystemTest):
         got, end = peer.rest()
         self.assertEqual(end, "reset")
         self.assertLess(MIB + len(got), size)
+        self.assertEqual(daemon.ended(1), ["changed"])
+
+    def test_a_file_that_changes_before_it_is_read(self):
+        """All but the end of it has been sent, and acknowledged by the peer's system; but what has
+        not been read yet are pages of the file still."""
+        daemon = self.daemon()
+        size = 32 * MIB
+        write_file(daemon.path("n"), bytes(size))
+        os.utime(daemon.path("n"), (1, 1))
+        time.sleep(0.05)
+        peer = self.started_download(daemon, "n", size)
+        peer.send(b"T")
+        # What remains fits into the peer's queue, whatever that is.
+        read = size - 160 * 1024
+        self.assertEqual(peer.receive(read), bytes(read))
+        time.sleep(0.3)
+        with open(daemon.path("n"), "r+b") as file:
+            file.seek(size - 100 * 1024)
+            file.write(b"x" * 1000)
+        got, end = peer.rest()
+        self.assertEqual(end, "reset")
+        self.assertLess(read + len(got), size)
         self.assertEqual(daemon.ended(1), ["changed"])
 
     def test_a_slow_receiver(self):

@@ -15,7 +15,7 @@ from wire import REFUSED, Peer, content, request, wait_for, write_file
 
 CONFIG, USAGE, UNAVAILABLE = 78, 64, 69
 
-SENT, RECEIVED = ("sendfile", "copy-sent"), ("copy-received", "direct")
+SENT, RECEIVED = ("sendfile", "copy-sent"), ("copy-received", "splice", "direct")
 
 
 def free_port():

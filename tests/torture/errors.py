@@ -68,6 +68,7 @@ ERRORS = {
     "setsockopt": [ENOBUFS],
     "shutdown": [ENOTCONN],
     "signalfd": [EMFILE],
+    "splice": [EINVAL, EIO, ECONNRESET],
     "socket": [EMFILE, EACCES, EAFNOSUPPORT],
 }
 

@@ -69,6 +69,9 @@ TORTURE_WRAP(int, setsockopt, TORTURE_OTHER,
 TORTURE_WRAP(int, signalfd, TORTURE_OTHER, (int fd, const sigset_t *mask, int flags), (fd, mask, flags))
 TORTURE_WRAP(int, shutdown, TORTURE_OTHER, (int fd, int how), (fd, how))
 TORTURE_WRAP(int, socket, TORTURE_OTHER, (int family, int type, int protocol), (family, type, protocol))
+TORTURE_WRAP(ssize_t, splice, TORTURE_OTHER,
+    (int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags),
+    (in, in_at, out, out_at, len, flags))
 TORTURE_WRAP(int, stat, TORTURE_OTHER, (const char *path, struct stat *st), (path, st))
 
 /* The same for calls that return a pointer. */

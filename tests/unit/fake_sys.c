@@ -473,3 +473,12 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	make_coarse(ts);
 	return 0;
 }
+
+ssize_t
+splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
+{
+	static ssize_t (*real)(int, off64_t *, int, off64_t *, size_t, unsigned);
+
+	REAL(splice);
+	return fails(fake_orders.splice) ? -1 : real(in, in_at, out, out_at, len, flags);
+}

@@ -23,6 +23,7 @@ struct fake_orders {
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
 	int write;                 /* pwritev(2) */
+	int splice;                /* splice(2) */
 	int futimens;              /* futimens(3) */
 	int fsetxattr, fgetxattr;
 	bool no_direct;            /* pwritev(2) with O_DIRECT: EINVAL */

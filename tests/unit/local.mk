@@ -7,6 +7,8 @@ room_tests = \
 	tests/unit/test_base \
 	tests/unit/test_buf \
 	tests/unit/test_chunk \
+	tests/unit/test_peer_queue \
+	tests/unit/test_pipe \
 	tests/unit/test_commit \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
@@ -41,6 +43,7 @@ room_tests = \
 	tests/unit/test_stage \
 	tests/unit/test_stage_attrs \
 	tests/unit/test_stage_io \
+	tests/unit/test_stage_pipe \
 	tests/unit/test_stammer \
 	tests/unit/test_store \
 	tests/unit/test_stored_digest \
@@ -65,6 +68,15 @@ tests_unit_test_base_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_buf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_buf_SOURCES = tests/unit/test_buf.c $(unit_sources)
 tests_unit_test_buf_LDADD = src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_peer_queue_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_peer_queue_SOURCES = tests/unit/test_peer_queue.c $(unit_sources)
+tests_unit_test_peer_queue_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_pipe_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pipe_SOURCES = tests/unit/test_pipe.c $(unit_sources)
+tests_unit_test_pipe_LDFLAGS = -Wl,--wrap=pipe2 -Wl,--wrap=fcntl -Wl,--wrap=fcntl64
+tests_unit_test_pipe_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_chunk_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_chunk_SOURCES = tests/unit/test_chunk.c $(unit_sources)
@@ -154,6 +166,10 @@ tests_unit_test_commit_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGE
 tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_pipe_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_pipe_SOURCES = tests/unit/test_stage_pipe.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_pipe_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_root_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_root_SOURCES = \

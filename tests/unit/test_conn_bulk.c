@@ -53,6 +53,49 @@ START_TEST(test_receive)
 }
 END_TEST
 
+/* Into a pipe; but what came early is in memory, and comes first. */
+START_TEST(test_receive_by_pipe)
+{
+	char got[8] = "";
+	bool unable;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	pair_tcp();
+	peer_send("abc", 3);
+	UNIT_UNTIL(conn_input_length(conn) == 3, worker_turn(worker, false));
+	conn_set_bulk_input(conn, true);
+	peer_send("defg", 4);
+	turns(3);
+	ck_assert_uint_eq(conn_receive_pipe(conn, ends[1], 8, &unable), 0);
+	ck_assert(unable);
+	ck_assert_uint_eq(conn_receive(conn, got, 8), 3);
+	ck_assert_uint_eq(conn_receive_pipe(conn, ends[1], 2, &unable), 2);
+	ck_assert(!unable);
+	ck_assert_uint_eq(conn_receive_pipe(conn, ends[1], 8, &unable), 2);
+	ck_assert_int_eq(read(ends[0], got, 8), 4);
+	ck_assert_int_eq(memcmp(got, "defg", 4), 0);
+	ck_assert_uint_eq(conn_moved(conn), 7);
+	ck_assert_uint_eq(conn_receive_pipe(conn, ends[1], 8, &unable), 0);
+	ck_assert(!unable);
+	ck_assert_int_eq(conn_peer_end(conn), FTX_OK);
+	/* Not into what is no pipe; nothing is lost by that. */
+	peer_send("h", 1);
+	turns(3);
+	ck_assert_uint_eq(conn_receive_pipe(conn, peer, 8, &unable), 0);
+	ck_assert(unable);
+	ck_assert_uint_eq(conn_receive(conn, got, 8), 1);
+	peer_close(false);
+	heard.inputs = 0;
+	UNIT_UNTIL(heard.inputs > 0, worker_turn(worker, false));
+	ck_assert_uint_eq(conn_receive_pipe(conn, ends[1], 8, &unable), 0);
+	ck_assert(!unable);
+	ck_assert_int_eq(conn_peer_end(conn), FTX_TRUNCATED);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 /* As much as the kernel takes; then it is told when there is room, once. */
 START_TEST(test_send)
 {
@@ -152,6 +195,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_test(tc, test_receive);
+	tcase_add_test(tc, test_receive_by_pipe);
 	tcase_add_test(tc, test_send);
 	tcase_add_test(tc, test_send_file);
 	tcase_add_test(tc, test_wait_taken);
