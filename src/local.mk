@@ -62,7 +62,7 @@ src_libnet_a_SOURCES = \
 	src/net/conn_end.c \
 	src/net/conn_time.c src/net/conn_time.h \
 	src/net/dial.c src/net/dial.h \
-	src/net/peer_queue.c src/net/peer_queue.h \
+	src/net/peer_reads.c src/net/peer_reads.h \
 	src/net/machine.c src/net/machine.h \
 	src/net/pump.c src/net/pump.h src/net/pump_private.h \
 	src/net/pump_receive.c \

@@ -244,7 +244,7 @@ conn_set_io(struct conn *c, const struct conn_io *io, void *arg)
 {
 	c->io = io;
 	c->io_arg = arg;
-	c->wants_taken = false;
+	c->wants_got = false;
 }
 
 bool

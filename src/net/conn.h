@@ -137,16 +137,18 @@ void conn_set_unsent_max(struct conn *c, int bytes);
 size_t conn_send_file(struct conn *c, int fd, uint64_t offset, size_t len, bool *unable);
 /* on_output shall tell, once, that the kernel would take more. */
 void conn_wait_output(struct conn *c);
-/* Likewise that the peer has taken all that was sent: conn_has_read_all(). */
-void conn_wait_taken(struct conn *c);
+/*
+ * Likewise, with a delay of some ms, that the peer has got so many of the bytes sent in all: its
+ * system has acknowledged them; or, with conn_tells_reads(), it has read them.
+ */
+void conn_wait_got(struct conn *c, uint64_t bytes);
+bool conn_has_got(struct conn *c, uint64_t bytes);
+/* Bytes that were handed to the kernel in all. */
+uint64_t conn_sent(const struct conn *c);
 /* Both ends are of this machine: what is sent is not copied until the peer reads it. */
 bool conn_is_local(const struct conn *c);
-/* Whether that can be told of the peer. Asks the kernel. */
-bool conn_tells_what_is_read(struct conn *c);
-/*
- * Looks: the peer's kernel has all that was sent; if conn_tells_what_is_read(), so has the peer.
- */
-bool conn_has_read_all(struct conn *c);
+/* Whether it can be told what the peer has read. Asks the kernel. */
+bool conn_tells_reads(struct conn *c);
 
 /*
  * On: the socket is reset (SO_LINGER {1, 0}) whatever closes it from here on, the kernel after a

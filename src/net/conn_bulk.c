@@ -14,11 +14,11 @@
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include "net/conn_time.h"
-#include "net/peer_queue.h"
+#include "net/peer_reads.h"
 
-/* How often it is looked whether the peer has taken all, ms: at first, and at the end. */
-#define TAKEN_LOOK_MIN 1
-#define TAKEN_LOOK_MAX 16
+/* How often it is looked what the peer has got, ms: at first, and at the end. */
+#define GOT_LOOK_MIN 1
+#define GOT_LOOK_MAX 16
 
 void
 conn_set_bulk_input(struct conn *c, bool bulk)
@@ -158,26 +158,44 @@ conn_wait_output(struct conn *c)
 }
 
 void
-conn_wait_taken(struct conn *c)
+conn_wait_got(struct conn *c, uint64_t bytes)
 {
-	c->wants_taken = true;
-	c->taken_wait = TAKEN_LOOK_MIN;
-	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + c->taken_wait);
+	c->wants_got = true;
+	c->got_bytes = bytes;
+	c->got_wait = GOT_LOOK_MIN;
+	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + c->got_wait);
 }
 
 void
-conn_look_for_taken(struct conn *c)
+conn_look_for_got(struct conn *c)
 {
-	if (!c->wants_taken || c->closing)
+	if (!c->wants_got || c->closing)
 		return;
-	if (conn_has_read_all(c)) {
-		c->wants_taken = false;
+	if (conn_has_got(c, c->got_bytes)) {
+		c->wants_got = false;
 		c->io->on_output(c->io_arg);
 		return;
 	}
-	if (c->taken_wait < TAKEN_LOOK_MAX)
-		c->taken_wait = (uint8_t)(2 * c->taken_wait);
-	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + c->taken_wait);
+	if (c->got_wait < GOT_LOOK_MAX)
+		c->got_wait = (uint8_t)(2 * c->got_wait);
+	worker_timer_start(c->worker, &c->timer, worker_now(c->worker) + c->got_wait);
+}
+
+bool
+conn_has_got(struct conn *c, uint64_t bytes)
+{
+	uint64_t read;
+
+	if (c->tells_reads)
+		return peer_reads(c->fd, &read) && read >= bytes;
+	conn_look(c);
+	return c->taken >= bytes;
+}
+
+uint64_t
+conn_sent(const struct conn *c)
+{
+	return c->sent;
 }
 
 bool
@@ -187,15 +205,10 @@ conn_is_local(const struct conn *c)
 }
 
 bool
-conn_tells_what_is_read(struct conn *c)
+conn_tells_reads(struct conn *c)
 {
-	c->tells_read = c->local && c->acknowledges && peer_queue_length(c->fd) >= 0;
-	return c->tells_read;
-}
+	uint64_t bytes;
 
-bool
-conn_has_read_all(struct conn *c)
-{
-	conn_look(c);
-	return conn_has_taken_all(c) && (!c->tells_read || peer_queue_length(c->fd) == 0);
+	c->tells_reads = c->local && c->acknowledges && peer_reads(c->fd, &bytes);
+	return c->tells_reads;
 }

@@ -71,7 +71,7 @@ conn_on_finish_deadline(void *arg)
 	enum ftx_rc why;
 
 	if (!c->finishing) {
-		conn_look_for_taken(c);
+		conn_look_for_got(c);
 		return;
 	}
 	if (!has_rest(c)) {

@@ -24,7 +24,7 @@ struct conn {
 	struct event reading;  /* there as long as somebody may want to know */
 	struct event writing;  /* there while output waits for the kernel */
 	struct buf in, out;
-	struct timer timer; /* of conn_finish(), before it of conn_wait_taken() */
+	struct timer timer; /* of conn_finish(), before it of conn_wait_got() */
 	struct conn_limits limits;
 
 	const struct conn_io *io; /* static */
@@ -37,9 +37,9 @@ struct conn {
 	size_t input_max;
 	bool bulk, paused;          /* conn_set_bulk_input(), and not conn_set_receiving() */
 	bool local;                 /* conn_is_local() */
-	bool tells_read;            /* conn_tells_what_is_read() */
-	bool wants_taken;           /* conn_wait_taken() */
-	uint8_t taken_wait;         /* ms until it is looked again */
+	bool tells_reads;           /* conn_tells_reads() */
+	bool wants_got;             /* conn_wait_got() */
+	uint8_t got_wait;           /* ms until it is looked again */
 	bool wants_output;          /* somebody waits for on_output */
 	enum ftx_rc output_failure; /* of a write; FTX_OK: none */
 	bool failure_told;          /* as the peer's end */
@@ -55,6 +55,7 @@ struct conn {
 	uint64_t received, received_at;
 	uint64_t sent;            /* handed to the kernel */
 	uint64_t taken, taken_at; /* of it: by the peer, as was seen last */
+	uint64_t got_bytes;       /* of it: conn_wait_got() */
 	bool acknowledges;        /* TCP: the kernel can tell */
 	bool sending;
 	bool busy;
@@ -84,8 +85,8 @@ void conn_count_sent(struct conn *c, size_t bytes);
 uint64_t conn_untaken(const struct conn *c);
 /* Of conn_finish(): the peer had its time. */
 void conn_on_finish_deadline(void *arg);
-/* Of conn_wait_taken(). */
-void conn_look_for_taken(struct conn *c);
+/* Of conn_wait_got(). */
+void conn_look_for_got(struct conn *c);
 /* Frees all that there is; every member may be missing. */
 void conn_reap(struct grave *g);
 

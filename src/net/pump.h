@@ -62,12 +62,13 @@ struct pump {
 	size_t burst; /* sending: bytes that the peer can be expected to take at once */
 	bool running;
 	bool sending;
-	bool from_file;   /* sending by sendfile(2), but for the first and the last bytes */
-	bool by_file;     /* some of them have been */
-	bool by_pipe;     /* receiving by splice(2) */
-	uint8_t waits;    /* then: how often the peer has had all, near the end */
-	bool waiting;     /* an operation of the transfer is under way */
-	bool failed_here; /* it was the store, or memory, that failed, not the peer */
+	bool from_file;    /* sending by sendfile(2), but for the first and the last bytes */
+	bool by_file;      /* some of them have been */
+	bool by_pipe;      /* receiving by splice(2) */
+	uint8_t stops;     /* then: at which the peer has got what it was to get */
+	uint64_t file_end; /* bytes sent on the connection, up to the last of these */
+	bool waiting;      /* an operation of the transfer is under way */
+	bool failed_here;  /* it was the store, or memory, that failed, not the peer */
 };
 
 /* Receives all that the transfer's size says, and writes it. May end within this call. */

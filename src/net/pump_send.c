@@ -52,20 +52,6 @@ judge_pace(struct pump *p)
 	p->pace_at = now;
 }
 
-size_t
-pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
-{
-	bool more = len < pump_left(p) || p->ends.closes;
-	size_t n = conn_send(p->ends.conn, chunk->data, len, more);
-
-	store_sent(p->ends.transfer, n);
-	if (n < len)
-		p->burst = n > BURST_MIN ? n : BURST_MIN;
-	else if (p->burst < p->burst_max)
-		p->burst = least(p->burst_max, 2 * (uint64_t)p->burst);
-	return n;
-}
-
 /* Whether the next bytes are for sendfile(2). The version is settled by the first ones. */
 static bool
 is_for_file(const struct pump *p)
@@ -83,6 +69,7 @@ send_from_file(struct pump *p, size_t len)
 
 	p->from_file = !unable;
 	p->by_file |= n > 0;
+	p->file_end = conn_sent(p->ends.conn);
 	store_sent(t, n);
 	counters_add(worker_counters(conn_worker(p->ends.conn)), COUNT_SENDFILE, n);
 	p->counted += n;
@@ -90,45 +77,73 @@ send_from_file(struct pump *p, size_t len)
 }
 
 /*
- * What sendfile(2) has queued are pages of the file until the peer has them. So the last bytes are
- * read, and the version is looked at, when there is nothing left that could still change. A peer on
- * the loopback has them once it has read them; or once it has written on what it spliced into a
- * pipe, which it has when it reads what comes next: so there are two stops.
+ * What sendfile(2) has queued are pages of the file until the peer has got them. So the version is
+ * looked at, for the last bytes, when there is nothing left that could still change. There are
+ * stops, where it is waited for that, each with so many bytes left to be sent:
  *
- * With so many bytes left is the next one; 0: there is none.
+ * A peer on another machine acknowledges at once what has more behind it. One on this machine has
+ * got what it has read; but if it spliced that into a pipe, only once it reads what comes next.
  */
+static const uint64_t stops_far[] = { LAST_BYTES / 2 };
+static const uint64_t stops_here[] = { LAST_BYTES, LAST_BYTES / 2 };
+
+/* 0: there is none, or none any more. */
 static uint64_t
 next_stop(const struct pump *p)
 {
-	if (!p->from_file && !p->by_file)
+	bool here = conn_is_local(p->ends.conn);
+	unsigned count = here ? 2 : 1;
+
+	if ((!p->from_file && !p->by_file) || p->stops >= count)
 		return 0;
-	if (p->waits == 0)
-		return LAST_BYTES;
-	return p->waits == 1 && conn_is_local(p->ends.conn) ? LAST_BYTES / 2 : 0;
+	return here ? stops_here[p->stops] : stops_far[p->stops];
+}
+
+size_t
+pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
+{
+	uint64_t left = pump_left(p), stop = next_stop(p);
+	/* What the peer is to get before a stop must not wait for what comes after it. */
+	bool more = left > stop && stop > 0 ? len < left - stop : len < left || p->ends.closes;
+	size_t n = conn_send(p->ends.conn, chunk->data, len, more);
+
+	store_sent(p->ends.transfer, n);
+	if (n < len)
+		p->burst = n > BURST_MIN ? n : BURST_MIN;
+	else if (p->burst < p->burst_max)
+		p->burst = least(p->burst_max, 2 * (uint64_t)p->burst);
+	return n;
+}
+
+/* What the peer is to get before more is sent. */
+static uint64_t
+to_be_got(const struct pump *p)
+{
+	return conn_is_local(p->ends.conn) ? conn_sent(p->ends.conn) : p->file_end;
 }
 
 static bool
-must_wait_for_taken(struct pump *p)
+must_stop(struct pump *p)
 {
 	if (!p->by_file || next_stop(p) == 0 || pump_left(p) > next_stop(p))
 		return false;
-	if (!conn_has_read_all(p->ends.conn))
+	if (!conn_has_got(p->ends.conn, to_be_got(p)))
 		return true;
-	p->waits++;
+	p->stops++;
 	return false;
 }
 
 enum sending {
 	SENDING_TURN_OVER, /* or the kernel takes no more, or all is sent */
 	SENDING_READ,      /* the store has the chunk, and reads into it */
-	SENDING_TAKEN      /* the peer is to take what it was sent */
+	SENDING_STOPPED    /* the peer is to get what it was sent */
 };
 
 /* Of the next bytes, how many are to be moved by one call. */
 static size_t
 next_piece(const struct pump *p, size_t max)
 {
-	uint64_t left = pump_left(p), stop = next_stop(p);
+	uint64_t left = pump_left(p), stop = is_for_file(p) ? LAST_BYTES : next_stop(p);
 
 	return least(max, left > stop ? left - stop : left);
 }
@@ -147,8 +162,8 @@ send_now(struct pump *p, struct chunk *chunk)
 		size_t most = file ? p->burst_max : p->burst;
 		size_t want, n;
 
-		if (must_wait_for_taken(p))
-			return SENDING_TAKEN;
+		if (must_stop(p))
+			return SENDING_STOPPED;
 		want = next_piece(p, rest < most ? rest : most);
 		n = file ? store_resident(t, want) : store_read_now(t, chunk->data, want);
 		if (n == 0) {
@@ -186,8 +201,8 @@ send_content(struct pump *p)
 	judge_pace(p);
 	if (pump_left(p) == 0)
 		pump_end(p);
-	else if (sending == SENDING_TAKEN)
-		conn_wait_taken(p->ends.conn);
+	else if (sending == SENDING_STOPPED)
+		conn_wait_got(p->ends.conn, to_be_got(p));
 	else
 		conn_wait_output(p->ends.conn);
 }
@@ -221,8 +236,8 @@ is_file_sent(const struct pump_ends *ends)
 	if (ends->way == PUMP_COPY || store_file(ends->transfer) < 0 ||
 	    ends->transfer->size < FROM_FILE_MIN)
 		return false;
-	tells = local && ends->transfer->size >= FROM_FILE_MIN_LOCAL &&
-		conn_tells_what_is_read(ends->conn);
+	tells =
+	    local && ends->transfer->size >= FROM_FILE_MIN_LOCAL && conn_tells_reads(ends->conn);
 	return ends->way == PUMP_FILE || !local || tells;
 }
 

@@ -7,7 +7,7 @@ room_tests = \
 	tests/unit/test_base \
 	tests/unit/test_buf \
 	tests/unit/test_chunk \
-	tests/unit/test_peer_queue \
+	tests/unit/test_peer_reads \
 	tests/unit/test_pipe \
 	tests/unit/test_commit \
 	tests/unit/test_conf \
@@ -69,9 +69,9 @@ tests_unit_test_buf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_buf_SOURCES = tests/unit/test_buf.c $(unit_sources)
 tests_unit_test_buf_LDADD = src/libbase.a $(CHECK_LIBS)
 
-tests_unit_test_peer_queue_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_peer_queue_SOURCES = tests/unit/test_peer_queue.c $(unit_sources)
-tests_unit_test_peer_queue_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_peer_reads_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_peer_reads_SOURCES = tests/unit/test_peer_reads.c $(unit_sources)
+tests_unit_test_peer_reads_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_pipe_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pipe_SOURCES = tests/unit/test_pipe.c $(unit_sources)

@@ -163,11 +163,11 @@ START_TEST(test_send_file)
 END_TEST
 
 /* Told when the peer has acknowledged all, and not if somebody else has the notices by then. */
-START_TEST(test_wait_taken)
+START_TEST(test_wait_got)
 {
 	pair_tcp();
 	ck_assert_uint_eq(conn_send(conn, "abc", 3, false), 3);
-	conn_wait_taken(conn);
+	conn_wait_got(conn, conn_sent(conn));
 	for (int i = 0; i < 100 && heard.outputs == 0; i++) {
 		unit_sleep_ms(1);
 		unit_clock_add(20);
@@ -198,7 +198,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_receive_by_pipe);
 	tcase_add_test(tc, test_send);
 	tcase_add_test(tc, test_send_file);
-	tcase_add_test(tc, test_wait_taken);
+	tcase_add_test(tc, test_wait_got);
 	tcase_add_test(tc, test_local);
 }
 

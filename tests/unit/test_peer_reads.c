@@ -1,4 +1,4 @@
-/* net/peer_queue: what the other end of a connection has not read. */
+/* net/peer_reads: what the other end of a connection has read. */
 #include "unit/unit.h"
 
 #include <netinet/in.h>
@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/peer_queue.h"
+#include "net/peer_reads.h"
 
 static int ends[2];
 
@@ -37,24 +37,37 @@ connect_ends(const struct sockaddr *listen_at, socklen_t len, int family, bool m
 	close(listener);
 }
 
-/* A queue is each end's own, and counts what has arrived and was not read. */
+static uint64_t
+reads(int fd)
+{
+	uint64_t bytes;
+
+	return peer_reads(fd, &bytes) ? bytes : UINT64_MAX;
+}
+
+/* What has arrived is not read yet; and each end has its own. */
 static void
-check_queues(void)
+check_reads(void)
 {
 	char got[8];
 
-	if (peer_queue_length(ends[0]) < 0)
+	if (reads(ends[0]) == UINT64_MAX)
 		return; /* not allowed to ask here: that is one of its answers */
-	ck_assert_int_eq(peer_queue_length(ends[0]), 0);
+	ck_assert_uint_eq(reads(ends[0]), 0);
 	ck_assert_int_eq(send(ends[0], "abcdef", 6, 0), 6);
-	UNIT_UNTIL(peer_queue_length(ends[0]) == 6, usleep(1000));
-	ck_assert_int_eq(peer_queue_length(ends[1]), 0);
 	ck_assert_int_eq(recv(ends[1], got, 4, 0), 4);
-	ck_assert_int_eq(peer_queue_length(ends[0]), 2);
+	ck_assert_uint_eq(reads(ends[0]), 4);
+	ck_assert_uint_eq(reads(ends[1]), 0);
 	ck_assert_int_eq(recv(ends[1], got, 8, 0), 2);
-	ck_assert_int_eq(peer_queue_length(ends[0]), 0);
+	ck_assert_uint_eq(reads(ends[0]), 6);
 	ck_assert_int_eq(send(ends[1], "xyz", 3, 0), 3);
-	UNIT_UNTIL(peer_queue_length(ends[1]) == 3, usleep(1000));
+	ck_assert_uint_eq(reads(ends[1]), 0);
+	ck_assert_int_eq(recv(ends[0], got, 8, 0), 3);
+	ck_assert_uint_eq(reads(ends[1]), 3);
+	/* The end is no byte. */
+	shutdown(ends[0], SHUT_WR);
+	ck_assert_int_eq(recv(ends[1], got, 8, 0), 0);
+	ck_assert_uint_eq(reads(ends[0]), 6);
 }
 
 START_TEST(test_ipv4)
@@ -63,7 +76,7 @@ START_TEST(test_ipv4)
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	connect_ends((struct sockaddr *)&in, sizeof(in), AF_INET, false);
-	check_queues();
+	check_reads();
 }
 END_TEST
 
@@ -76,7 +89,7 @@ START_TEST(test_ipv6)
 		return; /* there is none */
 	close(fd);
 	connect_ends((struct sockaddr *)&in6, sizeof(in6), AF_INET6, false);
-	check_queues();
+	check_reads();
 }
 END_TEST
 
@@ -91,7 +104,7 @@ START_TEST(test_mapped)
 		return;
 	close(fd);
 	connect_ends((struct sockaddr *)&in6, sizeof(in6), AF_INET, true);
-	check_queues();
+	check_reads();
 }
 END_TEST
 
@@ -99,22 +112,22 @@ START_TEST(test_nobody_can_tell)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 
-	ck_assert_int_eq(peer_queue_length(-1), -1);
+	ck_assert_uint_eq(reads(-1), UINT64_MAX);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	ck_assert_int_eq(peer_queue_length(ends[0]), -1);
+	ck_assert_uint_eq(reads(ends[0]), UINT64_MAX);
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	connect_ends((struct sockaddr *)&in, sizeof(in), AF_INET, false);
 	close(ends[0]);
 	UNIT_UNTIL(recv(ends[1], &in, 1, 0) == 0, usleep(1000));
 	close(ends[1]);
-	ck_assert_int_eq(peer_queue_length(ends[1]), -1);
+	ck_assert_uint_eq(reads(ends[1]), UINT64_MAX);
 }
 END_TEST
 
 static void
 add_cases(Suite *s)
 {
-	TCase *tc = unit_case(s, "peer_queue");
+	TCase *tc = unit_case(s, "peer_reads");
 
 	tcase_add_test(tc, test_ipv4);
 	tcase_add_test(tc, test_ipv6);
@@ -125,5 +138,5 @@ add_cases(Suite *s)
 int
 main(void)
 {
-	return unit_run("peer_queue", add_cases);
+	return unit_run("peer_reads", add_cases);
 }

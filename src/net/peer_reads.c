@@ -1,12 +1,13 @@
-#include "net/peer_queue.h"
+#include "net/peer_reads.h"
 
 #ifdef HAVE_LINUX_INET_DIAG_H
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ make_question(struct question *q, int fd)
 		.header.nlmsg_flags = NLM_F_REQUEST,
 		.request.sdiag_family = (uint8_t)there.family,
 		.request.sdiag_protocol = IPPROTO_TCP,
+		.request.idiag_ext = 1 << (INET_DIAG_INFO - 1),
 		.request.idiag_states = UINT32_MAX,
 		.request.id.idiag_sport = there.port,
 		.request.id.idiag_dport = here.port,
@@ -75,47 +77,70 @@ make_question(struct question *q, int fd)
 	return true;
 }
 
+/* What has come in order, of an answer's attributes; older kernels tell less (4.1 does). */
+static bool
+find_received(struct nlmsghdr *header, uint64_t *bytes)
+{
+	struct inet_diag_msg *m = NLMSG_DATA(header);
+	struct rtattr *a = (struct rtattr *)(m + 1);
+	size_t len = header->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
+	struct tcp_info info;
+
+	while (RTA_OK(a, len) && a->rta_type != INET_DIAG_INFO)
+		a = RTA_NEXT(a, len);
+	if (!RTA_OK(a, len) ||
+	    RTA_PAYLOAD(a) < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(uint64_t))
+		return false;
+	memset(&info, 0, sizeof(info));
+	memcpy(&info, RTA_DATA(a), RTA_PAYLOAD(a) < sizeof(info) ? RTA_PAYLOAD(a) : sizeof(info));
+	*bytes = info.tcpi_bytes_received;
+	return true;
+}
+
 /* The kernel answers within send(2), so that nothing is waited for. */
-static long
-ask(int diag, const struct question *q)
+static bool
+ask(int diag, const struct question *q, uint64_t *bytes)
 {
 	union {
 		struct nlmsghdr header;
-		char space[1024];
+		char space[2048];
 	} answer;
 	const struct inet_diag_msg *m = NLMSG_DATA(&answer.header);
 	ssize_t n;
 
 	if (send(diag, q, sizeof(*q), 0) != (ssize_t)sizeof(*q))
-		return -1;
+		return false;
 	n = recv(diag, &answer, sizeof(answer), MSG_DONTWAIT);
 	if (n < (ssize_t)NLMSG_LENGTH(sizeof(*m)) || !NLMSG_OK(&answer.header, (size_t)n) ||
-	    answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY)
-		return -1;
-	return (long)m->idiag_rqueue;
+	    answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    !find_received(&answer.header, bytes) || *bytes < m->idiag_rqueue)
+		return false;
+	*bytes -= m->idiag_rqueue;
+	return true;
 }
 
-long
-peer_queue_length(int fd)
+bool
+peer_reads(int fd, uint64_t *bytes)
 {
 	struct question q;
-	long length;
+	bool told;
 	int diag;
 
 	if (!make_question(&q, fd))
-		return -1;
+		return false;
 	diag = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (diag < 0)
-		return -1;
-	length = ask(diag, &q);
+		return false;
+	told = ask(diag, &q, bytes);
 	close(diag);
-	return length;
+	return told;
 }
 #else
-long
-peer_queue_length(int fd)
+bool
+peer_reads(int fd, uint64_t *bytes)
 {
 	(void)fd;
-	return -1;
+	(void)bytes;
+	return false;
 }
 #endif
