@@ -14,7 +14,8 @@
 
 /*
  * Bytes that were read at the other end of fd, a connected TCP socket, since it connected; our end,
- * once it is there, counts like one. False: nobody can tell, since the other end is not in this network namespace, or we may not ask.
+ * once it is there, counts like one. False: nobody can tell, since the other end is not in this
+ * network namespace, or we may not ask.
  */
 bool peer_reads(int fd, uint64_t *bytes);
 
