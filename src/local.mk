@@ -38,7 +38,9 @@ src_libstore_a_SOURCES = \
 	src/store/commit.c src/store/commit.h \
 	src/store/digest.c src/store/digest.h \
 	src/store/iov.c src/store/iov.h \
-	src/store/local.c src/store/local.h \
+	src/store/listing.c src/store/listing.h \
+	src/store/local.c src/store/local.h src/store/local_private.h \
+	src/store/local_request.c \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \
 	src/store/path.c src/store/path.h \
@@ -49,7 +51,9 @@ src_libstore_a_SOURCES = \
 	src/store/stage.c src/store/stage.h \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
+	src/store/request.c src/store/request.h \
 	src/store/stored_digest.c src/store/stored_digest.h \
+	src/store/sum.c src/store/sum.h \
 	src/store/transfer.c src/store/transfer.h
 
 noinst_LIBRARIES += src/libnet.a

@@ -9,6 +9,7 @@
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "store/commit.h"
+#include "store/local_private.h"
 #include "store/reader.h"
 #include "store/root.h"
 #include "store/stage.h"
@@ -19,12 +20,6 @@
  * system calls; it uses the fields below the line, and of the transfer only what transfer.h allows
  * it. Back on the worker transfer_op_done() tells the owner.
  */
-
-struct local_store {
-	struct store store; /* the first member */
-	struct root *root;  /* borrowed */
-	struct pool *pool;  /* borrowed */
-};
 
 struct local_put {
 	struct stage stage;
@@ -414,6 +409,9 @@ static const struct store_ops local_ops = {
 	.resident = local_resident,
 	.commit = local_commit,
 	.discard = local_discard,
+	.request_new = local_request_new,
+	.request_start = local_request_start,
+	.request_free = local_request_free,
 	.free = local_free,
 };
 

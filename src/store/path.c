@@ -70,12 +70,12 @@ in_alphabet(enum path_alphabet alphabet, const char *s, size_t len)
 	return true;
 }
 
-static bool
-component_allowed(enum path_alphabet alphabet, const char *s, size_t len)
+bool
+path_component_is_allowed(enum path_alphabet alphabet, const char *s, size_t len)
 {
-	if (len > PATH_COMPONENT_MAX || path_is_reserved(s, len))
+	if (len == 0 || len > PATH_COMPONENT_MAX || path_is_reserved(s, len))
 		return false;
-	if (len == 2 && s[0] == '.' && s[1] == '.')
+	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
 		return false;
 	return in_alphabet(alphabet, s, len);
 }
@@ -100,7 +100,7 @@ path_normalize(const struct path_rules *rules, const void *name, size_t len, cha
 		i++; /* the slash */
 		if (n == 0 || (n == 1 && s[start] == '.'))
 			continue;
-		if (!component_allowed(rules->alphabet, s + start, n))
+		if (!path_component_is_allowed(rules->alphabet, s + start, n))
 			return FTX_BAD_NAME;
 		if (used > 0) {
 			out[used++] = '/';
@@ -210,6 +210,18 @@ path_open_parent(int root_fd, unsigned flags, const char *name, int *dir_fd, con
 		*dir_fd = open_dir_beneath(root_fd, flags, dir);
 	}
 	return *dir_fd >= 0 ? FTX_OK : parent_rc(errno);
+}
+
+enum ftx_rc
+path_open_dir(int root_fd, unsigned flags, const char *name, int *fd)
+{
+	*fd = *name == '\0' ? openat(root_fd, ".", dir_flags(flags))
+			    : open_dir_beneath(root_fd, flags, name);
+	if (*fd >= 0)
+		return FTX_OK;
+	if (errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
+		return FTX_NOT_DIRECTORY;
+	return ftx_rc_from_errno(errno);
 }
 
 enum ftx_rc

@@ -1,7 +1,7 @@
 /*
  * path.h - names of files, and the jail they are resolved in.
  * Layer: store. Threads: any (what opens may block: pool). Pure: path_normalize(),
- * path_is_reserved().
+ * path_component_is_allowed(), path_is_reserved().
  * Tests: tests/unit/test_path.c, tests/fuzz/fuzz_path.c
  */
 #ifndef STORE_PATH_H
@@ -53,6 +53,9 @@ struct path_rules {
 enum ftx_rc path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out,
     size_t size) FTX_MUST_CHECK;
 
+/* One component, without a slash, that path_normalize() would take; not `.`. */
+bool path_component_is_allowed(enum path_alphabet alphabet, const char *s, size_t len);
+
 /* The component is the daemon's own, or would lead to it where file names have no case. */
 bool path_is_reserved(const char *component, size_t len);
 
@@ -64,6 +67,13 @@ bool path_is_reserved(const char *component, size_t len);
  */
 enum ftx_rc path_open_parent(
     int root_fd, unsigned flags, const char *name, int *dir_fd, const char **leaf) FTX_MUST_CHECK;
+
+/*
+ * Opens the directory `name` (normalised; empty: root_fd's own) likewise, for reading.
+ * FTX_NOT_FOUND where it or one on the way to it is missing; FTX_NOT_DIRECTORY where one is
+ * something else.
+ */
+enum ftx_rc path_open_dir(int root_fd, unsigned flags, const char *name, int *fd) FTX_MUST_CHECK;
 
 /*
  * Opens the regular file `leaf` in dir_fd for reading. FTX_NOT_FOUND; FTX_NOT_REGULAR for anything

@@ -160,9 +160,8 @@ look_at_version(const struct reader *rd, enum version *version, bool *has_name)
 	return FTX_OK;
 }
 
-/* FTX_CHANGED: it is another version by now. */
-static enum ftx_rc
-check_version(const struct reader *rd)
+enum ftx_rc
+reader_check(const struct reader *rd)
 {
 	enum version version;
 	bool has_name;
@@ -215,7 +214,7 @@ settle(struct reader *rd)
 
 		if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
 			return FTX_IO;
-		rc = check_version(rd);
+		rc = reader_check(rd);
 		if (rc != FTX_OK)
 			return rc;
 		if (tick_is_over(rd, &now))
@@ -269,7 +268,7 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}
-	return offset < rd->size ? FTX_OK : check_version(rd);
+	return offset < rd->size ? FTX_OK : reader_check(rd);
 }
 
 bool

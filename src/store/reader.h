@@ -47,6 +47,11 @@ enum ftx_rc reader_open(struct reader *rd, struct root *r, const char *name) FTX
  */
 enum ftx_rc reader_read(
     struct reader *rd, struct iovec *iov, int count, uint64_t offset) FTX_MUST_CHECK;
+/*
+ * After the last reader_read() of less than the whole file: FTX_CHANGED as it would say there at
+ * the end.
+ */
+enum ftx_rc reader_check(const struct reader *rd) FTX_MUST_CHECK;
 void reader_close(struct reader *rd);
 
 /* The same without waiting for anything; on the worker, while no job has the reader. */

@@ -150,6 +150,6 @@ store_free(struct store *s)
 {
 	if (s == NULL)
 		return;
-	assert(s->transfers == 0);
+	assert(s->transfers == 0 && s->requests == 0);
 	s->ops->free(s);
 }

@@ -14,9 +14,15 @@
  *		store_read	READ, as often as it takes
  *	both	store_close	nothing; at any time, exactly once
  *
+ * And those that move no content, each of which completes once, or once a page:
+ *
+ *	looking		store_stat, store_list (store_list_next), store_sum
+ *	changing	store_mkdir, store_rename, store_remove
+ *	all		store_request_cancel, store_request_close
+ *
  * A transfer has one operation at a time. Each ends with one call of on_done, never within the call
- * that started it, and never after store_close(). The local directory (store/local.h) is the first
- * implementation.
+ * that started it, and never after store_close() or store_request_close(). The local directory
+ * (store/local.h) is the first implementation.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -26,6 +32,7 @@
 
 #include "base/rc.h"
 #include "store/put_spec.h"
+#include "store/request.h"
 #include "store/transfer.h"
 
 struct chunk;
@@ -54,6 +61,14 @@ struct store_ops {
 	void (*commit)(struct transfer *t);
 	/* Drops what was not committed and frees t, now or later. Tells nobody. */
 	void (*discard)(struct transfer *t);
+	/* A request that is not begun yet. FTX_NOMEM. */
+	enum ftx_rc (*request_new)(struct store *s, enum request_op op,
+	    const struct request_spec *spec, request_done_cb *on_done, void *owner,
+	    struct store_request **out);
+	/* Begins it, or its next page; it ends, later, by request_op_done(). */
+	void (*request_start)(struct store_request *r);
+	/* One that is not under way. */
+	void (*request_free)(struct store_request *r);
 	void (*free)(struct store *s);
 };
 
@@ -62,6 +77,7 @@ struct store {
 	const struct store_ops *ops; /* static */
 	struct worker *worker;       /* borrowed; outlives the store */
 	unsigned transfers;          /* not freed yet */
+	unsigned requests;           /* likewise */
 };
 
 /*
@@ -135,7 +151,49 @@ void store_cancel(struct transfer *t);
  */
 void store_close(struct transfer *t);
 
-/* All its transfers must be gone (worker_held() tells). */
+/*
+ * What follows takes and changes names (store/request.h). spec need not stay. FTX_NOMEM at once: no
+ * request came to be, no callback follows. No link is followed anywhere.
+ */
+
+/* r->meta: what has spec.name; with its stored digest, if spec.digests. FTX_NOT_FOUND. */
+enum ftx_rc store_stat(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+/*
+ * r->page: the first page of the directory spec.name, in the order of the names' bytes (what that
+ * costs: store/listing.h). The daemon's own names are left out, and those that spec.rules refuse.
+ * While r->page.more is true, store_list_next() begins the next one; or another request does, with
+ * spec.after as r->cursor is now. FTX_NOT_FOUND, FTX_NOT_DIRECTORY.
+ */
+enum ftx_rc store_list(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+void store_list_next(struct store_request *r);
+/*
+ * These answer when the change is durable. What each result means: store/names.h. MKDIR says in
+ * r->existed whether the directory was there; FTX_EXISTS is for anything else of that name.
+ */
+enum ftx_rc store_mkdir(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+enum ftx_rc store_rename(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+enum ftx_rc store_remove(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+/*
+ * r->digest: of spec.length bytes of a file from spec.offset on, or to its end (UINT64_MAX: so in
+ * any case). As it is stored with the file, or by reading it, a step at a time; r->done says how
+ * far it is. FTX_CHANGED, FTX_BAD_RANGE, FTX_IS_DIRECTORY, FTX_NOT_REGULAR, FTX_UNSUPPORTED: no
+ * such kind.
+ */
+enum ftx_rc store_sum(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+/*
+ * LIST and SUM end soon, with FTX_CANCELLED if it comes in time; what changes names is not stopped.
+ */
+void store_request_cancel(struct store_request *r);
+/* The owner lets go. NULL is allowed. A change that is under way goes on. */
+void store_request_close(struct store_request *r);
+
+/* All its transfers and requests must be gone (worker_held() tells). */
 void store_free(struct store *s);
 
 #endif

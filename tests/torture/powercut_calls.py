@@ -17,7 +17,7 @@ HARMLESS = re.compile(r"""
     | XXH\w+|EVP_\w+
     | __mem\w+_chk|__str\w+_chk|__p?readv?_chk|__fdelt_chk
     | posix_fadvise|access|faccessat|fstat|fstatat|lstat|stat|statx|fstatvfs|statvfs|readlink|readlinkat|realpath
-    | pread|preadv|preadv2|read|fgetxattr|readv|lseek|dup|fcntl|flock|fts_\w+|opendir|fdopendir|readdir|closedir
+    | pread|preadv|preadv2|read|fgetxattr|readv|lseek|dup|fcntl|flock|fts_\w+|opendir|fdopendir|readdir|closedir|dirfd
     | clock_\w+|\w*nanosleep|time|localtime_r|getpid|geteuid|getrandom|gettid|umask|qsort|random
     """, re.X)
 

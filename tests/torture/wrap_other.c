@@ -4,6 +4,7 @@
  * realpath(3), asprintf(3), strdup(3) and strndup(3) allocate inside the C library: each counts as
  * an allocation.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -91,6 +92,8 @@ TORTURE_WRAP(int, stat, TORTURE_OTHER, (const char *path, struct stat *st), (pat
 
 WRAP_POINTER(void *, EVP_MD_CTX_new, "malloc", TORTURE_MEMORY, (void), ())
 WRAP_POINTER(void *, XXH3_createState, "malloc", TORTURE_MEMORY, (void), ())
+WRAP_POINTER(DIR *, fdopendir, "fdopendir", TORTURE_OTHER, (int fd), (fd))
+WRAP_POINTER(struct dirent *, readdir, "readdir", TORTURE_OTHER, (DIR *dir), (dir))
 WRAP_POINTER(void *, malloc, "malloc", TORTURE_MEMORY, (size_t size), (size))
 WRAP_POINTER(void *, calloc, "calloc", TORTURE_MEMORY, (size_t count, size_t size), (count, size))
 WRAP_POINTER(void *, realloc, "realloc", TORTURE_MEMORY, (void *p, size_t size), (p, size))

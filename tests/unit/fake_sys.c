@@ -293,17 +293,6 @@ fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
 	return see_attrs(real(fd, name, value, size, flags));
 }
 
-ssize_t
-fgetxattr(int fd, const char *name, void *value, size_t size)
-{
-	ssize_t (*real)(int, const char *, void *, size_t);
-
-	REAL(fgetxattr);
-	if (fails(fake_orders.fgetxattr))
-		return -1;
-	return real(fd, name, value, size);
-}
-
 /* The vector as it may be used now; false: interrupted. */
 static bool
 may_move(const struct iovec *iov, int *count, struct iovec *first)

@@ -26,6 +26,10 @@ struct fake_orders {
 	int splice;                /* splice(2) */
 	int futimens;              /* futimens(3) */
 	int fsetxattr, fgetxattr;
+	int readdir, fstatat; /* the latter after so many that do not fail: */
+	unsigned fstatat_skip;
+	/* What readdir(3) finds, in this order, until NULL; NULL: the truth. */
+	char *const *found_names;
 	bool no_direct;            /* pwritev(2) with O_DIRECT: EINVAL */
 	bool no_fallocate;         /* fallocate(2) is not supported */
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */

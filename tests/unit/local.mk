@@ -22,6 +22,7 @@ room_tests = \
 	tests/unit/test_explain \
 	tests/unit/test_limits \
 	tests/unit/test_listener \
+	tests/unit/test_listing \
 	tests/unit/test_local_file \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -47,6 +48,7 @@ room_tests = \
 	tests/unit/test_stammer \
 	tests/unit/test_store \
 	tests/unit/test_stored_digest \
+	tests/unit/test_sum \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
@@ -58,7 +60,7 @@ endif
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
-fake_sources = tests/unit/fake_sys.c tests/unit/fake_sys.h tests/unit/put_spec.h
+fake_sources = tests/unit/fake_look.c tests/unit/fake_sys.c tests/unit/fake_sys.h tests/unit/put_spec.h
 pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
@@ -184,6 +186,7 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_close.c \
 	tests/unit/test_store_get.c \
 	tests/unit/test_store_reader.c \
+	tests/unit/test_store_request.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
@@ -197,6 +200,14 @@ tests_unit_test_names_SOURCES = \
 	tests/unit/test_names_move.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_names_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_listing_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_listing_SOURCES = tests/unit/test_listing.c $(fake_sources) $(unit_sources)
+tests_unit_test_listing_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_sum_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sum_SOURCES = tests/unit/test_sum.c $(unit_sources)
+tests_unit_test_sum_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)

@@ -47,6 +47,7 @@ store_teardown(void)
 {
 	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
 	ck_assert_uint_eq(store->transfers, 0);
+	ck_assert_uint_eq(store->requests, 0);
 	store_free(store);
 	pool_free(pool);
 	root_close(root);
@@ -424,6 +425,7 @@ add_cases(Suite *s)
 	add_close_cases(s);
 	add_get_cases(s);
 	add_reader_cases(s);
+	add_request_cases(s);
 }
 
 int

@@ -58,5 +58,6 @@ extern const unsigned root_kinds[ROOT_KINDS];
 void add_close_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_reader_cases(Suite *s);
+void add_request_cases(Suite *s);
 
 #endif
