@@ -41,6 +41,12 @@ cursor_get_u8(struct cursor *c)
 	return (uint8_t)cursor_get_uint(c, 1);
 }
 
+uint16_t
+cursor_get_u16(struct cursor *c)
+{
+	return (uint16_t)cursor_get_uint(c, 2);
+}
+
 uint32_t
 cursor_get_u32(struct cursor *c)
 {
@@ -104,6 +110,12 @@ void
 cursor_put_u8(struct cursor_out *c, uint8_t v)
 {
 	cursor_put_uint(c, v, 1);
+}
+
+void
+cursor_put_u16(struct cursor_out *c, uint16_t v)
+{
+	cursor_put_uint(c, v, 2);
 }
 
 void

@@ -30,6 +30,7 @@ struct cursor_out {
 
 struct cursor cursor_init(const void *p, size_t len);
 uint8_t cursor_get_u8(struct cursor *c);
+uint16_t cursor_get_u16(struct cursor *c);
 uint32_t cursor_get_u32(struct cursor *c);
 uint64_t cursor_get_u64(struct cursor *c);
 /* The next n bytes, still owned by whoever owns the buffer; NULL when there are not so many. */
@@ -41,6 +42,7 @@ bool cursor_done(const struct cursor *c);
 
 struct cursor_out cursor_out_init(void *p, size_t size);
 void cursor_put_u8(struct cursor_out *c, uint8_t v);
+void cursor_put_u16(struct cursor_out *c, uint16_t v);
 void cursor_put_u32(struct cursor_out *c, uint32_t v);
 void cursor_put_u64(struct cursor_out *c, uint64_t v);
 void cursor_put_bytes(struct cursor_out *c, const void *p, size_t n);

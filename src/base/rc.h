@@ -26,12 +26,16 @@
 	X(FTX_EXISTS,          "exists",          "a file of that name exists") \
 	X(FTX_BUSY,            "busy",            "the name is in use by another transfer") \
 	X(FTX_ACCESS,          "access",          "permission denied") \
+	X(FTX_FORBIDDEN,       "forbidden",       "the server does not let this user do that") \
+	X(FTX_UNAUTHENTICATED, "unauthenticated", "the server does not know who this user is") \
 	/* room */ \
 	X(FTX_NO_SPACE,        "no-space",        "not enough space") \
 	X(FTX_BAD_RANGE,       "bad-range",       "the file ends before that offset") \
 	X(FTX_TOO_LARGE,       "too-large",       "the file is larger than is allowed") \
 	X(FTX_STAGE_FULL,      "stage-full",      "the uploads under way have all the space they may have") \
+	X(FTX_QUOTA,           "quota",           "more than this user may store") \
 	X(FTX_LIMIT,           "limit",           "too many connections") \
+	X(FTX_TOO_MANY,        "too-many",        "too many requests at a time") \
 	X(FTX_DESCRIPTORS,     "descriptors",     "out of file descriptors") \
 	X(FTX_NOMEM,           "no-memory",       "out of memory") \
 	/* storage */ \
@@ -41,6 +45,12 @@
 	X(FTX_LOCKED,          "locked",          "another daemon serves this storage root") \
 	/* the peer */ \
 	X(FTX_PROTOCOL,        "protocol-error",  "the peer sent something that is not the protocol") \
+	X(FTX_BAD_MESSAGE,     "bad-message",     "a message is malformed") \
+	X(FTX_NOT_OFFERED,     "not-offered",     "the server does not have what was asked for") \
+	X(FTX_ID_IN_USE,       "id-in-use",       "the id of a request is 0 or in use") \
+	X(FTX_TOO_MUCH,        "too-much",        "content was sent on and on after it had been refused") \
+	X(FTX_DIGEST_MISMATCH, "digest-mismatch", "the content is not what its digest says") \
+	X(FTX_SIZE_MISMATCH,   "size-mismatch",   "there was more or less content than the size said") \
 	X(FTX_EXCESS,          "excess-bytes",    "the peer sent more bytes than it announced") \
 	X(FTX_TRUNCATED,       "peer-closed",     "the peer closed the connection too early") \
 	X(FTX_RESET,           "peer-reset",      "the connection was reset") \
@@ -50,11 +60,15 @@
 	X(FTX_REQUEST_TIMEOUT, "request-timeout", "the handshake took too long") \
 	X(FTX_IDLE_TIMEOUT,    "idle-timeout",    "nothing moved for too long") \
 	X(FTX_TOO_SLOW,        "too-slow",        "the peer moves fewer bytes than min_rate asks for") \
+	X(FTX_TIMED_OUT,       "timed-out",       "the server waited in vain") \
 	/* reaching the peer */ \
 	X(FTX_HOST_UNKNOWN,    "host-unknown",    "no such host") \
 	X(FTX_CONNECT,         "connect-failed",  "could not connect") \
 	/* ourselves */ \
 	X(FTX_CANCELLED,       "cancelled",       "cancelled") \
+	X(FTX_TOO_LATE,        "too-late",        "it was too late to cancel") \
+	X(FTX_TAKEN_OVER,      "taken-over",      "another connection goes on with this upload") \
+	X(FTX_CURSOR_EXPIRED,  "cursor-expired",  "the server no longer knows where the listing was") \
 	X(FTX_SHUTDOWN,        "shutdown",        "the daemon is shutting down") \
 	X(FTX_USAGE,           "usage",           "wrong usage") \
 	X(FTX_INTERNAL,        "internal",        "internal error")

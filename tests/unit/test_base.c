@@ -142,6 +142,24 @@ START_TEST(test_cursor_reads_big_endian)
 }
 END_TEST
 
+START_TEST(test_cursor_u16)
+{
+	uint8_t buf[3];
+	struct cursor_out out = cursor_out_init(buf, sizeof(buf));
+	struct cursor c = cursor_init(buf, sizeof(buf));
+
+	cursor_put_u16(&out, 0xfe80);
+	cursor_put_u16(&out, 0x0102); /* 1 is left */
+	ck_assert(!cursor_out_ok(&out));
+	ck_assert_uint_eq(out.used, 2);
+	ck_assert_mem_eq(buf, "\xfe\x80", 2);
+	ck_assert_uint_eq(cursor_get_u16(&c), 0xfe80);
+	ck_assert(cursor_ok(&c));
+	ck_assert_uint_eq(cursor_get_u16(&c), 0);
+	ck_assert(!cursor_ok(&c));
+}
+END_TEST
+
 START_TEST(test_cursor_never_reads_beyond)
 {
 	/* Each length, each kind of integer: whole or not at all. */
@@ -291,6 +309,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_clock_after);
 	tc = unit_case(s, "cursor");
 	tcase_add_test(tc, test_cursor_reads_big_endian);
+	tcase_add_test(tc, test_cursor_u16);
 	tcase_add_test(tc, test_cursor_never_reads_beyond);
 	tcase_add_test(tc, test_cursor_fails_sticky);
 	tcase_add_test(tc, test_cursor_huge_lengths);
