@@ -5,6 +5,7 @@ lint_scripts = \
 	tests/lint/layers \
 	tests/lint/mandoc \
 	tests/lint/options \
+	tests/lint/protocol \
 	tests/lint/reasons \
 	tests/lint/shell \
 	tests/lint/size \

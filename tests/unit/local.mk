@@ -52,6 +52,11 @@ room_tests = \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
+	tests/unit/test_v2_frame \
+	tests/unit/test_v2_message \
+	tests/unit/test_v2_page \
+	tests/unit/test_v2_result \
+	tests/unit/test_v2_session \
 	tests/unit/test_worker_threads
 
 check_PROGRAMS += $(room_tests)
@@ -61,6 +66,7 @@ endif
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(LIBEVENT_CFLAGS) $(CHECK_CFLAGS)
 unit_sources = tests/unit/unit.c tests/unit/unit.h
 fake_sources = tests/unit/fake_look.c tests/unit/fake_sys.c tests/unit/fake_sys.h tests/unit/put_spec.h
+v2_hex_sources = tests/unit/v2_hex.c tests/unit/v2_hex.h
 pair_sources = tests/unit/net_pair.c tests/unit/net_pair.h
 
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
@@ -220,6 +226,26 @@ tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
 tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_frame_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_frame_SOURCES = tests/unit/test_v2_frame.c $(v2_hex_sources) $(unit_sources)
+tests_unit_test_v2_frame_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_message_SOURCES = tests/unit/test_v2_message.c $(v2_hex_sources) $(unit_sources)
+tests_unit_test_v2_message_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_page_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_page_SOURCES = tests/unit/test_v2_page.c $(v2_hex_sources) $(unit_sources)
+tests_unit_test_v2_page_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_result_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_result_SOURCES = tests/unit/test_v2_result.c $(unit_sources)
+tests_unit_test_v2_result_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_session_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_session_SOURCES = tests/unit/test_v2_session.c $(v2_hex_sources) $(unit_sources)
+tests_unit_test_v2_session_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_net_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_net_SOURCES = tests/unit/test_net.c
