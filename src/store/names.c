@@ -152,36 +152,51 @@ look_at_move(const struct move *v, bool replace, const struct meta_version *if_v
 	return replace && S_ISREG(to.st_mode) ? FTX_OK : FTX_EXISTS;
 }
 
-/* Where rename(2) has no way to refuse a name that exists, link(2) does. */
-static int
-move_by_link(const struct move *v)
+static enum ftx_rc
+move_rc(int err)
 {
-	if (linkat(v->from_dir, v->from, v->to_dir, v->to, 0) != 0)
-		return -1;
-	if (unlinkat(v->from_dir, v->from, 0) != 0) {
-		int err = errno;
-
-		(void)unlinkat(v->to_dir, v->to, 0);
-		errno = err;
-		return -1;
-	}
-	return 0;
+	return err == EXDEV ? FTX_OTHER_DEVICE : ftx_rc_from_errno(err);
 }
 
-static int
+/*
+ * Where rename(2) has no way to refuse a name that exists, link(2) does. The old name goes when the
+ * new one is durable: they are two changes, and only one of them may survive a power cut.
+ */
+static enum ftx_rc
+move_by_link(const struct move *v)
+{
+	enum ftx_rc rc;
+
+	if (linkat(v->from_dir, v->from, v->to_dir, v->to, 0) != 0)
+		return move_rc(errno);
+	rc = root_sync_dir(v->to_dir);
+	if (rc == FTX_OK && unlinkat(v->from_dir, v->from, 0) != 0)
+		rc = ftx_rc_from_errno(errno);
+	if (rc != FTX_OK)
+		(void)unlinkat(v->to_dir, v->to, 0);
+	return rc;
+}
+
+static enum ftx_rc
 move_if_free(const struct root *r, const struct move *v)
 {
 #ifdef HAVE_RENAMEAT2
 	if ((r->flags & ROOT_NO_RENAMEAT2) == 0) {
 		if (renameat2(v->from_dir, v->from, v->to_dir, v->to, RENAME_NOREPLACE) == 0)
-			return 0;
+			return FTX_OK;
 		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-			return -1;
+			return move_rc(errno);
 	}
 #else
 	(void)r;
 #endif
 	return move_by_link(v);
+}
+
+static enum ftx_rc
+move_over(const struct move *v)
+{
+	return renameat(v->from_dir, v->from, v->to_dir, v->to) == 0 ? FTX_OK : move_rc(errno);
 }
 
 /* The new name first: so whenever power fails, the file has one. */
@@ -228,11 +243,9 @@ names_rename(struct root *r, const char *from, const char *to, bool replace,
 		rc = look_at_move(&v, replace, if_version);
 	if (rc != FTX_OK)
 		goto out;
-	if ((replace ? renameat(v.from_dir, v.from, v.to_dir, v.to) : move_if_free(r, &v)) != 0) {
-		rc = errno == EXDEV ? FTX_OTHER_DEVICE : ftx_rc_from_errno(errno);
-		goto out;
-	}
-	rc = sync_move(&v);
+	rc = replace ? move_over(&v) : move_if_free(r, &v);
+	if (rc == FTX_OK)
+		rc = sync_move(&v);
 	if (rc == FTX_OK)
 		rc = meta_look(v.to_dir, v.to, false, m);
 out:

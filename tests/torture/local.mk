@@ -21,6 +21,14 @@ tests_torture_ftxfer_SOURCES = $(ftxfer_SOURCES) $(torture_sources)
 tests_torture_ftxfer_LDADD = $(ftxfer_LDADD)
 EXTRA_tests_torture_ftxfer_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
 
+# What no protocol asks the store for yet.
+check_PROGRAMS += tests/torture/names
+tests_torture_names_CPPFLAGS = $(torture_cppflags)
+tests_torture_names_LDFLAGS = $(torture_ldflags)
+tests_torture_names_SOURCES = tests/torture/names.c $(torture_sources)
+tests_torture_names_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
+EXTRA_tests_torture_names_DEPENDENCIES = $(top_srcdir)/$(torture_wrapped)
+
 torture_suites = tests/torture/kill tests/torture/fail
 TESTS += $(torture_suites)
 dist_check_SCRIPTS += $(torture_suites)
@@ -30,6 +38,7 @@ EXTRA_DIST += \
 	tests/torture/errors.py \
 	tests/torture/fail_client.py \
 	tests/torture/fail_daemon.py \
+	tests/torture/fail_names.py \
 	tests/torture/torture.py \
 	$(torture_wrapped)
 
@@ -54,6 +63,13 @@ tests_torture_ftxfer_record_SOURCES = $(ftxfer_SOURCES) $(record_sources)
 tests_torture_ftxfer_record_LDADD = $(ftxfer_LDADD)
 EXTRA_tests_torture_ftxfer_record_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
 
+check_PROGRAMS += tests/torture/names_record
+tests_torture_names_record_CPPFLAGS = $(torture_cppflags)
+tests_torture_names_record_LDFLAGS = $(record_ldflags)
+tests_torture_names_record_SOURCES = tests/torture/names.c $(record_sources)
+tests_torture_names_record_LDADD = $(tests_torture_names_LDADD)
+EXTRA_tests_torture_names_record_DEPENDENCIES = $(top_srcdir)/$(torture_recorded)
+
 # And each of the recorded calls.
 check_PROGRAMS += tests/torture/record_probe
 tests_torture_record_probe_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
@@ -69,5 +85,6 @@ EXTRA_DIST += \
 	tests/torture/powercut_calls.py \
 	tests/torture/powercut_check.py \
 	tests/torture/powercut_model.py \
+	tests/torture/powercut_names.py \
 	tests/torture/powercut_rules.py \
 	tests/torture/powercut_run.py
