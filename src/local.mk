@@ -26,6 +26,7 @@ src_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libloop_a_SOURCES = \
 	src/loop/chunk.c src/loop/chunk.h \
 	src/loop/pipe.c src/loop/pipe.h \
+	src/loop/work.c src/loop/work.h \
 	src/loop/counters.c src/loop/counters.h \
 	src/loop/pool.c src/loop/pool.h \
 	src/loop/signal.c src/loop/signal.h \

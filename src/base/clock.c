@@ -8,12 +8,18 @@ static uint64_t (*clock_hook)(void);
 uint64_t
 clock_now_ms(void)
 {
+	return clock_now_us() / 1000;
+}
+
+uint64_t
+clock_now_us(void)
+{
 	struct timespec ts;
 
 	if (clock_hook != NULL)
-		return clock_hook();
+		return clock_hook() * 1000;
 	clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 void

@@ -10,6 +10,8 @@
 
 /* Milliseconds of CLOCK_MONOTONIC (clock_gettime(2)), or what the hook says. Never goes back. */
 uint64_t clock_now_ms(void);
+/* The same in microseconds: for what is measured, not for deadlines. */
+uint64_t clock_now_us(void);
 
 /* The time that is ms after `from`. So late that it does not fit: never, UINT64_MAX. */
 static inline uint64_t

@@ -25,8 +25,7 @@ struct worker {
 	enum ftx_rc result; /* the thread's */
 	unsigned holds;
 	struct counters counters;
-	unsigned sharers, sharers_before; /* in this turn, in the one before: worker_share() */
-	uint64_t turn_began; /* us of CLOCK_MONOTONIC; 0: nobody has been called in this turn */
+	uint64_t turn_began; /* us; 0: nobody has been called in this turn */
 
 	struct timer_heap timers;
 	struct event *timer_event; /* owned; armed for the first timer, never without one */
@@ -37,6 +36,7 @@ struct worker {
 
 	STAILQ_HEAD(soon_queue, mail) soon;
 	struct event *soon_event; /* owned; made active by the first mail of a turn */
+	struct work_queue later;  /* on a base of our own */
 	struct chunk_cache chunks;
 	struct content_pipe pipe;
 
@@ -47,29 +47,37 @@ struct worker {
 	struct event *mail_event; /* owned */
 };
 
-static uint64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
+/*
+ * Of each turn, for work without a hurry: about as long as one piece of it takes at the least, so
+ * that what comes meanwhile waits little longer than for that.
+ */
+#define LATER_US 500
 
 void
 worker_begin_turn(struct worker *w)
 {
 	if (w->turn_began == 0)
-		w->turn_began = now_us();
+		w->turn_began = clock_now_us();
 }
 
-size_t
-worker_share(struct worker *w, size_t all)
+bool
+worker_queues(const struct worker *w)
 {
-	if (!w->owns_base)
-		return all;
-	w->sharers++;
-	return w->sharers_before > 1 ? all / w->sharers_before : all;
+	return w->owns_base;
+}
+
+bool
+worker_later(struct worker *w, struct work *work)
+{
+	if (w->owns_base)
+		work_add(&w->later, work);
+	return w->owns_base;
+}
+
+void
+worker_not_later(struct worker *w, struct work *work)
+{
+	work_remove(&w->later, work);
 }
 
 /* One turn of the loop; false when the base fails. */
@@ -79,12 +87,16 @@ turn(struct worker *w, int flags)
 	int result;
 
 	w->turn_began = 0;
-	w->sharers_before = w->sharers;
-	w->sharers = 0;
+	if (!TAILQ_EMPTY(&w->later))
+		flags |= EVLOOP_NONBLOCK;
 	result = event_base_loop(w->base, EVLOOP_ONCE | flags);
+	if (!TAILQ_EMPTY(&w->later)) {
+		worker_begin_turn(w);
+		(void)work_queue_run(&w->later, LATER_US);
+	}
 	counters_add(&w->counters, COUNT_TURNS, 1);
 	if (w->turn_began != 0)
-		counters_raise(&w->counters, COUNT_LONGEST_TURN, now_us() - w->turn_began);
+		counters_raise(&w->counters, COUNT_LONGEST_TURN, clock_now_us() - w->turn_began);
 	return result >= 0;
 }
 
@@ -260,6 +272,7 @@ worker_new(struct worker **out, struct event_base *base)
 	w->timer_due = UINT64_MAX;
 	STAILQ_INIT(&w->graveyard);
 	STAILQ_INIT(&w->soon);
+	work_queue_init(&w->later);
 	STAILQ_INIT(&w->mailbox);
 	pthread_mutex_init(&w->mail_lock, NULL);
 	timer_heap_init(&w->timers);

@@ -17,6 +17,7 @@
 
 #include "base/rc.h"
 #include "loop/timer.h"
+#include "loop/work.h"
 
 struct chunk_cache;
 struct content_pipe;
@@ -54,12 +55,15 @@ struct counters *worker_counters(struct worker *w);
  * itself before it calls anybody (a bufferevent's write, say).
  */
 void worker_begin_turn(struct worker *w);
+/* Whether there is a queue for the following: not on a base that the caller runs. */
+bool worker_queues(const struct worker *w);
 /*
- * What one callback may do of what a turn may do in all (bytes, say): an equal share, by how many
- * have asked in the turn before; all of it on a base that the caller runs. So the turns stay short
- * however many have much to do, and who wants little is not kept waiting.
+ * The piece of work is done after all callbacks of this turn, or of a later one (loop/work). False:
+ * there is no queue, and it is to be done now.
  */
-size_t worker_share(struct worker *w, size_t all);
+bool worker_later(struct worker *w, struct work *work);
+/* Idempotent. */
+void worker_not_later(struct worker *w, struct work *work);
 
 /* Runs until worker_stop(). FTX_IO when the base fails. */
 enum ftx_rc worker_run(struct worker *w) FTX_MUST_CHECK;

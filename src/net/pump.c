@@ -11,13 +11,6 @@
 #include "net/pump_private.h"
 #include "store/store.h"
 
-/*
- * Bytes moved in one turn of the loop, about: all peers together, and each has at least the second,
- * less of which is not worth being called.
- */
-#define TURN_ALL  ((size_t)1024 * 1024)
-#define SHARE_MIN ((size_t)64 * 1024)
-
 struct chunk_cache *
 pump_chunks(const struct pump *p)
 {
@@ -31,11 +24,9 @@ pump_give_back(const struct pump *p, struct chunk *chunk)
 }
 
 size_t
-pump_share(const struct pump *p)
+pump_step_size(const struct pump *p)
 {
-	size_t share = worker_share(conn_worker(p->ends.conn), TURN_ALL);
-
-	return share > SHARE_MIN ? share : SHARE_MIN;
+	return worker_queues(conn_worker(p->ends.conn)) ? STEP_SIZE : STEP_SIZE_ALONE;
 }
 
 uint64_t
@@ -47,13 +38,20 @@ pump_left(const struct pump *p)
 }
 
 static void
+pump_halt(struct pump *p)
+{
+	p->running = false;
+	worker_not_later(conn_worker(p->ends.conn), &p->work);
+	pump_give_back(p, p->chunk);
+	p->chunk = NULL;
+}
+
+static void
 pump_release(struct pump *p)
 {
 	struct conn *c = p->ends.conn;
 
-	p->running = false;
-	pump_give_back(p, p->chunk);
-	p->chunk = NULL;
+	pump_halt(p);
 	machine_set_busy(p->ends.machine, false);
 	conn_set_sending(c, false);
 	conn_set_bulk_input(c, false);
@@ -107,13 +105,32 @@ pump_step(struct pump *p)
 }
 
 static void
+run_step(struct work *work)
+{
+	pump_step((struct pump *)((char *)work - offsetof(struct pump, work)));
+}
+
+bool
+pump_again(struct pump *p)
+{
+	return worker_later(conn_worker(p->ends.conn), &p->work);
+}
+
+/* Others may be waiting for less. */
+static void
+step_later(struct pump *p)
+{
+	if (!pump_again(p))
+		pump_step(p);
+}
+
+static void
 on_input(void *arg)
 {
 	struct pump *p = arg;
 
-	if (p->sending && conn_peer_end(p->ends.conn) == FTX_OK)
-		return; /* not due yet */
-	pump_step(p);
+	if (!p->sending || conn_peer_end(p->ends.conn) != FTX_OK) /* else it is not due yet */
+		step_later(p);
 }
 
 static void
@@ -122,7 +139,7 @@ on_output(void *arg)
 	struct pump *p = arg;
 
 	if (p->sending)
-		pump_step(p);
+		step_later(p);
 }
 
 void
@@ -132,15 +149,17 @@ pump_on_io(struct pump *p, enum ftx_rc rc)
 
 	p->waiting = false;
 	if (p->running && p->sending && rc == FTX_OK)
-		(void)pump_send_chunk(p, chunk, chunk->len);
-	pump_give_back(p, chunk);
+		p->chunk = chunk;
+	else
+		pump_give_back(p, chunk);
 	if (!p->running)
 		return;
-	pump_note_moved(p);
 	if (rc != FTX_OK)
 		pump_fail_here(p, rc);
-	else
-		pump_step(p);
+	else {
+		pump_note_moved(p);
+		step_later(p);
+	}
 }
 
 void
@@ -149,6 +168,7 @@ pump_start(struct pump *p)
 	static const struct conn_io io = { on_input, on_output };
 
 	p->running = true;
+	p->work.run = run_step;
 	conn_set_io(p->ends.conn, &io, p);
 	conn_set_sending(p->ends.conn, p->sending);
 	conn_set_bulk_input(p->ends.conn, !p->sending);
@@ -166,9 +186,6 @@ pump_receive(struct pump *p, const struct pump_ends *ends)
 void
 pump_stop(struct pump *p)
 {
-	if (!p->running)
-		return;
-	p->running = false;
-	pump_give_back(p, p->chunk);
-	p->chunk = NULL;
+	if (p->running)
+		pump_halt(p);
 }

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "loop/work.h"
 
 struct chunk;
 struct conn;
@@ -55,7 +56,8 @@ struct pump_ends {
 /* Embedded; all zero: not running. */
 struct pump {
 	struct pump_ends ends;
-	struct chunk *chunk; /* owned: received, and not with the store yet */
+	struct work work;    /* the next piece of this, in the worker's queue */
+	struct chunk *chunk; /* owned: received, or read, and not moved on yet */
 	uint64_t counted;    /* bytes moved, by the counters of the worker */
 	size_t burst_max;    /* sending: what the peer is offered at once, by how fast it is */
 	uint64_t pace_from, pace_at; /* offset and time (ms) from which on that is judged */

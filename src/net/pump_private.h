@@ -19,8 +19,16 @@ least(size_t a, uint64_t b)
 
 struct chunk_cache *pump_chunks(const struct pump *p);
 void pump_give_back(const struct pump *p, struct chunk *chunk);
-/* Bytes that this pump may move in this turn. */
-size_t pump_share(const struct pump *p);
+/*
+ * Bytes of one step, after which it is somebody else's turn: what is moved by a call, or what is
+ * worth a notice of the kernel's, where there is no queue.
+ */
+#define STEP_SIZE       PIECE_SIZE
+#define STEP_SIZE_ALONE (4 * PIECE_SIZE)
+
+size_t pump_step_size(const struct pump *p);
+/* There is more to do than a step: its next one gets in the queue. False: there is none. */
+bool pump_again(struct pump *p);
 /* Bytes that have not been written or sent yet, nor are under way to the store. */
 uint64_t pump_left(const struct pump *p);
 /* For the log line, the counters and who shows progress. */

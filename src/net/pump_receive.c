@@ -65,7 +65,7 @@ move_piece(struct pump *p, struct chunk *chunk, size_t want, size_t *len)
 }
 
 /*
- * As much as there is, within the turn, written there and then. The chunk is the one that was used
+ * As much as there is, within the step, written there and then. The chunk is the one that was used
  * last, and is in the processor's cache still.
  */
 static enum ftx_rc
@@ -74,7 +74,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 	/* It came early, before the last bytes were due: nobody will call for them again. */
 	bool ended = conn_peer_end(p->ends.conn) != FTX_OK;
 
-	for (size_t rest = ended ? SIZE_MAX : pump_share(p); rest > 0 && pump_left(p) > 0;) {
+	for (size_t rest = ended ? SIZE_MAX : pump_step_size(p); rest > 0 && pump_left(p) > 0;) {
 		size_t want = least(rest < PIECE_SIZE ? rest : PIECE_SIZE, pump_left(p));
 		size_t n;
 		enum ftx_rc rc = move_piece(p, chunk, want, &n);
@@ -86,8 +86,9 @@ receive_now(struct pump *p, struct chunk *chunk)
 			return pump_left(p) > 0 ? conn_peer_end(p->ends.conn) : FTX_OK;
 		rest -= n;
 		if (n < want && !ended)
-			break; /* the kernel has no more for now, as a rule */
+			return FTX_OK; /* the kernel has no more for now, as a rule */
 	}
+	(void)pump_again(p); /* or the kernel says so again */
 	return FTX_OK;
 }
 

@@ -134,9 +134,10 @@ must_stop(struct pump *p)
 }
 
 enum sending {
-	SENDING_TURN_OVER, /* or the kernel takes no more, or all is sent */
-	SENDING_READ,      /* the store has the chunk, and reads into it */
-	SENDING_STOPPED    /* the peer is to get what it was sent */
+	SENDING_WAITS, /* the kernel takes no more for now */
+	SENDING_GOES,  /* it would take more, or all is sent */
+	SENDING_READS, /* the store has the chunk, and reads into it */
+	SENDING_STOPS  /* the peer is to get what it was sent */
 };
 
 /* Of the next bytes, how many are to be moved by one call. */
@@ -149,7 +150,7 @@ next_piece(const struct pump *p, size_t max)
 }
 
 /*
- * As much as the kernel takes, within the turn. What it does not take is read again when it does:
+ * As much as the kernel takes, within the step. What it does not take is read again when it does:
  * so a peer that waits costs no memory.
  */
 static enum sending
@@ -157,41 +158,60 @@ send_now(struct pump *p, struct chunk *chunk)
 {
 	struct transfer *t = p->ends.transfer;
 
-	for (size_t rest = pump_share(p); rest > 0 && pump_left(p) > 0;) {
+	for (size_t rest = pump_step_size(p); rest > 0 && pump_left(p) > 0;) {
 		bool file = is_for_file(p);
 		size_t most = file ? p->burst_max : p->burst;
 		size_t want, n;
 
 		if (must_stop(p))
-			return SENDING_STOPPED;
+			return SENDING_STOPS;
 		want = next_piece(p, rest < most ? rest : most);
 		n = file ? store_resident(t, want) : store_read_now(t, chunk->data, want);
 		if (n == 0) {
 			p->waiting = true;
 			store_read(t, chunk, want);
-			return SENDING_READ;
+			return SENDING_READS;
 		}
 		want = n;
 		n = file ? send_from_file(p, want) : pump_send_chunk(p, chunk, want);
 		rest -= n;
 		if (n < want && (!file || p->from_file))
-			break;
+			return SENDING_WAITS;
 	}
-	return SENDING_TURN_OVER;
+	return SENDING_GOES;
+}
+
+/* What a job has read; what the kernel does not take of it is read again when it does. */
+static enum sending
+send_read(struct pump *p, struct chunk *chunk)
+{
+	return pump_send_chunk(p, chunk, chunk->len) < chunk->len ? SENDING_WAITS : SENDING_GOES;
+}
+
+static void
+go_on(struct pump *p, enum sending sending)
+{
+	if (pump_left(p) == 0)
+		pump_end(p);
+	else if (sending == SENDING_STOPS)
+		conn_wait_got(p->ends.conn, to_be_got(p));
+	else if (sending == SENDING_WAITS || !pump_again(p))
+		conn_wait_output(p->ends.conn);
 }
 
 static void
 send_content(struct pump *p)
 {
-	struct chunk *chunk = chunk_get(pump_chunks(p));
+	struct chunk *chunk = p->chunk != NULL ? p->chunk : chunk_get(pump_chunks(p));
 	enum sending sending;
 
 	if (chunk == NULL) {
 		pump_fail_here(p, FTX_NOMEM);
 		return;
 	}
-	sending = send_now(p, chunk);
-	if (sending == SENDING_READ) {
+	sending = p->chunk != NULL ? send_read(p, chunk) : send_now(p, chunk);
+	p->chunk = NULL;
+	if (sending == SENDING_READS) {
 		/* Nothing is on its way: it is we who keep the peer waiting. */
 		machine_set_busy(p->ends.machine, true);
 		return;
@@ -199,12 +219,7 @@ send_content(struct pump *p)
 	pump_give_back(p, chunk);
 	pump_note_moved(p);
 	judge_pace(p);
-	if (pump_left(p) == 0)
-		pump_end(p);
-	else if (sending == SENDING_STOPPED)
-		conn_wait_got(p->ends.conn, to_be_got(p));
-	else
-		conn_wait_output(p->ends.conn);
+	go_on(p, sending);
 }
 
 void

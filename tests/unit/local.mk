@@ -57,6 +57,7 @@ room_tests = \
 	tests/unit/test_v2_page \
 	tests/unit/test_v2_result \
 	tests/unit/test_v2_session \
+	tests/unit/test_work \
 	tests/unit/test_worker_threads
 
 check_PROGRAMS += $(room_tests)
@@ -89,6 +90,10 @@ tests_unit_test_pipe_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHEC
 tests_unit_test_chunk_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_chunk_SOURCES = tests/unit/test_chunk.c $(unit_sources)
 tests_unit_test_chunk_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_work_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_work_SOURCES = tests/unit/test_work.c $(unit_sources)
+tests_unit_test_work_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c $(unit_sources)

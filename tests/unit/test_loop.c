@@ -396,21 +396,6 @@ START_TEST(test_borrowed_base)
 }
 END_TEST
 
-/* By those of the turn before. */
-START_TEST(test_share)
-{
-	ck_assert_uint_eq(worker_share(w, 1000), 1000);
-	ck_assert_uint_eq(worker_share(w, 1000), 1000);
-	worker_turn(w, false);
-	for (int i = 0; i < 5; i++)
-		ck_assert_uint_eq(worker_share(w, 1000), 500);
-	worker_turn(w, false);
-	ck_assert_uint_eq(worker_share(w, 1000), 200);
-	worker_turn(w, false);
-	ck_assert_uint_eq(worker_share(w, 1000), 1000);
-}
-END_TEST
-
 static int soon_delivered;
 
 static void
@@ -487,7 +472,6 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_run_and_stop);
 	tcase_add_test(tc, test_borrowed_base);
 	tcase_add_test(tc, test_holds);
-	tcase_add_test(tc, test_share);
 	tcase_add_test(tc, test_soon);
 	tcase_add_test(tc, test_no_descriptor_is_left);
 }
