@@ -92,14 +92,16 @@ src_libv1client_a_SOURCES = \
 	src/v1/client_download.c \
 	src/v1/client_upload.c
 
-# Protocol 2: what both sides share.
-noinst_LIBRARIES += src/libv2message.a
+# Protocol 2: what both sides share, and each half by itself.
+noinst_LIBRARIES += src/libv2message.a src/libv2client.a
 src_libv2message_a_SOURCES = \
 	src/v2/attr.c src/v2/attr.h \
 	src/v2/frame.c src/v2/frame.h \
 	src/v2/message.c src/v2/message.h \
 	src/v2/result.c src/v2/result.h \
 	src/v2/rules.c src/v2/rules.h
+src_libv2client_a_SOURCES = \
+	src/v2/client.c src/v2/client.h
 
 noinst_LIBRARIES += src/libdaemon.a
 src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)
