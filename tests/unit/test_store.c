@@ -5,6 +5,7 @@
 #include "unit/test_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/stored_digest.h"
 #include "unit/fake_sys.h"
 #include "unit/put_spec.h"
 
@@ -409,6 +411,49 @@ START_TEST(test_replace)
 }
 END_TEST
 
+/* What the file has besides its content; the spec need not stay. */
+START_TEST(test_put_attributes)
+{
+	char name[8] = "new";
+	struct put_spec spec = { .name = name,
+		.has_mode = true,
+		.mode = 0604,
+		.has_mtime = true,
+		.mtime = { .tv_sec = 1000000000, .tv_nsec = 3 } };
+	struct digest_value v, stored;
+	struct owner o = { 0 };
+	struct stat st;
+	int fd;
+
+	store_start(root_kinds[_i]);
+	pool_block();
+	ck_assert_int_eq(store_put(store, &spec, on_done, &o, &o.t), FTX_OK);
+	owner_began(&o);
+	memset(name, 'x', sizeof(name) - 1);
+	spec.mode = 0;
+	pool_unblock();
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 4), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, "mine", 4), FTX_OK);
+	ck_assert_int_eq(digest_of(DIGEST_SHA256, "mine", 4, &v), FTX_OK);
+	store_set_digest(o.t, &v);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", "mine", 4);
+	fd = open("root/new", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0604);
+	ck_assert_int_eq(st.st_mtim.tv_sec, 1000000000);
+	ck_assert_int_eq(st.st_mtim.tv_nsec, 3);
+	if (stored_digest_read(fd, &st, &stored))
+		ck_assert(digest_equal(&stored, &v));
+	else /* this file system keeps none */
+		ck_assert(!stored_digest_write(fd, &v));
+	close(fd);
+	store_teardown();
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -422,6 +467,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_put_fails_late, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_many_at_once, 0, ROOT_KINDS);
 	tcase_add_test(tc, test_replace);
+	tcase_add_loop_test(tc, test_put_attributes, 0, ROOT_KINDS);
 	add_close_cases(s);
 	add_get_cases(s);
 	add_reader_cases(s);
