@@ -280,9 +280,9 @@ conn_describe(struct conn *c, const char *op, const char *name)
 }
 
 void
-conn_log_content(struct conn *c, uint64_t bytes)
+conn_add_content(struct conn *c, uint64_t bytes)
 {
-	c->content = bytes;
+	c->content += bytes;
 }
 
 size_t

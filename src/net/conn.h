@@ -72,10 +72,10 @@ const struct conn_limits *conn_limits(const struct conn *c);
 
 /*
  * For the one line that is logged at the end: what is done with which file (op static; name copied,
- * as it came: the line quotes it), and how many bytes of content have moved so far.
+ * as it came: the line quotes it), and that so many more bytes of content have moved.
  */
 void conn_describe(struct conn *c, const char *op, const char *name);
-void conn_log_content(struct conn *c, uint64_t bytes);
+void conn_add_content(struct conn *c, uint64_t bytes);
 
 /* Input. */
 size_t conn_input_length(const struct conn *c);

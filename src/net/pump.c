@@ -29,19 +29,58 @@ pump_step_size(const struct pump *p)
 	return worker_queues(conn_worker(p->ends.conn)) ? STEP_SIZE : STEP_SIZE_ALONE;
 }
 
-uint64_t
-pump_left(const struct pump *p)
+static uint64_t
+left_until(const struct pump *p, uint64_t end)
 {
 	const struct transfer *t = p->ends.transfer;
 
-	return t->size - t->offset - (p->waiting && !p->sending ? t->chunk->len : 0);
+	return end - t->offset - (p->waiting && !p->sending ? t->chunk->len : 0);
 }
 
+uint64_t
+pump_left(const struct pump *p)
+{
+	return left_until(p, p->run_end);
+}
+
+uint64_t
+pump_left_in_all(const struct pump *p)
+{
+	return left_until(p, p->content_end);
+}
+
+void
+pump_set_busy(struct pump *p, bool busy)
+{
+	p->busy = busy;
+	if (p->ends.machine != NULL)
+		machine_set_busy(p->ends.machine, busy);
+}
+
+void
+pump_show_bytes(struct pump *p, const void *bytes, size_t len)
+{
+	if (len > 0 && p->ends.on_bytes != NULL)
+		p->ends.on_bytes(p->ends.arg, bytes, len);
+}
+
+bool
+pump_is_busy(const struct pump *p)
+{
+	return p->running && p->busy;
+}
+
+/* What was received and not written yet stays: there may be another run. */
 static void
-pump_halt(struct pump *p)
+pump_rest(struct pump *p)
 {
 	p->running = false;
 	worker_not_later(conn_worker(p->ends.conn), &p->work);
+}
+
+static void
+drop_chunk(struct pump *p)
+{
 	pump_give_back(p, p->chunk);
 	p->chunk = NULL;
 }
@@ -51,8 +90,13 @@ pump_release(struct pump *p)
 {
 	struct conn *c = p->ends.conn;
 
-	pump_halt(p);
-	machine_set_busy(p->ends.machine, false);
+	pump_rest(p);
+	pump_set_busy(p, false);
+	if (p->ends.machine == NULL) {
+		if (!p->sending)
+			conn_set_bulk_input(c, false);
+		return;
+	}
 	conn_set_sending(c, false);
 	conn_set_bulk_input(c, false);
 	machine_take_io(p->ends.machine);
@@ -62,6 +106,7 @@ void
 pump_fail(struct pump *p, enum ftx_rc why)
 {
 	pump_release(p);
+	drop_chunk(p);
 	p->ends.fail(p->ends.arg, why);
 }
 
@@ -76,7 +121,10 @@ void
 pump_end(struct pump *p)
 {
 	pump_release(p);
-	machine_event(p->ends.machine, p->ends.event);
+	if (p->ends.machine != NULL)
+		machine_event(p->ends.machine, p->ends.event);
+	else
+		p->ends.on_end(p->ends.arg);
 }
 
 void
@@ -90,7 +138,8 @@ pump_note_moved(struct pump *p)
 
 	counters_add(worker_counters(conn_worker(p->ends.conn)), path, moved - p->counted);
 	p->counted = moved;
-	conn_log_content(p->ends.conn, moved);
+	conn_add_content(p->ends.conn, moved - p->noted);
+	p->noted = moved;
 	if (p->ends.moved != NULL)
 		*p->ends.moved = moved;
 }
@@ -124,22 +173,31 @@ step_later(struct pump *p)
 		pump_step(p);
 }
 
+void
+pump_on_input(struct pump *p)
+{
+	/* While it sends, what comes is not due yet. */
+	if (p->running && (!p->sending || conn_peer_end(p->ends.conn) != FTX_OK))
+		step_later(p);
+}
+
+void
+pump_on_output(struct pump *p)
+{
+	if (p->running && p->sending)
+		step_later(p);
+}
+
 static void
 on_input(void *arg)
 {
-	struct pump *p = arg;
-
-	if (!p->sending || conn_peer_end(p->ends.conn) != FTX_OK) /* else it is not due yet */
-		step_later(p);
+	pump_on_input(arg);
 }
 
 static void
 on_output(void *arg)
 {
-	struct pump *p = arg;
-
-	if (p->sending)
-		step_later(p);
+	pump_on_output(arg);
 }
 
 void
@@ -152,8 +210,12 @@ pump_on_io(struct pump *p, enum ftx_rc rc)
 		p->chunk = chunk;
 	else
 		pump_give_back(p, chunk);
-	if (!p->running)
+	if (!p->running) {
+		p->failure = rc;
+		if (rc == FTX_OK)
+			pump_write_on(p);
 		return;
+	}
 	if (rc != FTX_OK)
 		pump_fail_here(p, rc);
 	else {
@@ -162,23 +224,75 @@ pump_on_io(struct pump *p, enum ftx_rc rc)
 	}
 }
 
-void
-pump_start(struct pump *p)
+static void
+begin_run(struct pump *p, uint64_t length)
 {
 	static const struct conn_io io = { on_input, on_output };
 
 	p->running = true;
+	p->run_end = p->content_end - pump_left_in_all(p) + length;
+	if (!p->sending && p->chunk != NULL)
+		p->run_end += p->chunk->len; /* of the run before */
+	if (p->ends.machine != NULL) {
+		conn_set_io(p->ends.conn, &io, p);
+		conn_set_sending(p->ends.conn, p->sending);
+	}
+	if (p->ends.machine != NULL || !p->sending)
+		conn_set_bulk_input(p->ends.conn, !p->sending && !p->finishing);
+	if (p->failure != FTX_OK)
+		pump_fail_here(p, p->failure);
+	else
+		pump_step(p);
+}
+
+void
+pump_start(struct pump *p)
+{
+	uint64_t length = p->content_end - p->from;
+
 	p->work.run = run_step;
-	conn_set_io(p->ends.conn, &io, p);
-	conn_set_sending(p->ends.conn, p->sending);
-	conn_set_bulk_input(p->ends.conn, !p->sending);
-	pump_step(p);
+	begin_run(p, p->ends.length > 0 ? p->ends.length : length);
+}
+
+void
+pump_next(struct pump *p, uint64_t length)
+{
+	begin_run(p, length);
+}
+
+void
+pump_finish(struct pump *p)
+{
+	p->finishing = true;
+	begin_run(p, 0);
+}
+
+void
+pump_set_total(struct pump *p, uint64_t total)
+{
+	p->content_end = p->from + total;
+}
+
+/* What is to be moved, from where the transfer stands. */
+void
+pump_init(struct pump *p, const struct pump_ends *ends, bool sending)
+{
+	uint64_t from = ends->transfer->offset;
+
+	*p = (struct pump){
+		.ends = *ends,
+		.sending = sending,
+		.from = from,
+		.content_end = ends->total > 0 ? from + ends->total : ends->transfer->size,
+		.counted = from,
+		.noted = from,
+	};
 }
 
 void
 pump_receive(struct pump *p, const struct pump_ends *ends)
 {
-	*p = (struct pump){ .ends = *ends };
+	pump_init(p, ends, false);
 	pump_choose_pipe(p);
 	pump_start(p);
 }
@@ -187,5 +301,7 @@ void
 pump_stop(struct pump *p)
 {
 	if (p->running)
-		pump_halt(p);
+		pump_rest(p);
+	if (p->chunk != NULL)
+		drop_chunk(p);
 }

@@ -29,17 +29,24 @@ void pump_give_back(const struct pump *p, struct chunk *chunk);
 size_t pump_step_size(const struct pump *p);
 /* There is more to do than a step: its next one gets in the queue. False: there is none. */
 bool pump_again(struct pump *p);
-/* Bytes that have not been written or sent yet, nor are under way to the store. */
+/* Bytes of this run, or of all, not written or sent yet, nor under way to the store. */
 uint64_t pump_left(const struct pump *p);
+uint64_t pump_left_in_all(const struct pump *p);
+void pump_set_busy(struct pump *p, bool busy);
+/* To its owner, if that wants to see them. */
+void pump_show_bytes(struct pump *p, const void *bytes, size_t len);
 /* For the log line, the counters and who shows progress. */
 void pump_note_moved(struct pump *p);
 
+void pump_init(struct pump *p, const struct pump_ends *ends, bool sending);
 void pump_start(struct pump *p);
 /* The ends: by the peer, by the store or for want of memory, or as it should. */
 void pump_fail(struct pump *p, enum ftx_rc why);
 void pump_fail_here(struct pump *p, enum ftx_rc why);
 void pump_end(struct pump *p);
 
+/* Receiving, between two runs: what is there is written, if it is enough. */
+void pump_write_on(struct pump *p);
 /* Receiving: whether by the worker's pipe. */
 void pump_choose_pipe(struct pump *p);
 /* There may be something to do. */

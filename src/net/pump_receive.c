@@ -21,7 +21,8 @@ pump_choose_pipe(struct pump *p)
 	const struct transfer *t = p->ends.transfer;
 	enum pump_way way = p->ends.way;
 
-	p->by_pipe = t->writes_now && t->size >= BY_PIPE_MIN &&
+	p->by_pipe = t->writes_now && p->ends.on_bytes == NULL &&
+		     p->content_end - p->from >= BY_PIPE_MIN &&
 		     (way == PUMP_FILE || (way == PUMP_AUTO && conn_is_local(p->ends.conn)));
 }
 
@@ -61,6 +62,7 @@ move_piece(struct pump *p, struct chunk *chunk, size_t want, size_t *len)
 			return *len > 0 ? write_piped(p, pipe, chunk, *len) : FTX_OK;
 	}
 	*len = conn_receive(p->ends.conn, chunk->data, want);
+	pump_show_bytes(p, chunk->data, *len);
 	return *len > 0 ? store_write_now(p->ends.transfer, chunk->data, *len) : FTX_OK;
 }
 
@@ -103,9 +105,9 @@ receive_and_write(struct pump *p)
 		return;
 	}
 	/* A client waits for its disk here, if it must: the server is not to blame for that. */
-	machine_set_busy(p->ends.machine, true);
+	pump_set_busy(p, true);
 	rc = receive_now(p, chunk);
-	machine_set_busy(p->ends.machine, false);
+	pump_set_busy(p, false);
 	pump_give_back(p, chunk);
 	pump_note_moved(p);
 	if (rc != FTX_OK)
@@ -124,13 +126,40 @@ write_chunk(struct pump *p)
 	store_write(p->ends.transfer, chunk);
 }
 
+static size_t
+chunk_length(const struct pump *p)
+{
+	return p->chunk != NULL ? p->chunk->len : 0;
+}
+
+/* Nothing more is to be received, in this run. */
+static bool
+run_is_received(const struct pump *p)
+{
+	return chunk_length(p) == pump_left(p);
+}
+
 /* There is no room for more, or there is no more. */
 static bool
 chunk_is_full(const struct pump *p)
 {
-	size_t len = p->chunk != NULL ? p->chunk->len : 0;
+	return chunk_length(p) == CHUNK_SIZE || run_is_received(p);
+}
 
-	return len == CHUNK_SIZE || len == pump_left(p);
+/* It is worth a job: full, or the last one, or one of a file where that makes no difference. */
+static bool
+chunk_is_ready(const struct pump *p)
+{
+	return chunk_length(p) > 0 &&
+	       (chunk_length(p) == CHUNK_SIZE || !p->ends.transfer->direct || p->finishing ||
+		   (run_is_received(p) && p->ends.machine != NULL));
+}
+
+void
+pump_write_on(struct pump *p)
+{
+	if (!p->sending && chunk_is_ready(p))
+		write_chunk(p);
 }
 
 /* What is received fills a chunk for as long as the one before it is being written. */
@@ -146,11 +175,22 @@ fill_chunk(struct pump *p)
 		return FTX_NOMEM;
 	do { /* once, unless the end came early: nobody will call for the last bytes again */
 		size_t want = least(CHUNK_SIZE, pump_left(p)) - p->chunk->len;
+		uint8_t *at = p->chunk->data + p->chunk->len;
 
-		n = conn_receive(p->ends.conn, p->chunk->data + p->chunk->len, want);
+		n = conn_receive(p->ends.conn, at, want);
+		pump_show_bytes(p, at, n);
 		p->chunk->len += n;
 	} while (n > 0 && conn_peer_end(p->ends.conn) != FTX_OK && !chunk_is_full(p));
 	return n > 0 ? FTX_OK : conn_peer_end(p->ends.conn);
+}
+
+/* Where more runs follow, writing need not wait for them, nor they for it. */
+static bool
+run_is_over(const struct pump *p)
+{
+	if (p->ends.machine == NULL && !p->finishing)
+		return run_is_received(p);
+	return !p->waiting && pump_left(p) == 0;
 }
 
 static void
@@ -163,10 +203,9 @@ receive_for_device(struct pump *p)
 		pump_fail(p, rc);
 		return;
 	}
-	if (p->chunk != NULL && !p->waiting && p->chunk->len > 0 &&
-	    (chunk_is_full(p) || !p->ends.transfer->direct))
+	if (!p->waiting && chunk_is_ready(p))
 		write_chunk(p);
-	if (!p->waiting && pump_left(p) == 0) {
+	if (run_is_over(p)) {
 		pump_end(p);
 		return;
 	}
@@ -177,7 +216,7 @@ receive_for_device(struct pump *p)
 	/* As long as there is room, and more to come, the peer is the one we wait for. */
 	full = chunk_is_full(p);
 	conn_set_receiving(p->ends.conn, !full);
-	machine_set_busy(p->ends.machine, full);
+	pump_set_busy(p, full);
 }
 
 void

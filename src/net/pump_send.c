@@ -56,7 +56,8 @@ judge_pace(struct pump *p)
 static bool
 is_for_file(const struct pump *p)
 {
-	return p->from_file && p->ends.transfer->offset > 0 && pump_left(p) > LAST_BYTES;
+	return p->from_file && p->ends.transfer->offset > p->from &&
+	       pump_left_in_all(p) > LAST_BYTES;
 }
 
 /* Of the next bytes, which are in memory; how many went. */
@@ -102,11 +103,13 @@ next_stop(const struct pump *p)
 size_t
 pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
 {
-	uint64_t left = pump_left(p), stop = next_stop(p);
+	uint64_t left = pump_left_in_all(p), stop = next_stop(p);
 	/* What the peer is to get before a stop must not wait for what comes after it. */
-	bool more = left > stop && stop > 0 ? len < left - stop : len < left || p->ends.closes;
+	bool more =
+	    left > stop && stop > 0 ? len < left - stop : len < pump_left(p) || p->ends.closes;
 	size_t n = conn_send(p->ends.conn, chunk->data, len, more);
 
+	pump_show_bytes(p, chunk->data, n); /* what was not taken is read again */
 	store_sent(p->ends.transfer, n);
 	if (n < len)
 		p->burst = n > BURST_MIN ? n : BURST_MIN;
@@ -125,7 +128,7 @@ to_be_got(const struct pump *p)
 static bool
 must_stop(struct pump *p)
 {
-	if (!p->by_file || next_stop(p) == 0 || pump_left(p) > next_stop(p))
+	if (!p->by_file || next_stop(p) == 0 || pump_left_in_all(p) > next_stop(p))
 		return false;
 	if (!conn_has_got(p->ends.conn, to_be_got(p)))
 		return true;
@@ -144,9 +147,9 @@ enum sending {
 static size_t
 next_piece(const struct pump *p, size_t max)
 {
-	uint64_t left = pump_left(p), stop = is_for_file(p) ? LAST_BYTES : next_stop(p);
+	uint64_t left = pump_left_in_all(p), stop = is_for_file(p) ? LAST_BYTES : next_stop(p);
 
-	return least(max, left > stop ? left - stop : left);
+	return least(least(max, left > stop ? left - stop : left), pump_left(p));
 }
 
 /*
@@ -213,7 +216,7 @@ send_content(struct pump *p)
 	p->chunk = NULL;
 	if (sending == SENDING_READS) {
 		/* Nothing is on its way: it is we who keep the peer waiting. */
-		machine_set_busy(p->ends.machine, true);
+		pump_set_busy(p, true);
 		return;
 	}
 	pump_give_back(p, chunk);
@@ -234,7 +237,7 @@ pump_send_step(struct pump *p)
 		pump_fail(p, end);
 		return;
 	}
-	machine_set_busy(p->ends.machine, false);
+	pump_set_busy(p, false);
 	if (conn_output_length(p->ends.conn) == 0)
 		send_content(p);
 }
@@ -244,31 +247,27 @@ pump_send_step(struct pump *p)
  * if it can be told when it has read them.
  */
 static bool
-is_file_sent(const struct pump_ends *ends)
+is_file_sent(const struct pump_ends *ends, uint64_t length)
 {
 	bool local = conn_is_local(ends->conn), tells;
 
-	if (ends->way == PUMP_COPY || store_file(ends->transfer) < 0 ||
-	    ends->transfer->size < FROM_FILE_MIN)
+	if (ends->way == PUMP_COPY || ends->on_bytes != NULL || store_file(ends->transfer) < 0 ||
+	    length < FROM_FILE_MIN)
 		return false;
-	tells =
-	    local && ends->transfer->size >= FROM_FILE_MIN_LOCAL && conn_tells_reads(ends->conn);
+	tells = local && length >= FROM_FILE_MIN_LOCAL && conn_tells_reads(ends->conn);
 	return ends->way == PUMP_FILE || !local || tells;
 }
 
 void
 pump_send(struct pump *p, const struct pump_ends *ends)
 {
-	*p = (struct pump){
-		.ends = *ends,
-		.sending = true,
-		.burst = SLOW_BURST,
-		.burst_max = SLOW_BURST,
-		.pace_at = worker_now(conn_worker(ends->conn)),
-	};
-	p->from_file = is_file_sent(ends);
+	pump_init(p, ends, true);
+	p->burst = p->burst_max = SLOW_BURST;
+	p->pace_from = p->from;
+	p->pace_at = worker_now(conn_worker(ends->conn));
+	p->from_file = is_file_sent(ends, p->content_end - p->from);
 	/* A small file is with the kernel at once, whatever it is told. */
-	if (ends->transfer->size > 2 * SLOW_BURST)
+	if (p->content_end - p->from > 2 * SLOW_BURST)
 		set_pace(p, false);
 	pump_start(p);
 }

@@ -111,7 +111,7 @@ START_TEST(test_the_log_line)
 	pair_tcp();
 	conn_describe(conn, "upload", "first");
 	conn_describe(conn, "download", "a \"name\"\n\x1b[2J");
-	conn_log_content(conn, 12345);
+	conn_add_content(conn, 12345);
 	unit_clock_add(678);
 	conn_close(conn, FTX_NO_SPACE);
 	ck_assert_int_eq(unit_log_count(" op=download name=\"a \\x22name\\x22\\x0a\\x1b[2J\" "
