@@ -9,12 +9,10 @@
 #define NANOSECONDS  1000000000
 #define SLOT(number) ((number) & (V2_ATTR_SLOTS - 1))
 #define BIT(number)  (UINT64_C(1) << SLOT(number))
-/* The slots are all there is of a number. */
-#define IN_SLOTS(number) (((number) & ~V2_ATTR_CRITICAL) < V2_ATTR_SLOTS)
 
 /* clang-format off */
 #define CHECK(number, name, format, least, most) \
-	_Static_assert(IN_SLOTS(number), "an attribute has no slot");
+	_Static_assert(((number) & ~V2_ATTR_CRITICAL) < V2_ATTR_SLOTS, "an attribute has no slot");
 V2_ATTR_TABLE(CHECK)
 
 /* What a value may be, by slot. */
@@ -80,10 +78,6 @@ get_number(const struct v2_row *row, struct cursor *c, void *member)
 	uint64_t v;
 
 	switch (row->format) {
-	case V2_U8:
-		v = cursor_get_u8(c);
-		*(uint8_t *)member = (uint8_t)v;
-		break;
 	case V2_U16:
 		v = cursor_get_u16(c);
 		*(uint16_t *)member = (uint16_t)v;
@@ -98,6 +92,25 @@ get_number(const struct v2_row *row, struct cursor *c, void *member)
 		break;
 	}
 	return cursor_done(c) && in_range(row, v);
+}
+
+/*
+ * One that is critical is a choice: of what a later version of the protocol may offer more. A kind
+ * of digest is there if both sides have it.
+ */
+static enum ftx_rc
+get_u8(const struct v2_row *row, struct cursor *c, uint32_t kinds, uint8_t *member)
+{
+	bool critical = (row->number & V2_ATTR_CRITICAL) != 0;
+
+	*member = cursor_get_u8(c);
+	if (!cursor_done(c))
+		return FTX_BAD_MESSAGE;
+	if (!in_range(row, *member))
+		return critical ? FTX_NOT_OFFERED : FTX_BAD_MESSAGE;
+	if (row->number == V2_ATTR_DIGEST_KIND && (kinds & UINT32_C(1) << *member) == 0)
+		return FTX_NOT_OFFERED;
+	return FTX_OK;
 }
 
 static bool
@@ -139,6 +152,7 @@ get_value(
 
 	switch ((enum v2_format)row->format) {
 	case V2_U8:
+		return get_u8(row, &c, kinds, member);
 	case V2_U16:
 	case V2_U32:
 	case V2_U64:
@@ -175,9 +189,9 @@ get_value(
 static const struct v2_row *
 find_row(const struct v2_layout *l, uint16_t number)
 {
-	uint8_t slot = IN_SLOTS(number) ? l->slot[SLOT(number)] : 0;
+	uint8_t slot = l->slot[SLOT(number)];
 
-	/* With bit 15 it is another one. */
+	/* The bits above the slot make it another one. */
 	return slot != 0 && l->rows[slot - 1].number == number ? &l->rows[slot - 1] : NULL;
 }
 

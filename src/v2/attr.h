@@ -66,9 +66,9 @@ enum v2_format {
 	X(0x0015, KIND,         V2_U8,      1, 4) \
 	X(0x0016, FILE_VERSION, V2_BYTES,   8, V2_VERSION_MAX) \
 	X(0x0017, DIGEST,       V2_SUM,     0, 0) \
-	X(0x8018, DIGEST_KIND,  V2_U8,      0, UINT8_MAX) \
+	X(0x8018, DIGEST_KIND,  V2_U8,      DIGEST_XXH128, DIGEST_SHA256) \
 	X(0x0020, UPLOAD_ID,    V2_ID,      0, 0) \
-	X(0x8021, POLICY,       V2_U8,      0, UINT8_MAX) \
+	X(0x8021, POLICY,       V2_U8,      1, 4) \
 	X(0x8022, IF_VERSION,   V2_BYTES,   8, V2_VERSION_MAX) \
 	X(0x8023, OFFSET,       V2_U64,     0, V2_OFFSET_MAX) \
 	X(0x8024, LENGTH,       V2_U64,     0, V2_OFFSET_MAX) \

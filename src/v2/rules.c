@@ -190,13 +190,6 @@ LAYOUT(working, v2_working, WORKING_ROWS, NULL, NULL)
 /* clang-format on */
 static const struct v2_layout nothing_layout = { .size = sizeof(struct v2_done) };
 
-/* A kind of digest that is asked for: known, and in both HELLOs. */
-static bool
-kind_is_offered(const struct v2_terms *terms, unsigned kind)
-{
-	return v2_digest_size(kind) != 0 && (terms->kinds & UINT32_C(1) << kind) != 0;
-}
-
 /* An OFFSET that is absent is 0, and so is the LENGTH here. */
 static bool
 range_is_right(uint64_t offset, uint64_t length)
@@ -239,10 +232,6 @@ check_put(uint8_t flags, const struct v2_terms *terms, const void *message)
 	bool same = policy == V2_CREATE_OR_SAME || policy == V2_REPLACE_OR_SAME;
 	bool replace = policy == V2_REPLACE || policy == V2_REPLACE_OR_SAME;
 
-	if (policy < V2_CREATE || policy > V2_REPLACE_OR_SAME)
-		return FTX_NOT_OFFERED;
-	if (V2_HAS(m, DIGEST_KIND) && !kind_is_offered(terms, m->digest_kind))
-		return FTX_NOT_OFFERED;
 	if (V2_HAS(m, DIGEST_KIND) && V2_HAS(m, DIGEST))
 		return FTX_BAD_MESSAGE;
 	if (V2_HAS(m, IF_VERSION) && !replace)
@@ -290,8 +279,7 @@ check_get(uint8_t flags, const struct v2_terms *terms, const void *message)
 	bool resume = V2_HAS(m, RESUME);
 
 	(void)flags;
-	if (V2_HAS(m, DIGEST_KIND) && !kind_is_offered(terms, m->digest_kind))
-		return FTX_NOT_OFFERED;
+	(void)terms;
 	if (V2_HAS(m, DIGEST_KIND) && V2_HAS(m, DIGEST))
 		return FTX_BAD_MESSAGE;
 	if (resume && (V2_HAS(m, OFFSET) || V2_HAS(m, LENGTH)))
@@ -320,25 +308,12 @@ check_get_end(uint8_t flags, const struct v2_terms *terms, const void *message)
 }
 
 static enum ftx_rc
-check_stat(uint8_t flags, const struct v2_terms *terms, const void *message)
-{
-	const struct v2_stat *m = message;
-
-	(void)flags;
-	return !V2_HAS(m, DIGEST_KIND) || kind_is_offered(terms, m->digest_kind) ? FTX_OK
-										 : FTX_NOT_OFFERED;
-}
-
-static enum ftx_rc
 check_list(uint8_t flags, const struct v2_terms *terms, const void *message)
 {
 	const struct v2_list *m = message;
 
-	if (!V2_HAS(m, DIGEST_KIND))
-		return FTX_OK;
-	if (!kind_is_offered(terms, m->digest_kind))
-		return FTX_NOT_OFFERED;
-	return (flags & V2_LIST_DIGESTS) != 0 ? FTX_OK : FTX_BAD_MESSAGE;
+	(void)terms;
+	return (flags & V2_LIST_DIGESTS) != 0 || !V2_HAS(m, DIGEST_KIND) ? FTX_OK : FTX_BAD_MESSAGE;
 }
 
 static enum ftx_rc
@@ -347,8 +322,7 @@ check_digest(uint8_t flags, const struct v2_terms *terms, const void *message)
 	const struct v2_digest *m = message;
 
 	(void)flags;
-	if (V2_HAS(m, DIGEST_KIND) && !kind_is_offered(terms, m->digest_kind))
-		return FTX_NOT_OFFERED;
+	(void)terms;
 	return range_is_right(m->offset, m->length) ? FTX_OK : FTX_BAD_MESSAGE;
 }
 
@@ -368,7 +342,7 @@ const struct v2_rules v2_rules[V2_MESSAGES] = {
 	[V2_MESSAGE_get]          = { &get_layout, check_get },
 	[V2_MESSAGE_file]         = { &file_layout, check_file },
 	[V2_MESSAGE_get_end]      = { &get_end_layout, check_get_end },
-	[V2_MESSAGE_stat]         = { &stat_layout, check_stat },
+	[V2_MESSAGE_stat]         = { &stat_layout, NULL },
 	[V2_MESSAGE_stat_ok]      = { &stat_ok_layout, NULL },
 	[V2_MESSAGE_list]         = { &list_layout, check_list },
 	[V2_MESSAGE_page]         = { &page_layout, NULL },

@@ -10,7 +10,7 @@
 
 struct v2_rules {
 	const struct v2_layout *layout;
-	/* What the layout cannot say; NULL: nothing. FTX_NOT_OFFERED before FTX_BAD_MESSAGE. */
+	/* What the layout cannot say; NULL: nothing. */
 	enum ftx_rc (*check)(uint8_t flags, const struct v2_terms *terms, const void *m);
 };
 

@@ -9,7 +9,9 @@ fuzz_targets = \
 	tests/fuzz/fuzz_forward \
 	tests/fuzz/fuzz_path \
 	tests/fuzz/fuzz_session \
-	tests/fuzz/fuzz_v1_message
+	tests/fuzz/fuzz_v1_message \
+	tests/fuzz/fuzz_v2_frame \
+	tests/fuzz/fuzz_v2_message
 
 .PHONY: fuzz
 if FUZZING
@@ -37,7 +39,9 @@ fuzz_replays = \
 	tests/fuzz/replay_forward \
 	tests/fuzz/replay_path \
 	tests/fuzz/replay_session \
-	tests/fuzz/replay_v1_message
+	tests/fuzz/replay_v1_message \
+	tests/fuzz/replay_v2_frame \
+	tests/fuzz/replay_v2_message
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
@@ -85,6 +89,26 @@ tests_fuzz_fuzz_v1_message_SOURCES = $(fuzz_v1_message_sources)
 tests_fuzz_replay_v1_message_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"v1_message"'
 tests_fuzz_replay_v1_message_LDADD = $(fuzz_v1_message_ldadd)
 tests_fuzz_replay_v1_message_SOURCES = $(fuzz_v1_message_sources) $(replay_sources)
+
+fuzz_v2_frame_sources = tests/fuzz/fuzz_v2_frame.c tests/fuzz/target.h
+fuzz_v2_frame_ldadd = src/libv2message.a src/libbase.a
+tests_fuzz_fuzz_v2_frame_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_v2_frame_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_v2_frame_LDADD = $(fuzz_v2_frame_ldadd)
+tests_fuzz_fuzz_v2_frame_SOURCES = $(fuzz_v2_frame_sources)
+tests_fuzz_replay_v2_frame_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"v2_frame"'
+tests_fuzz_replay_v2_frame_LDADD = $(fuzz_v2_frame_ldadd)
+tests_fuzz_replay_v2_frame_SOURCES = $(fuzz_v2_frame_sources) $(replay_sources)
+
+fuzz_v2_message_sources = tests/fuzz/fuzz_v2_message.c tests/fuzz/target.h
+fuzz_v2_message_ldadd = src/libv2message.a src/libbase.a
+tests_fuzz_fuzz_v2_message_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_v2_message_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_v2_message_LDADD = $(fuzz_v2_message_ldadd)
+tests_fuzz_fuzz_v2_message_SOURCES = $(fuzz_v2_message_sources)
+tests_fuzz_replay_v2_message_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"v2_message"'
+tests_fuzz_replay_v2_message_LDADD = $(fuzz_v2_message_ldadd)
+tests_fuzz_replay_v2_message_SOURCES = $(fuzz_v2_message_sources) $(replay_sources)
 
 fuzz_session_cppflags = $(fuzz_cppflags) $(LIBEVENT_CFLAGS)
 fuzz_session_ldadd = \

@@ -6,6 +6,7 @@
 
 #include "unit/v2_hex.h"
 #include "v2/message.h"
+#include "v2/rules.h"
 
 static const struct v2_terms terms = { 1u << DIGEST_XXH128 | 1u << DIGEST_SHA256, 65536 };
 
@@ -163,6 +164,38 @@ START_TEST(test_not_written)
 }
 END_TEST
 
+START_TEST(test_bytes_not_written)
+{
+	struct v2_renamed m = { .has = V2_BIT(FILE_VERSION), .file_version = slice("12345678") };
+	struct v2_error error = { .has = V2_BIT(CODE) | V2_BIT(TEXT), .text = slice("a") };
+	static char longest[65500];
+	static uint8_t large[70000];
+	struct cursor_out out = cursor_out_init(large, sizeof(large));
+	struct v2_entry e;
+
+	ck_assert_uint_gt(v2_rename_ok_encode(&m, 0, 1, frame, sizeof(frame)), 0);
+	m.file_version.len = 7;
+	ck_assert_uint_eq(v2_rename_ok_encode(&m, 0, 1, frame, sizeof(frame)), 0);
+	m.file_version = slice("0123456789abcdef0123456789abcdef0");
+	ck_assert_uint_eq(v2_rename_ok_encode(&m, 0, 1, frame, sizeof(frame)), 0);
+	ck_assert_uint_gt(v2_error_encode(&error, 0, 0, frame, sizeof(frame)), 0);
+	error.text = slice("\xff");
+	ck_assert_uint_eq(v2_error_encode(&error, 0, 0, frame, sizeof(frame)), 0);
+
+	/* A value whose attributes are too long for it. */
+	memset(longest, 'x', sizeof(longest) - 1);
+	e = directory(longest);
+	v2_attr_put_nested(V2_ATTR_ENTRY, v2_entry_rows(), &e, &out);
+	ck_assert_uint_gt(out.used, UINT16_MAX - 10);
+	ck_assert(cursor_out_ok(&out));
+	out = cursor_out_init(large, sizeof(large));
+	e.has |= V2_BIT(DIGEST);
+	e.digest.kind = DIGEST_SHA256;
+	v2_attr_put_nested(V2_ATTR_ENTRY, v2_entry_rows(), &e, &out);
+	ck_assert(!cursor_out_ok(&out));
+}
+END_TEST
+
 /* A frame of more than 64 KiB is none. */
 START_TEST(test_longest_frame)
 {
@@ -264,6 +297,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_bad_entry);
 	tc = unit_case(s, "written");
 	tcase_add_test(tc, test_not_written);
+	tcase_add_test(tc, test_bytes_not_written);
 	tcase_add_test(tc, test_longest_frame);
 	tc = unit_case(s, "meaning");
 	tcase_add_test(tc, test_defaults);
