@@ -150,12 +150,16 @@ class Native(Peer):
 
 
 class Small(Peer):
-    name = "native small"
+    """bench/native/small; `load`: the protocol that it speaks."""
     can = frozenset(("connections",))
     missing = Native.missing
 
+    def __init__(self, load):
+        self.name = "native small, %s" % load
+        self.load = load
+
     def serve(self, root, scratch, kind):
-        return Server([native("small"), root], scratch)
+        return Server([native("small"), self.load, root], scratch)
 
 
 # Others
@@ -365,7 +369,7 @@ def all_peers(options=(), client_args=(), builds=()):
     ours += [Ftxferd(options, client_args, os.path.abspath(build)) for build in builds]
     return ours + [Nginx(), Lighttpd(), Vsftpd(),
                    Native("read+send", "recv+write"), Native("sendfile", "recv+write"),
-                   Native("sendfile", "splice"), Small(), First(), Dd()]
+                   Native("sendfile", "splice"), Small("http"), Small("ftxfer"), First(), Dd()]
 
 
 def packages():

@@ -347,28 +347,25 @@ reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset)
 	return (size_t)n;
 }
 
-/* A few bytes tell for so many: the kernel reads a file in pieces that are no smaller. */
-#define PROBE_STEP ((size_t)64 * 1024)
+/*
+ * Page by page: what is being read ahead arrives in any order, and one page that is still on its
+ * way is enough to make sendfile(2) wait.
+ */
+#define PROBE_STEP ((size_t)4096)
 
 size_t
 reader_resident(const struct reader *rd, uint64_t offset, size_t len)
 {
 	size_t good = 0;
+	char byte;
 
 	if (rd->in_memory)
 		return len;
 	if (rd->no_nowait || !rd->settled)
 		return 0;
-	while (good < len) {
-		size_t step = len - good < PROBE_STEP ? len - good : PROBE_STEP;
-		char byte;
-
-		if (read_without_waiting(rd, &byte, 1, offset + good) != 1 ||
-		    read_without_waiting(rd, &byte, 1, offset + good + step - 1) != 1)
-			break;
-		good += step;
-	}
-	return good;
+	while (good < len && read_without_waiting(rd, &byte, 1, offset + good) == 1)
+		good += PROBE_STEP - (offset + good) % PROBE_STEP;
+	return good < len ? good : len;
 }
 
 bool

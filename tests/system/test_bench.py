@@ -104,7 +104,7 @@ class Bench(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"(?m)^skipped: ftxferd: .* is not built$")
         peers = [run["peer"] for run in self.load()[1]["runs"]]
-        self.assertEqual(peers, ["native small"])
+        self.assertEqual(peers, ["native small, http", "native small, ftxfer"])
         sys.path.insert(0, os.path.dirname(RUN))
         self.addCleanup(sys.path.remove, os.path.dirname(RUN))
         from peers import Curl
