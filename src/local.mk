@@ -154,6 +154,7 @@ src_libstammer_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libstammer_a_SOURCES = \
 	src/stammer/connection.c src/stammer/connection.h \
 	src/stammer/fault.c src/stammer/fault.h \
+	src/stammer/latency.c src/stammer/latency.h \
 	src/stammer/forward.c src/stammer/forward.h \
 	src/stammer/options.c src/stammer/options.h \
 	src/stammer/random.c src/stammer/random.h \

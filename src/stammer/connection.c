@@ -82,6 +82,8 @@ connection_free(struct connection *c)
 	for (enum way way = 0; way < WAY_COUNT; way++) {
 		if (c->pause[way] != NULL)
 			event_free(c->pause[way]);
+		if (c->travel[way] != NULL)
+			event_free(c->travel[way]);
 		forward_clear(&c->ways[way]);
 	}
 	if (c->later != NULL)
@@ -234,8 +236,10 @@ connection_meet_fault(struct connection *c, enum way way)
 		return;
 	log_debug("connection %" PRIu64 ": %s after %" PRIu64 " bytes %s", c->number,
 	    fault_name(kind), forwarded, way_name(way));
-	for (enum way w = 0; w < WAY_COUNT; w++)
+	for (enum way w = 0; w < WAY_COUNT; w++) {
 		event_del(c->pause[w]);
+		event_del(c->travel[w]);
+	}
 	c->deadline = clock_now_ms() + FAULT_WAIT;
 	switch (kind) {
 	case FAULT_RESET:
@@ -287,6 +291,18 @@ way_read(struct connection *c, enum way way)
 	return false;
 }
 
+/* What is still on its way brings itself back to mind. */
+static void
+way_travel(struct connection *c, enum way way)
+{
+	struct forward *f = &c->ways[way];
+	uint64_t wait = latency_wait(&f->latency);
+
+	if (c->phase == PHASE_FORWARD && wait > 0 && forward_ready(f) == 0 &&
+	    !event_pending(c->travel[way], EV_TIMEOUT, NULL))
+		connection_schedule(c, c->travel[way], wait);
+}
+
 /*
  * One send, if there is something to send and it is time; behind the last one the FIN. True:
  * something moved.
@@ -300,13 +316,13 @@ way_send(struct connection *c, enum way way)
 
 	if (!sink->connected || !sink->writable || event_pending(c->pause[way], EV_TIMEOUT, NULL))
 		return false;
-	if (f->used > 0) {
+	if (forward_ready(f) > 0) {
 		uint64_t limit = fault_limit(c->settings->script, way, f->forwarded);
 
 		switch (forward_send(f, sink->fd, limit)) {
 		case FORWARD_MOVED:
 			moved = true;
-			if (f->fragment == 0 && f->used > 0 && c->settings->delay > 0)
+			if (f->fragment == 0 && forward_ready(f) > 0 && c->settings->delay > 0)
 				connection_schedule(c, c->pause[way], c->settings->delay);
 			connection_meet_fault(c, way);
 			break;
@@ -319,7 +335,8 @@ way_send(struct connection *c, enum way way)
 			break;
 		}
 	}
-	if (c->phase == PHASE_FORWARD && f->ended && f->used == 0 && !c->finished[way]) {
+	way_travel(c, way);
+	if (c->phase == PHASE_FORWARD && forward_is_over(f) && !c->finished[way]) {
 		c->finished[way] = true;
 		if (shutdown(sink->fd, SHUT_WR) != 0)
 			side_fail(sink, errno);
@@ -417,8 +434,9 @@ connection_new(struct connection **out, const struct connection_settings *settin
 	c->sides[SIDE_SERVER] = (struct side){ .connection = c, .fd = server };
 	for (enum way way = 0; way < WAY_COUNT; way++) {
 		c->pause[way] = evtimer_new(settings->base, on_pause_over, c);
-		if (c->pause[way] == NULL ||
-		    forward_init(&c->ways[way], settings->buffer, settings->seed,
+		c->travel[way] = evtimer_new(settings->base, on_pause_over, c);
+		if (c->pause[way] == NULL || c->travel[way] == NULL ||
+		    forward_init(&c->ways[way], settings->buffer, settings->latency, settings->seed,
 			number * WAY_COUNT + way) != FTX_OK)
 			goto fail;
 	}

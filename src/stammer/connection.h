@@ -30,8 +30,9 @@ struct connection_settings {
 	size_t server_count;               /* at least 1 */
 	const struct fault_script *script; /* borrowed */
 	uint64_t seed;
-	uint64_t delay; /* ms between fragments */
-	size_t buffer;  /* bytes for each direction */
+	uint64_t delay;   /* ms between fragments */
+	uint64_t latency; /* ms that each byte is on its way, each way */
+	size_t buffer;    /* bytes for each direction */
 };
 
 /*
@@ -64,8 +65,9 @@ struct connection {
 	enum connection_phase phase;
 	struct side sides[SIDE_COUNT];
 	struct forward ways[WAY_COUNT];
-	bool finished[WAY_COUNT];       /* the FIN has been sent on */
-	struct event *pause[WAY_COUNT]; /* owned: the delay between two fragments */
+	bool finished[WAY_COUNT];        /* the FIN has been sent on */
+	struct event *pause[WAY_COUNT];  /* owned: the delay between two fragments */
+	struct event *travel[WAY_COUNT]; /* owned: until the next bytes, or the end, are there */
 	struct event *later; /* owned: more work without an event, or a fault's next look */
 	uint64_t deadline;   /* of the reset or cut fault, ms of base/clock */
 	size_t next_server;  /* of settings->servers */

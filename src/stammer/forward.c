@@ -9,12 +9,14 @@
 #define FORWARD_IO_MAX ((size_t)32 * 1024) /* bytes that one call moves, so that none takes long */
 
 enum ftx_rc
-forward_init(struct forward *f, size_t size, uint64_t seed, uint64_t stream)
+forward_init(struct forward *f, size_t size, uint64_t latency, uint64_t seed, uint64_t stream)
 {
 	memset(f, 0, sizeof(*f));
 	f->ring = malloc(size);
-	if (f->ring == NULL)
+	if (f->ring == NULL || latency_init(&f->latency, latency) != FTX_OK) {
+		forward_clear(f);
 		return FTX_NOMEM;
+	}
 	f->size = size;
 	random_init(&f->random, seed, stream);
 	return FTX_OK;
@@ -24,6 +26,7 @@ void
 forward_clear(struct forward *f)
 {
 	free(f->ring);
+	latency_clear(&f->latency);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -31,6 +34,20 @@ size_t
 forward_room(const struct forward *f)
 {
 	return f->size - f->used;
+}
+
+size_t
+forward_ready(struct forward *f)
+{
+	latency_ripen(&f->latency);
+	return f->used - f->latency.held;
+}
+
+bool
+forward_is_over(struct forward *f)
+{
+	latency_ripen(&f->latency);
+	return f->ended && f->used == 0 && f->latency.end_due == 0;
 }
 
 /* The len bytes of the ring from `at` on, as one or two pieces; returns how many. */
@@ -68,9 +85,11 @@ forward_read(struct forward *f, int fd)
 		return forward_failed();
 	if (n == 0) {
 		f->ended = true;
+		latency_end(&f->latency);
 		return FORWARD_END;
 	}
 	f->used += (size_t)n;
+	latency_add(&f->latency, (size_t)n);
 	return FORWARD_MOVED;
 }
 
@@ -83,7 +102,7 @@ forward_send(struct forward *f, int fd, uint64_t limit)
 	ssize_t n;
 
 	if (f->fragment == 0)
-		f->fragment = random_length(&f->random, f->used);
+		f->fragment = random_length(&f->random, forward_ready(f));
 	len = f->fragment < limit ? f->fragment : (size_t)limit;
 	if (len > FORWARD_IO_MAX)
 		len = FORWARD_IO_MAX;

@@ -70,6 +70,7 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 		.script = &o->script,
 		.seed = o->seed,
 		.delay = o->delay,
+		.latency = o->latency,
 		.buffer = (size_t)o->buffer,
 	};
 	struct relay *relay = NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "stammer/latency.h"
 
 #define DEFAULT_SERVER_PORT 50001
 
@@ -28,6 +29,9 @@ const struct option_def stammer_option_defs[] = {
 	{ .name = "delay", .type = OPTION_TIME,
 	  .offset = AT(delay), .initial = "0.1", .max = UINT64_C(3600) * 1000, .flags = OPTION_CLI_ONLY,
 	  .arg = "TIME", .help = "pause between two fragments" },
+	{ .name = "latency", .type = OPTION_TIME,
+	  .offset = AT(latency), .initial = "0", .max = LATENCY_MAX_MS, .flags = OPTION_CLI_ONLY,
+	  .arg = "TIME", .help = "how long each byte is on its way, in each direction" },
 	{ .name = "buffer", .type = OPTION_SIZE,
 	  .offset = AT(buffer), .initial = "1000", .min = 1, .max = UINT64_C(1) << 30,
 	  .flags = OPTION_CLI_ONLY, .arg = "BYTES", .help = "bytes held in each direction" },

@@ -19,8 +19,8 @@ struct stammer_options {
 	char *listen_address;
 	char *server;
 	bool debug;
-	uint64_t seed;  /* drawn when not given */
-	uint64_t delay; /* ms */
+	uint64_t seed;           /* drawn when not given */
+	uint64_t delay, latency; /* ms */
 	uint64_t buffer;
 	char *cut_after, *reset_after, *stall_after;
 	int help, version, print_options;

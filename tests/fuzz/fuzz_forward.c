@@ -136,7 +136,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	said = heard = 0;
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, source) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sink) == 0);
-	CHECK(forward_init(&f, ring, seed, 0) == FTX_OK);
+	CHECK(forward_init(&f, ring, 0, seed, 0) == FTX_OK);
 	while (in.left > 0)
 		do_op(cursor_get_u8(&in));
 	end();

@@ -58,6 +58,32 @@ class Forwarding(Case):
         with self.proxy("--delay", "0.02", "--seed", "3") as proxy:
             self.exchange(proxy, random_bytes(5000, 1), random_bytes(4000, 2))
 
+    def test_latency(self):
+        """Each byte and each end takes its time, and many may be on their way at once."""
+        with self.proxy("--delay", "0", "--latency", "0.15", "--buffer", "1M") as proxy:
+            client, server = self.pair(proxy)
+            begin = time.monotonic()
+            client.sendall(b"a")
+            time.sleep(0.05)
+            client.sendall(b"b")
+            self.assertEqual(server.recv(10), b"a")
+            self.assertGreaterEqual(time.monotonic() - begin, 0.149)
+            self.assertEqual(server.recv(10), b"b")
+            self.assertGreaterEqual(time.monotonic() - begin, 0.199)
+            begin = time.monotonic()
+            server.shutdown(socket.SHUT_WR)
+            self.assertEqual(client.recv(10), b"")
+            self.assertGreaterEqual(time.monotonic() - begin, 0.149)
+            data = random_bytes(500000)
+            begin = time.monotonic()
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(server), (data, "eof"))
+            self.assertLess(time.monotonic() - begin, 2)
+        with self.proxy("--delay", "0", "--latency", "0.01", "--seed", "5") as proxy:
+            for size in (0, 1, 1000, 20000):
+                self.exchange(proxy, random_bytes(size, 1), random_bytes(size // 2, 2))
+
     def test_buffers(self):
         small, large = ((1, 2000), (2, 3000), (7, 5000)), ((262144, 20 << 20), (1 << 30, 9 << 20))
         for buffer, size in small + large:

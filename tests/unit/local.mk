@@ -46,6 +46,7 @@ room_tests = \
 	tests/unit/test_stage_io \
 	tests/unit/test_stage_pipe \
 	tests/unit/test_stammer \
+	tests/unit/test_latency \
 	tests/unit/test_store \
 	tests/unit/test_stored_digest \
 	tests/unit/test_sum \
@@ -293,6 +294,10 @@ tests_unit_test_conf_SOURCES = \
 	tests/unit/test_conf_cmdline.c \
 	tests/unit/test_conf_file.c \
 	tests/unit/test_conf_include.c
+
+tests_unit_test_latency_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_latency_SOURCES = tests/unit/test_latency.c $(unit_sources)
+tests_unit_test_latency_LDADD = src/libstammer.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_stammer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stammer_SOURCES = tests/unit/test_stammer.c

@@ -177,7 +177,7 @@ forward_all(size_t size, size_t buffer, uint64_t seed, uint64_t fault)
 	struct forward f;
 
 	ck_assert(data != NULL && got != NULL);
-	ck_assert_int_eq(forward_init(&f, buffer, seed, 5), FTX_OK);
+	ck_assert_int_eq(forward_init(&f, buffer, 0, seed, 5), FTX_OK);
 	for (size_t i = 0; i < size; i++)
 		data[i] = (unsigned char)(i * 7 + i / 256);
 	while (f.forwarded < (fault < size ? fault : size)) {
@@ -235,7 +235,7 @@ START_TEST(test_forward_end)
 {
 	struct forward f;
 
-	ck_assert_int_eq(forward_init(&f, 10, 1, 1), FTX_OK);
+	ck_assert_int_eq(forward_init(&f, 10, 0, 1, 1), FTX_OK);
 	ck_assert_int_eq(forward_read(&f, in[1]), FORWARD_BLOCKED);
 	ck_assert_int_eq(write(in[0], "abc", 3), 3);
 	shutdown(in[0], SHUT_WR);
@@ -258,7 +258,7 @@ START_TEST(test_forward_blocked)
 	memset(waste, 'x', sizeof(waste));
 	while (write(out[1], waste, sizeof(waste)) > 0)
 		continue;
-	ck_assert_int_eq(forward_init(&f, 1000, 1, 1), FTX_OK);
+	ck_assert_int_eq(forward_init(&f, 1000, 0, 1, 1), FTX_OK);
 	ck_assert_int_eq(write(in[0], waste, 1000), 1000);
 	ck_assert_int_eq(forward_read(&f, in[1]), FORWARD_MOVED);
 	ck_assert_int_eq(forward_send(&f, out[1], UINT64_MAX), FORWARD_BLOCKED);
@@ -282,7 +282,7 @@ START_TEST(test_forward_error)
 {
 	struct forward f;
 
-	ck_assert_int_eq(forward_init(&f, 10, 1, 1), FTX_OK);
+	ck_assert_int_eq(forward_init(&f, 10, 0, 1, 1), FTX_OK);
 	ck_assert_int_eq(write(in[0], "abc", 3), 3);
 	ck_assert_int_eq(forward_read(&f, in[1]), FORWARD_MOVED);
 	close(out[0]);
