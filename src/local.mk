@@ -101,7 +101,17 @@ src_libv2message_a_SOURCES = \
 	src/v2/result.c src/v2/result.h \
 	src/v2/rules.c src/v2/rules.h
 src_libv2client_a_SOURCES = \
-	src/v2/client.c src/v2/client.h
+	src/v2/client.c src/v2/client.h src/v2/client_private.h \
+	src/v2/client_ask.c \
+	src/v2/client_get.c \
+	src/v2/client_input.c \
+	src/v2/client_output.c \
+	src/v2/client_put.c \
+	src/v2/client_put_message.c \
+	src/v2/client_request.c \
+	src/v2/client_source.c \
+	src/v2/client_target.c \
+	src/v2/client_time.c
 
 noinst_LIBRARIES += src/libdaemon.a
 src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)

@@ -311,6 +311,19 @@ conn_take(struct conn *c, void *buf, size_t len)
 	return true;
 }
 
+const uint8_t *
+conn_input(const struct conn *c)
+{
+	return c->in.len > 0 ? buf_data(&c->in) : NULL;
+}
+
+void
+conn_skip(struct conn *c, size_t len)
+{
+	buf_drain(&c->in, len < c->in.len ? len : c->in.len);
+	conn_update_reading(c);
+}
+
 void
 conn_drop_input(struct conn *c)
 {

@@ -83,6 +83,10 @@ size_t conn_input_length(const struct conn *c);
 bool conn_take(struct conn *c, void *buf, size_t len);
 /* The same, and leaves them there. */
 bool conn_peek(const struct conn *c, void *buf, size_t len);
+/* The same in place, until something is taken or read. NULL when there is nothing. */
+const uint8_t *conn_input(const struct conn *c);
+/* The first len bytes go; at most as many as there are. */
+void conn_skip(struct conn *c, size_t len);
 /* Throws away all that is there. */
 void conn_drop_input(struct conn *c);
 /* While so many bytes wait in the input the peer is not read from. */

@@ -1,163 +1,386 @@
-/* Stubs: nothing can be called before v2_client_new() has succeeded. */
+/*
+ * The connection's life:
+ *
+ *   greeting     preface and HELLO are sent, and requests within the limits that hold before the
+ *                server's HELLO
+ *   open         that has come
+ *   parting      GOODBYE has come: no new requests
+ *   half_closed  nothing is left to ask: our FIN is sent
+ *   closed       requests end; when the last one has, the owner hears of it
+ */
 #include "v2/client.h"
 
-enum ftx_rc
-v2_client_new(struct v2_client **out, struct conn *c, const char *agent,
-    const struct v2_client_callbacks *callbacks, void *arg)
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "loop/chunk.h"
+#include "v2/client_private.h"
+
+static const char *const state_names[] = {
+	[GREETING] = "greeting",
+	[OPEN] = "open",
+	[PARTING] = "parting",
+	[HALF_CLOSED] = "half_closed",
+	[CLOSED] = "closed",
+};
+
+void
+v2_client_set_state(struct v2_client *c, enum v2_client_state state)
 {
-	(void)out;
-	(void)c;
-	(void)agent;
-	(void)callbacks;
-	(void)arg;
-	return FTX_UNSUPPORTED;
+	c->state = state;
+	if (c->conn != NULL)
+		log_debug(
+		    "conn=%" PRIu64 " changed status to: %s", conn_id(c->conn), state_names[state]);
 }
 
-const struct v2_server_info *
-v2_client_server(const struct v2_client *c)
+static void
+client_reap(struct grave *g)
 {
-	(void)c;
-	return NULL;
+	free(g); /* its first member */
 }
 
-bool
-v2_client_ready(const struct v2_client *c)
+/* It ends as the connection did; on_done comes later, when nobody looks at it any more. */
+static void
+end_request(struct v2_client *c, struct v2_request *r)
 {
-	(void)c;
-	return false;
+	v2_request_free_id(r);
+	v2_request_settle(r, &c->end);
+	v2_request_move(r, NULL);
+	if (r->ops->let_go(r))
+		v2_request_done_soon(r);
+}
+
+static void
+end_requests(struct v2_client *c)
+{
+	struct v2_request *r;
+
+	for (unsigned id = 1; id <= LIVE_MAX; id++) {
+		if (c->slots[id] != NULL)
+			end_request(c, c->slots[id]);
+	}
+	while ((r = TAILQ_FIRST(&c->pings)) != NULL)
+		end_request(c, r);
+	c->queued = 0;
+	while ((r = TAILQ_FIRST(&c->queue)) != NULL)
+		end_request(c, r);
+}
+
+static void
+on_conn_close(void *arg, enum ftx_rc why)
+{
+	struct v2_client *c = arg;
+
+	v2_client_set_state(c, CLOSED);
+	c->conn = NULL;
+	if (c->end.rc == FTX_OK && why != FTX_OK)
+		c->end = (struct v2_outcome){
+			.rc = why,
+			.whose = V2_WHOSE_CONNECTION,
+			.retryable = true,
+		};
+	worker_timer_stop(c->worker, &c->timer);
+	chunk_put(worker_chunks(c->worker), c->sender.chunk);
+	c->sender.chunk = NULL;
+	c->receiving = NULL;
+	buf_clear(&c->out);
+	end_requests(c);
+	v2_client_soon(c);
 }
 
 void
-v2_client_finish(struct v2_client *c)
+v2_client_end(struct v2_client *c, const struct v2_outcome *o)
 {
-	(void)c;
+	size_t len = o->text.len < sizeof(c->end_text) ? o->text.len : sizeof(c->end_text);
+
+	if (c->conn == NULL)
+		return;
+	c->end = *o;
+	if (len > 0)
+		memcpy(c->end_text, o->text.p, len);
+	c->end.text = (struct v2_slice){ (const uint8_t *)c->end_text, len };
+	conn_reset(c->conn, o->rc);
+}
+
+void
+v2_client_fail(struct v2_client *c, enum ftx_rc rc, enum v2_whose whose, bool breach)
+{
+	const struct v2_outcome o = {
+		.rc = rc,
+		.whose = whose,
+		.retryable = whose == V2_WHOSE_CONNECTION && !breach,
+		.breach = breach,
+	};
+
+	v2_client_end(c, &o);
 }
 
 void
 v2_client_abort(struct v2_client *c, enum ftx_rc why)
 {
-	(void)c;
-	(void)why;
+	const struct v2_outcome o = { .rc = why };
+	struct v2_request *r, *next;
+
+	for (r = TAILQ_FIRST(&c->settling); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
+		v2_request_settle(r, &o);
+		v2_request_move(r, NULL);
+		if (r->ops->let_go(r))
+			v2_request_done_soon(r);
+	}
+	v2_client_end(c, &o);
+}
+
+/* --- Requests that wait --- */
+
+static unsigned
+live_max(const struct v2_client *c)
+{
+	return c->limits.max_requests < LIVE_MAX ? c->limits.max_requests : LIVE_MAX;
+}
+
+static bool
+may_begin(const struct v2_client *c)
+{
+	/* Those that are answered and not done cost as much here. */
+	return c->live < live_max(c) && c->held - c->queued < 2 * LIVE_MAX &&
+	       v2_client_waiting_output(c) < OUTPUT_HIGH;
+}
+
+uint16_t
+v2_client_next_id(const struct v2_client *c)
+{
+	uint16_t id = c->last_id;
+
+	do { /* there is one: of as many as may be live, fewer are */
+		id = id < LIVE_MAX ? (uint16_t)(id + 1) : 1;
+	} while ((c->slots[id] != NULL || c->taken[id] != 0) && id != c->last_id);
+	return c->slots[id] == NULL && c->taken[id] == 0 ? id : 0;
 }
 
 void
-v2_client_cancel(struct v2_request *r)
+v2_client_go_live(struct v2_client *c, struct v2_request *r)
 {
-	(void)r;
-}
-
-void
-v2_client_stat(
-    struct v2_client *c, struct v2_ask *ask, const char *name, enum digest_kind kind, uint8_t flags)
-{
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)kind;
-	(void)flags;
-}
-
-void
-v2_client_list(struct v2_client *c, struct v2_ask *ask, const char *name, struct v2_slice cursor,
-    enum digest_kind kind, uint8_t flags)
-{
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)cursor;
-	(void)kind;
-	(void)flags;
+	if (c->live == 0 && TAILQ_EMPTY(&c->pings))
+		v2_client_heard(c); /* nothing was due before */
+	v2_request_move(r, NULL);
+	c->queued--;
+	r->id = c->last_id = v2_client_next_id(c);
+	r->sent = true;
+	c->slots[r->id] = r;
+	c->live++;
+	if ((r->flags & V2_BARRIER) != 0)
+		c->barriers++;
 }
 
 bool
-v2_ask_next_entry(struct v2_ask *ask, struct v2_entry *e)
+v2_client_may_use(struct v2_request *r, enum digest_kind kind)
 {
-	(void)ask;
-	(void)e;
-	return false;
+	const struct v2_client *c = r->client;
+
+	if (kind <= DIGEST_XXH128) /* all have it */
+		return true;
+	if (c->greeted && (c->info.kinds & UINT32_C(1) << kind) == 0)
+		v2_request_fail(r, FTX_NOT_OFFERED, V2_WHOSE_SERVER);
+	return c->greeted && !r->settled;
+}
+
+static void
+begin_requests(struct v2_client *c)
+{
+	struct v2_request *r, *next;
+	unsigned n = 0;
+
+	for (r = TAILQ_FIRST(&c->queue); r != NULL && n < PREPARED_MAX; r = next, n++) {
+		next = TAILQ_NEXT(r, link);
+		if (r->ops->prepare != NULL)
+			r->ops->prepare(r);
+	}
+	while (c->conn != NULL && (r = TAILQ_FIRST(&c->queue)) != NULL && may_begin(c) &&
+	       v2_client_next_id(c) != 0 && r->ops->turn(r))
+		;
+}
+
+static void
+call_those_done(struct v2_client *c)
+{
+	struct v2_requests done = TAILQ_HEAD_INITIALIZER(done);
+	struct v2_request *r;
+
+	while ((r = TAILQ_FIRST(&c->done)) != NULL)
+		v2_request_move(r, &done);
+	while ((r = TAILQ_FIRST(&done)) != NULL)
+		v2_request_done(r);
+}
+
+bool
+v2_client_ready(const struct v2_client *c)
+{
+	return c->conn != NULL && c->state < PARTING && !c->finishing && c->queued < QUEUE_HIGH;
+}
+
+static void
+tell_ready(struct v2_client *c)
+{
+	if (c->queued >= QUEUE_HIGH)
+		c->was_full = true;
+	if (!c->was_full || c->queued > QUEUE_LOW || !v2_client_ready(c))
+		return;
+	c->was_full = false;
+	c->callbacks->on_ready(c->arg);
+}
+
+/* Nothing is to be asked any more, and nothing is owed. */
+static void
+half_close_if_done(struct v2_client *c)
+{
+	if (c->conn == NULL || c->state == HALF_CLOSED || (!c->finishing && c->state != PARTING) ||
+	    c->live > 0 || c->queued > 0 || !TAILQ_EMPTY(&c->pings) ||
+	    v2_client_waiting_output(c) > 0 || c->sender.chunk != NULL)
+		return;
+	v2_client_set_state(c, HALF_CLOSED);
+	worker_timer_stop(c->worker, &c->timer);
+	conn_finish(c->conn, c->finishing ? FTX_OK : FTX_SHUTDOWN);
+}
+
+static void
+bury(struct v2_client *c)
+{
+	worker_timer_clear(c->worker, &c->timer);
+	c->callbacks->on_close(c->arg, &c->end);
+	c->grave.reap = client_reap;
+	worker_bury(c->worker, &c->grave);
+}
+
+static void
+on_soon(struct mail *m)
+{
+	struct v2_client *c = (struct v2_client *)((char *)m - offsetof(struct v2_client, soon));
+
+	c->soon_pending = false;
+	worker_release(c->worker);
+	if (c->conn != NULL && c->input_soon)
+		v2_client_resume_input(c);
+	if (c->conn != NULL) {
+		begin_requests(c);
+		v2_client_send(c);
+	}
+	call_those_done(c);
+	tell_ready(c);
+	half_close_if_done(c);
+	if (c->conn != NULL && c->state != HALF_CLOSED)
+		v2_client_set_timer(c);
+	if (c->conn == NULL && c->held == 0 && !c->soon_pending)
+		bury(c);
 }
 
 void
-v2_client_mkdir(struct v2_client *c, struct v2_ask *ask, const char *name, int mode, uint8_t flags)
+v2_client_soon(struct v2_client *c)
 {
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)mode;
-	(void)flags;
+	if (c->soon_pending)
+		return;
+	c->soon_pending = true;
+	worker_hold(c->worker);
+	worker_soon(c->worker, &c->soon);
 }
 
 void
-v2_client_rename(struct v2_client *c, struct v2_ask *ask, const char *name, const char *to,
-    struct v2_slice if_version, uint8_t flags)
+v2_client_submit(struct v2_client *c, struct v2_request *r, const struct v2_request_ops *ops,
+    enum v2_type type, uint8_t flags)
 {
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)to;
-	(void)if_version;
-	(void)flags;
+	const struct v2_outcome late = { .rc = FTX_SHUTDOWN, .retryable = true };
+
+	r->client = c;
+	r->ops = ops;
+	r->in = NULL;
+	r->id = 0;
+	r->type = type;
+	r->flags = flags;
+	r->state = 0;
+	r->sent = r->cancelled = r->settled = false;
+	r->text = NULL;
+	c->held++;
+	if (c->conn == NULL || c->state >= PARTING || c->finishing) {
+		v2_request_settle(r, c->conn == NULL && c->end.rc != FTX_OK ? &c->end : &late);
+		v2_request_done_soon(r);
+		return;
+	}
+	v2_request_move(r, &c->queue);
+	c->queued++;
+	v2_client_soon(c);
 }
 
 void
-v2_client_remove(struct v2_client *c, struct v2_ask *ask, const char *name,
-    struct v2_slice if_version, uint8_t flags)
+v2_client_finish(struct v2_client *c)
 {
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)if_version;
-	(void)flags;
+	c->finishing = true;
+	v2_client_soon(c);
 }
 
-void
-v2_client_sum(struct v2_client *c, struct v2_ask *ask, const char *name, enum digest_kind kind,
-    uint64_t offset, uint64_t length, uint8_t flags)
+const struct v2_server_info *
+v2_client_server(const struct v2_client *c)
 {
-	(void)c;
-	(void)ask;
-	(void)name;
-	(void)kind;
-	(void)offset;
-	(void)length;
-	(void)flags;
+	return c->greeted ? &c->info : NULL;
 }
 
-void
-v2_client_ping(struct v2_client *c, struct v2_ask *ask)
+static enum ftx_rc
+say_hello(struct v2_client *c, const char *agent)
 {
-	(void)c;
-	(void)ask;
+	static const uint8_t kinds[] = { DIGEST_XXH128, DIGEST_SHA256 };
+	const struct v2_hello m = {
+		.has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(MAX_DATA) |
+		       (agent != NULL ? V2_BIT(AGENT) : 0),
+		.version = V2_VERSION,
+		.digests = { kinds, sizeof(kinds) },
+		.max_data = OUR_MAX_DATA,
+		.agent = { (const uint8_t *)agent, agent != NULL ? strlen(agent) : 0 },
+	};
+	uint8_t frame[V2_FRAME_ROOM], preface[V2_PREFACE_SIZE];
+
+	v2_preface_encode(preface);
+	if (!buf_add(&c->out, preface, sizeof(preface)))
+		return FTX_NOMEM;
+	return v2_client_add_frame(
+	    c, frame, v2_client_hello_encode(&m, 0, 0, frame, sizeof(frame)));
 }
 
-void
-v2_client_put(struct v2_client *c, struct v2_put_request *put)
+enum ftx_rc
+v2_client_new(struct v2_client **out, struct conn *conn, const char *agent,
+    const struct v2_client_callbacks *callbacks, void *arg)
 {
-	(void)c;
-	(void)put;
-}
+	static const struct conn_io io = { v2_client_on_input, v2_client_on_output };
+	struct v2_client *c = calloc(1, sizeof(*c));
 
-void
-v2_put_clear(struct v2_put_request *put)
-{
-	(void)put;
-}
-
-void
-v2_client_get(struct v2_client *c, struct v2_get_request *get)
-{
-	(void)c;
-	(void)get;
-}
-
-void
-v2_get_clear(struct v2_get_request *get)
-{
-	(void)get;
-}
-
-void
-v2_request_continue(struct v2_request *r)
-{
-	(void)r;
+	if (c == NULL)
+		return FTX_NOMEM;
+	c->conn = conn;
+	c->worker = conn_worker(conn);
+	c->callbacks = callbacks;
+	c->arg = arg;
+	c->limits = V2_LIMITS_EARLY;
+	c->terms =
+	    (struct v2_terms){ 1U << DIGEST_XXH128 | 1U << DIGEST_SHA256, c->limits.max_now };
+	c->soon.deliver = on_soon;
+	TAILQ_INIT(&c->queue);
+	TAILQ_INIT(&c->going);
+	TAILQ_INIT(&c->settling);
+	TAILQ_INIT(&c->done);
+	TAILQ_INIT(&c->pings);
+	if (say_hello(c, agent) != FTX_OK ||
+	    worker_timer_init(c->worker, &c->timer, v2_client_on_timer, c) != FTX_OK) {
+		buf_clear(&c->out);
+		free(c);
+		return FTX_NOMEM;
+	}
+	c->quiet_from = c->sent_at = worker_now(c->worker);
+	conn_set_input_max(conn, V2_HEADER_SIZE + V2_CONTROL_MAX);
+	conn_set_io(conn, &io, c);
+	conn_set_conversation(conn, on_conn_close, c);
+	conn_describe(conn, "client", "");
+	v2_client_set_state(c, GREETING);
+	v2_client_soon(c);
+	*out = c;
+	return FTX_OK;
 }

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/cursor.h"
 #include "base/rc.h"
 #include "store/digest.h"
 #include "store/put_spec.h"
@@ -58,6 +59,8 @@ struct v2_outcome {
 
 struct v2_request_ops; /* v2/client_private.h */
 
+TAILQ_HEAD(v2_requests, v2_request);
+
 /* The first member of each kind of request. on_done and arg are the caller's; the rest is ours. */
 struct v2_request {
 	/* The request is the caller's again; it may be used anew, or freed, within. */
@@ -66,16 +69,15 @@ struct v2_request {
 
 	struct v2_client *client;         /* borrowed; NULL: not under way */
 	const struct v2_request_ops *ops; /* static */
+	struct v2_requests *in;           /* borrowed: the list that it is in, or NULL */
 	TAILQ_ENTRY(v2_request) link;
-	uint16_t id;        /* 0: it has none (yet) */
-	uint16_t cancel_id; /* of the CANCEL under way; 0: none */
-	uint8_t type;       /* enum v2_type */
-	uint8_t flags;      /* enum v2_flag */
+	uint16_t id;   /* 0: none: not sent, or answered */
+	uint8_t type;  /* enum v2_type */
+	uint8_t flags; /* enum v2_flag */
 	uint8_t state;
-	bool sent, cancelled;
-	bool ended; /* outcome is settled; on_done has to wait for something of ours */
-	struct v2_outcome outcome;
-	char *text; /* owned: what the outcome's text points to then */
+	bool sent, cancelled, settled;
+	struct v2_outcome outcome; /* once settled */
+	char *text;                /* owned: what its text points to */
 };
 
 /* The connection. */
@@ -137,7 +139,10 @@ struct v2_ask {
 		struct v2_ping ping;
 	} got;
 
-	struct cursor entries; /* ours, from here on */
+	/* Ours, from here on. */
+	struct cursor entries;
+	unsigned empty_pages; /* in a row */
+	uint8_t cursor[64];
 	union {
 		struct v2_stat stat;
 		struct v2_list list;
@@ -156,9 +161,9 @@ struct v2_ask {
 void v2_client_stat(struct v2_client *c, struct v2_ask *ask, const char *name,
     enum digest_kind kind, uint8_t flags);
 /*
- * One page; cursor: got.list.cursor of the page before, copied, or { NULL, 0 }. Every name in it
- * has been looked at: one component, none that climbs. 64 empty pages in a row, where each is asked
- * for with the cursor of the one before, are a breach.
+ * One page; cursor: got.list.cursor of the page before (which is copied), or { NULL, 0 }. Every
+ * name in it has been looked at: one component, none that climbs. The same ask is to be used for
+ * the next page, and is not to be made zero before: 64 empty pages in a row are a breach.
  */
 void v2_client_list(struct v2_client *c, struct v2_ask *ask, const char *name,
     struct v2_slice cursor, enum digest_kind kind, uint8_t flags);
@@ -235,12 +240,16 @@ struct v2_put_request {
 	/* Ours, from here on. */
 	struct transfer *transfer; /* owned */
 	struct chunk *chunk;       /* owned: read and not sent yet */
+	struct chunk *rest;        /* owned: of a stream: the beginning of a block */
+	size_t part;               /* of a stream: bytes in it that make no whole block yet */
 	struct digest running;
 	struct digest_value own; /* of the whole content, once it is known */
 	uint64_t offset;         /* of what was read and digested */
+	uint64_t digest_to;      /* what is being digested ends there */
 	uint64_t have;           /* OFFSET of HAVE */
-	bool reading;            /* an operation of the transfer is under way */
-	bool now, opened, owes_end, all_read, stalled;
+	const void *whole;       /* borrowed: all of a small content */
+	uint16_t owed_id;        /* an END is owed under this id; 0: none */
+	bool opening, opened, reading, digesting, all_read, is_head;
 };
 
 /*
@@ -292,13 +301,14 @@ struct v2_get_request {
 	 */
 	struct transfer *transfer; /* owned */
 	struct chunk *chunk;       /* owned: received and not written yet */
-	struct digest running;     /* of what is there */
-	struct digest sent;        /* of what this GET has brought */
+	size_t written;            /* of a stream: bytes of it that are */
+	struct digest running;     /* of all that is there, chunk included */
+	struct digest sent;        /* resuming: of what this GET has brought */
 	size_t version_len;
 	uint8_t version[V2_VERSION_MAX];
-	uint64_t left; /* bytes of content that are still to come */
-	bool writing;  /* an operation of the transfer is under way */
-	bool found, opened, stalled, short_data;
+	uint64_t left;   /* bytes of content that are still to come */
+	uint64_t resume; /* RESUME, as it was asked */
+	bool opening, opened, writing, finishing, stalled, short_data, resumes;
 };
 
 /*

@@ -53,6 +53,7 @@ room_tests = \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
+	tests/unit/test_v2_client \
 	tests/unit/test_v2_frame \
 	tests/unit/test_v2_message \
 	tests/unit/test_v2_page \
@@ -232,6 +233,19 @@ tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
 tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_client_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_client_SOURCES = \
+	tests/unit/test_v2_client.c tests/unit/test_v2_client.h \
+	tests/unit/test_v2_client_ask.c \
+	tests/unit/test_v2_client_put.c tests/unit/test_v2_client_put.h \
+	tests/unit/test_v2_client_stream.c \
+	tests/unit/test_v2_client_get.c tests/unit/test_v2_client_get.h \
+	tests/unit/test_v2_client_resume.c \
+	tests/unit/v2_peer.c tests/unit/v2_peer.h \
+	$(unit_sources)
+tests_unit_test_v2_client_LDADD = src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a \
+	src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_v2_frame_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v2_frame_SOURCES = tests/unit/test_v2_frame.c $(v2_hex_sources) $(unit_sources)
