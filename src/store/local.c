@@ -35,6 +35,7 @@ struct local_transfer {
 	/* ---- what a job may use while it runs */
 	struct root *root;    /* borrowed */
 	struct reader reader; /* get */
+	bool digests;         /* get: with the stored digest */
 	enum ftx_rc rc;
 	struct local_put put[]; /* put: one, which a get is spared */
 };
@@ -94,8 +95,10 @@ run_put_open(struct pool_job *job)
 	struct local_transfer *lt = local_of_job(job);
 
 	lt->rc = stage_open(&lt->put->stage, lt->root, &lt->put->spec);
-	if (lt->rc == FTX_OK)
-		lt->put->commit.sound = commit_is_sound(lt->put->stage.fd);
+	if (lt->rc != FTX_OK)
+		return;
+	lt->put->stage.meta = &lt->t.meta;
+	lt->put->commit.sound = commit_is_sound(lt->put->stage.fd);
 }
 
 static void
@@ -126,11 +129,22 @@ local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_don
 
 /* get: OPEN */
 static void
+look_at_file(struct local_transfer *lt)
+{
+	lt->t.meta = lt->reader.meta;
+	if (lt->digests)
+		reader_stored_digest(&lt->reader, &lt->t.meta.digest);
+}
+
+static void
 run_get_open(struct pool_job *job)
 {
 	struct local_transfer *lt = local_of_job(job);
 
-	lt->rc = reader_open(&lt->reader, lt->root, lt->t.name);
+	if (lt->reader.fd < 0)
+		lt->rc = reader_open(&lt->reader, lt->root, lt->t.name);
+	if (lt->rc == FTX_OK)
+		look_at_file(lt);
 }
 
 static void
@@ -148,12 +162,13 @@ on_opened_at_once(struct mail *m)
 	struct local_transfer *lt = local_of_job((struct pool_job *)m); /* its first member */
 	struct worker *w = lt->t.store->worker;
 
+	look_at_file(lt);
 	on_get_opened(&lt->job);
 	worker_release(w);
 }
 
 static enum ftx_rc
-local_get(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+local_get(struct store *s, const char *name, bool digests, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
 {
 	struct local_transfer *lt;
@@ -162,7 +177,10 @@ local_get(struct store *s, const char *name, transfer_done_cb *on_done, void *ow
 	if (rc != FTX_OK)
 		return rc;
 	*out = &lt->t;
-	if (reader_open_now(&lt->reader, lt->root, lt->t.name)) {
+	lt->digests = digests;
+	/* An attribute has no call that would not wait for its device. */
+	if (reader_open_now(&lt->reader, lt->root, lt->t.name) &&
+	    (!digests || lt->reader.in_memory)) {
 		lt->job.mail.deliver = on_opened_at_once;
 		worker_hold(s->worker);
 		worker_soon(s->worker, &lt->job.mail);

@@ -65,19 +65,16 @@ finish_dir(int dir_fd, const char *leaf, mode_t mode)
 
 /*
  * One directory, in one that is there. Who made it before may not have lived to sync it: so that is
- * done again.
+ * done again. Until it is durable others may put files into it, and are told to look (r->making).
  */
 static enum ftx_rc
-make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
+make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *existed)
 {
-	const char *leaf;
+	enum ftx_rc rc = FTX_OK;
 	struct meta m;
-	int dir_fd;
-	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), name, &dir_fd, &leaf);
 
-	if (rc != FTX_OK)
-		return rc;
 	*existed = false;
+	atomic_fetch_add(&r->making, 1);
 	if (mkdirat(dir_fd, leaf, 0700) == 0)
 		rc = finish_dir(dir_fd, leaf, mode);
 	else if (errno == EEXIST) {
@@ -85,34 +82,91 @@ make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
 		rc = meta_look(dir_fd, leaf, false, &m);
 		if (rc == FTX_OK && m.kind != META_DIRECTORY)
 			rc = FTX_EXISTS;
-	} else
+	} else {
+		*existed = true;
 		rc = ftx_rc_from_errno(errno);
+	}
 	if (rc == FTX_OK)
 		rc = root_sync_dir(dir_fd);
+	if (rc == FTX_OK || *existed)
+		atomic_fetch_sub(&r->making, 1);
+	return rc;
+}
+
+static enum ftx_rc
+make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
+{
+	const char *leaf;
+	int dir_fd;
+	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), name, &dir_fd, &leaf);
+
+	if (rc != FTX_OK)
+		return rc;
+	rc = make_dir_in(r, dir_fd, leaf, mode, existed);
 	close(dir_fd);
 	return rc;
+}
+
+/* Steps to the next directory of a name, from the highest on. False: there is none below it. */
+static bool
+next_parent(const char *name, const char **slash, char part[PATH_NAME_MAX + 1])
+{
+	size_t len;
+
+	*slash = strchr(*slash, '/');
+	if (*slash == NULL)
+		return false;
+	len = (size_t)(*slash - name);
+	if (len > PATH_NAME_MAX)
+		return false; /* it is too long to be anything */
+	memcpy(part, name, len);
+	part[len] = '\0';
+	++*slash;
+	return true;
+}
+
+enum ftx_rc
+names_make_parents(struct root *r, const char *name)
+{
+	char part[PATH_NAME_MAX + 1];
+	const char *slash = name;
+	bool existed;
+
+	while (next_parent(name, &slash, part)) {
+		enum ftx_rc rc = make_dir(r, part, dir_mode(r, NULL), &existed);
+
+		if (rc != FTX_OK)
+			return rc == FTX_EXISTS ? FTX_NO_PARENT : rc;
+	}
+	return FTX_OK;
+}
+
+enum ftx_rc
+names_sync_parents(struct root *r, const char *name)
+{
+	char part[PATH_NAME_MAX + 1];
+	const char *slash = name, *leaf;
+
+	while (next_parent(name, &slash, part)) {
+		int dir_fd;
+		enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), part, &dir_fd, &leaf);
+
+		if (rc != FTX_OK)
+			return rc;
+		rc = root_sync_dir(dir_fd);
+		close(dir_fd);
+		if (rc != FTX_OK)
+			return rc;
+	}
+	return FTX_OK;
 }
 
 enum ftx_rc
 names_mkdir(struct root *r, const char *name, bool parents, const mode_t *mode, bool *existed)
 {
-	char part[PATH_NAME_MAX + 1];
-	const char *slash = name;
+	enum ftx_rc rc = parents ? names_make_parents(r, name) : FTX_OK;
 
-	while (parents && (slash = strchr(slash, '/')) != NULL) {
-		size_t len = (size_t)(slash - name);
-		enum ftx_rc rc;
-
-		if (len >= sizeof(part))
-			return FTX_BAD_NAME;
-		memcpy(part, name, len);
-		part[len] = '\0';
-		rc = make_dir(r, part, dir_mode(r, NULL), existed);
-		if (rc != FTX_OK)
-			return rc == FTX_EXISTS ? FTX_NO_PARENT : rc;
-		slash++;
-	}
-	return make_dir(r, name, dir_mode(r, mode), existed);
+	return rc == FTX_OK ? make_dir(r, name, dir_mode(r, mode), existed) : rc;
 }
 
 static bool

@@ -34,6 +34,11 @@ enum ftx_rc names_stat(
 enum ftx_rc names_mkdir(struct root *r, const char *name, bool parents, const mode_t *mode,
     bool *existed) FTX_MUST_CHECK;
 
+/* All directories of a name, as names_mkdir() makes parents. FTX_NO_PARENT: one is a file. */
+enum ftx_rc names_make_parents(struct root *r, const char *name) FTX_MUST_CHECK;
+/* They are there; makes durable that they are. */
+enum ftx_rc names_sync_parents(struct root *r, const char *name) FTX_MUST_CHECK;
+
 /*
  * A regular file gets another name. replace: in place of a regular file that has it, in one step;
  * else, and where anything else has it, or another link of the same file, FTX_EXISTS. *m: of the

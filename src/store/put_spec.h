@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "store/meta.h"
+
 enum put_policy {
 	PUT_CREATE, /* a name that exists is refused */
 	PUT_REPLACE /* a regular file of that name is replaced by the commit */
@@ -19,6 +21,9 @@ enum put_policy {
 struct put_spec {
 	const char *name; /* borrowed: normalised by path_normalize(), or a single component */
 	enum put_policy policy;
+	bool parents; /* missing directories of the name are made, with the root's mode */
+	/* PUT_REPLACE: only what has this version; none: whatever there is, or nothing */
+	struct meta_version if_version;
 	bool has_mode, has_mtime;
 	mode_t mode;           /* permission bits; others are dropped. Else: the root's mode */
 	struct timespec mtime; /* tv_nsec < 1,000,000,000 */

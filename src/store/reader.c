@@ -10,6 +10,7 @@
 
 #include "store/iov.h"
 #include "store/path.h"
+#include "store/stored_digest.h"
 
 /*
  * No mixture of two versions may pass for one. What can be proved by looking at a file's times, and
@@ -74,6 +75,7 @@ choose_readahead(const struct reader *rd)
 static void
 note(struct reader *rd, struct root *r, const char *name, const struct stat *st)
 {
+	meta_of(st, &rd->meta);
 	rd->size = (uint64_t)st->st_size;
 	rd->mtime = st->st_mtim;
 	rd->ctime = st->st_ctim;
@@ -108,6 +110,14 @@ reader_open(struct reader *rd, struct root *r, const char *name)
 	}
 	note(rd, r, name, &st);
 	return FTX_OK;
+}
+
+void
+reader_stored_digest(const struct reader *rd, struct digest_value *v)
+{
+	const struct stat st = { .st_size = (off_t)rd->size, .st_mtim = rd->mtime };
+
+	(void)stored_digest_read(rd->fd, &st, v);
 }
 
 static bool

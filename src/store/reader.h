@@ -12,12 +12,14 @@
 #include <time.h>
 
 #include "base/rc.h"
+#include "store/meta.h"
 #include "store/root.h"
 
 struct iovec;
 
 struct reader {
-	int fd; /* owned; -1: none */
+	int fd;           /* owned; -1: none */
+	struct meta meta; /* of the file as it was opened, without digest */
 	uint64_t size;
 	struct timespec mtime, ctime; /* with size, what tells one version from another */
 	nlink_t links;
@@ -52,6 +54,8 @@ enum ftx_rc reader_read(
  * the end.
  */
 enum ftx_rc reader_check(const struct reader *rd) FTX_MUST_CHECK;
+/* The digest that is stored with the file as it was opened; DIGEST_NONE: there is none. */
+void reader_stored_digest(const struct reader *rd, struct digest_value *v);
 void reader_close(struct reader *rd);
 
 /* The same without waiting for anything; on the worker, while no job has the reader. */

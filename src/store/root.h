@@ -39,6 +39,8 @@ struct root {
 	struct space *space; /* owned */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */
 	atomic_uint_fast64_t unsynced;
+	/* Directories that are being made, and those that were and could not be made durable. */
+	atomic_uint making;
 	atomic_uint_fast64_t syncfs_next; /* ms of base/clock: not before then, see commit.c */
 
 	pthread_mutex_t lock; /* guards what follows; held over a few system calls at most */

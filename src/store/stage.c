@@ -11,6 +11,7 @@
 #include "base/rc.h"
 #include "base/log.h"
 #include "store/iov.h"
+#include "store/names.h"
 #include "store/path.h"
 #include "store/stored_digest.h"
 
@@ -27,6 +28,8 @@ stage_init(struct stage *s)
 	s->mode = 0;
 	s->has_mtime = false;
 	s->digest = (struct digest_value){ .kind = DIGEST_NONE };
+	s->if_version = (struct meta_version){ 0 };
+	s->meta = NULL;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
 	s->unsynced = 0;
@@ -82,6 +85,19 @@ stage_discard(struct stage *s)
 	stage_close(s);
 }
 
+/* st: of what has the name; NULL: nothing has. */
+static enum ftx_rc
+look_at_version(const struct stage *s, const struct stat *st)
+{
+	struct meta m = { 0 };
+
+	if (s->if_version.len == 0)
+		return FTX_OK;
+	if (st != NULL)
+		meta_of(st, &m);
+	return meta_same_version(&m.version, &s->if_version) ? FTX_OK : FTX_OTHER_VERSION;
+}
+
 /* What stands under the name now decides what may be done. */
 static enum ftx_rc
 look_at_target(struct stage *s, const struct root *r)
@@ -92,14 +108,14 @@ look_at_target(struct stage *s, const struct root *r)
 		if (errno != ENOENT)
 			return ftx_rc_from_errno(errno);
 		s->kind = STAGE_UNNAMED;
-		return FTX_OK;
+		return look_at_version(s, NULL);
 	}
 	if (S_ISREG(st.st_mode)) {
 		if (!s->replace)
 			return FTX_EXISTS;
 		s->replaces = true;
 		s->kind = STAGE_UNNAMED;
-		return FTX_OK;
+		return look_at_version(s, &st);
 	}
 	if ((r->flags & ROOT_WRITE_THROUGH) == 0)
 		return FTX_NOT_REGULAR;
@@ -196,6 +212,26 @@ stands_in_memory(const struct stage *s, const struct root *r)
 	return fstat(s->fd, &st) == 0 && root_is_memory(r, s->fd, st.st_dev);
 }
 
+/*
+ * The directory that the file will stand in. One that another request is making just now may be
+ * there and not durable yet: what is published in it would go with it.
+ */
+static enum ftx_rc
+open_target_dir(struct stage *s, const struct put_spec *spec, const char **leaf)
+{
+	struct root *r = s->root;
+	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+
+	if (rc == FTX_NO_PARENT && spec->parents) {
+		rc = names_make_parents(r, spec->name);
+		if (rc == FTX_OK)
+			rc = path_open_parent(
+			    r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+	} else if (rc == FTX_OK && atomic_load(&r->making) > 0)
+		rc = names_sync_parents(r, spec->name);
+	return rc;
+}
+
 enum ftx_rc
 stage_open(struct stage *s, struct root *r, const struct put_spec *spec)
 {
@@ -209,9 +245,10 @@ stage_open(struct stage *s, struct root *r, const struct put_spec *spec)
 	s->mode = spec->has_mode ? spec->mode & 0777 : r->mode;
 	s->has_mtime = spec->has_mtime;
 	s->mtime = spec->mtime;
-	rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, &leaf);
+	s->if_version = spec->if_version;
+	rc = open_target_dir(s, spec, &leaf);
 	if (rc != FTX_OK)
-		return rc;
+		goto fail;
 	if (strlen(leaf) >= sizeof(s->leaf)) {
 		rc = FTX_BAD_NAME;
 		goto fail;
@@ -356,13 +393,21 @@ cannot_link(int err)
 }
 
 /* Over whatever regular file has the name: only a name can be moved over a name. */
-static int
+static enum ftx_rc
 replace_target(struct stage *s)
 {
+	struct stat st;
+	enum ftx_rc rc = FTX_OK;
+
+	if (s->if_version.len > 0)
+		rc = look_at_version(
+		    s, fstatat(s->dir_fd, s->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 ? &st : NULL);
+	if (rc != FTX_OK)
+		return rc;
 	if (renameat(s->dir_fd, s->temp, s->dir_fd, s->leaf) != 0)
-		return -1;
+		return ftx_rc_from_errno(errno);
 	s->temp[0] = '\0';
-	return 0;
+	return FTX_OK;
 }
 
 static enum ftx_rc
@@ -389,15 +434,35 @@ give_name(struct stage *s, struct root *r)
 		} else
 			return ftx_rc_from_errno(errno);
 	}
-	if ((s->replace ? replace_target(s) : rename_if_free(s, r)) != 0)
+	if (s->replace)
+		return replace_target(s);
+	return rename_if_free(s, r) == 0 ? FTX_OK : ftx_rc_from_errno(errno);
+}
+
+/* After the last change of the file, which getting its name is. */
+static enum ftx_rc
+tell_meta(const struct stage *s)
+{
+	struct stat st;
+
+	if (s->meta == NULL)
+		return FTX_OK;
+	if (fstat(s->fd, &st) != 0)
 		return ftx_rc_from_errno(errno);
+	meta_of(&st, s->meta);
+	s->meta->digest = s->digest;
 	return FTX_OK;
 }
 
 enum ftx_rc
 stage_give_name(struct stage *s, const atomic_bool *cancelled)
 {
-	return atomic_load(cancelled) ? FTX_CANCELLED : give_name(s, s->root);
+	enum ftx_rc rc;
+
+	if (atomic_load(cancelled))
+		return FTX_CANCELLED;
+	rc = give_name(s, s->root);
+	return rc == FTX_OK ? tell_meta(s) : rc;
 }
 
 enum ftx_rc

@@ -21,6 +21,7 @@
 
 #include "base/rc.h"
 #include "store/digest.h"
+#include "store/meta.h"
 #include "store/put_spec.h"
 #include "store/root.h"
 
@@ -45,18 +46,21 @@ struct stage {
 	mode_t mode;             /* it will have */
 	bool has_mtime;          /* what follows is true: the time that it will have */
 	struct timespec mtime;
-	struct digest_value digest; /* of the content, to be stored with it */
-	bool in_memory;             /* it stands on no device */
-	bool may_wait;              /* ROOT_MAY_WAIT */
-	bool direct;                /* written past the page cache (open(2), O_DIRECT) */
-	uint64_t flushed;           /* bytes whose way to the device has been begun */
+	struct digest_value digest;     /* of the content, to be stored with it */
+	struct meta_version if_version; /* what is replaced must have it; none: any */
+	struct meta *meta; /* borrowed: told of the published file; NULL: nobody asks */
+	bool in_memory;    /* it stands on no device */
+	bool may_wait;     /* ROOT_MAY_WAIT */
+	bool direct;       /* written past the page cache (open(2), O_DIRECT) */
+	uint64_t flushed;  /* bytes whose way to the device has been begun */
 	uint64_t unsynced; /* bytes in the page cache, as long as it is open; in root, too */
 };
 
 /*
  * Opens a stage beneath r, for what spec says, which need not stay. With PUT_CREATE an existing
  * regular file is FTX_EXISTS; what is no regular file is FTX_NOT_REGULAR, or with
- * ROOT_WRITE_THROUGH (but for directories) STAGE_THROUGH. On failure s is empty.
+ * ROOT_WRITE_THROUGH (but for directories) STAGE_THROUGH. FTX_OTHER_VERSION: spec->if_version is
+ * not there. On failure s is empty.
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;
 
@@ -91,7 +95,11 @@ enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUS
 enum ftx_rc stage_set_attrs(const struct stage *s) FTX_MUST_CHECK;
 /* Makes content and attributes durable. */
 enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;
-/* Looks at *cancelled (FTX_CANCELLED), and gives the file its name in one step. */
+/*
+ * Looks at *cancelled (FTX_CANCELLED), and gives the file its name in one step. FTX_OTHER_VERSION:
+ * what has the name is not what was to be replaced. That is looked at just before: what another
+ * program puts there in that instant is lost. (Others of our own are held off by their claims.)
+ */
 enum ftx_rc stage_give_name(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 /*
  * The directory was synced after that, and it ended like this, which is returned. If it failed, a

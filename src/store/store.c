@@ -17,7 +17,14 @@ enum ftx_rc
 store_get(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
 {
-	return s->ops->get(s, name, on_done, owner, out);
+	return s->ops->get(s, name, false, on_done, owner, out);
+}
+
+enum ftx_rc
+store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	return s->ops->get(s, name, true, on_done, owner, out);
 }
 
 void

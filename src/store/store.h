@@ -48,8 +48,8 @@ struct worker;
 struct store_ops {
 	enum ftx_rc (*put)(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
-	enum ftx_rc (*get)(struct store *s, const char *name, transfer_done_cb *on_done,
-	    void *owner, struct transfer **out);
+	enum ftx_rc (*get)(struct store *s, const char *name, bool digests,
+	    transfer_done_cb *on_done, void *owner, struct transfer **out);
 	void (*reserve)(struct transfer *t);
 	void (*write)(struct transfer *t);
 	void (*read)(struct transfer *t, size_t len);
@@ -82,16 +82,20 @@ struct store {
 
 /*
  * A new file, as spec says (which need not stay). OPEN ends with FTX_OK, FTX_EXISTS,
- * FTX_NOT_REGULAR, FTX_NO_PARENT, ... FTX_NOMEM at once: no transfer came to be, no callback
- * follows.
+ * FTX_NOT_REGULAR, FTX_NO_PARENT, FTX_OTHER_VERSION, ... FTX_NOMEM at once: no transfer came to be,
+ * no callback follows.
  */
 enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
 /*
- * An existing regular file. OPEN ends with FTX_OK and t->size, FTX_NOT_FOUND, FTX_NOT_REGULAR, ...
+ * An existing regular file. OPEN ends with FTX_OK, t->size and t->meta, FTX_NOT_FOUND,
+ * FTX_NOT_REGULAR, ...
  */
 enum ftx_rc store_get(struct store *s, const char *name, transfer_done_cb *on_done, void *owner,
     struct transfer **out) FTX_MUST_CHECK;
+/* The same, with the stored digest; where that is on a device, OPEN takes a job for it. */
+enum ftx_rc store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done,
+    void *owner, struct transfer **out) FTX_MUST_CHECK;
 
 /* Promises `size` bytes until the transfer ends. FTX_NO_SPACE, FTX_TOO_LARGE. */
 void store_reserve(struct transfer *t, uint64_t size);
@@ -140,7 +144,8 @@ void store_sent(struct transfer *t, size_t len);
 void store_set_digest(struct transfer *t, const struct digest_value *v);
 /*
  * After all t->size bytes were written: makes them durable and publishes them whole under their
- * name. FTX_EXISTS: the name has appeared meanwhile. FTX_CANCELLED: store_cancel() came in time.
+ * name. FTX_EXISTS: the name has appeared meanwhile. FTX_OTHER_VERSION: what was to be replaced has
+ * changed. FTX_CANCELLED: store_cancel() came in time. With FTX_OK t->meta says what was published.
  */
 void store_commit(struct transfer *t);
 /* A commit that has not published yet will not: it ends with FTX_CANCELLED. May come too late. */

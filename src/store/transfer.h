@@ -1,7 +1,7 @@
 /*
  * transfer.h - one file on its way into a store or out of it.
  * Layer: store. Threads: its worker's. While an operation runs, its job may read name, size and
- * offset, which nobody changes then, and cancelled, which is atomic.
+ * offset, which nobody changes then, and cancelled, which is atomic; and it may write meta.
  * Tests: tests/unit/test_store.c
  *
  * A transfer owns all that its file costs: the claim on its name, the promised space, the stage.
@@ -18,6 +18,7 @@
 
 #include "base/rc.h"
 #include "store/digest.h"
+#include "store/meta.h"
 
 struct chunk;
 struct store;
@@ -51,6 +52,11 @@ struct transfer {
 	bool direct;
 
 	struct digest_value digest; /* put: what the commit stores with the file */
+	/*
+	 * get, after open: of the file; with the stored digest, if that was asked for. put, after a
+	 * commit with FTX_OK: of the published file, as STAT gives it from then on.
+	 */
+	struct meta meta;
 
 	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
 	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */

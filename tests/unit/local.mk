@@ -197,7 +197,7 @@ tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_SOURCES = \
 	tests/unit/test_store.c tests/unit/test_store.h \
 	tests/unit/test_store_close.c \
-	tests/unit/test_store_get.c \
+	tests/unit/test_store_get.c tests/unit/test_store_meta.c \
 	tests/unit/test_store_reader.c \
 	tests/unit/test_store_request.c \
 	$(fake_sources) $(unit_sources)

@@ -1,6 +1,6 @@
 /*
  * store: put, over a real worker and pool. Letting go is in test_store_close.c, get in
- * test_store_get.c: one program.
+ * test_store_get.c, what is known of the files in test_store_meta.c: one program.
  */
 #include "unit/test_store.h"
 
@@ -89,11 +89,17 @@ owner_began(struct owner *o)
 }
 
 void
-owner_put(struct owner *o, const char *name)
+owner_put_spec(struct owner *o, const struct put_spec *spec)
 {
 	*o = (struct owner){ .closes = o->closes };
-	ck_assert_int_eq(store_put(store, SPEC(root->flags, name), on_done, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_put(store, spec, on_done, o, &o->t), FTX_OK);
 	owner_began(o);
+}
+
+void
+owner_put(struct owner *o, const char *name)
+{
+	owner_put_spec(o, SPEC(root->flags, name));
 }
 
 void
@@ -101,6 +107,14 @@ owner_get(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };
 	ck_assert_int_eq(store_get(store, name, on_done, o, &o->t), FTX_OK);
+	owner_began(o);
+}
+
+void
+owner_get_digest(struct owner *o, const char *name)
+{
+	*o = (struct owner){ .closes = o->closes };
+	ck_assert_int_eq(store_get_digest(store, name, on_done, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -470,6 +484,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_put_attributes, 0, ROOT_KINDS);
 	add_close_cases(s);
 	add_get_cases(s);
+	add_meta_cases(s);
 	add_reader_cases(s);
 	add_request_cases(s);
 }

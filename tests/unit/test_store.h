@@ -35,7 +35,9 @@ void store_start(unsigned root_flags);
 void store_teardown(void);
 
 void owner_put(struct owner *o, const char *name);
+void owner_put_spec(struct owner *o, const struct put_spec *spec);
 void owner_get(struct owner *o, const char *name);
+void owner_get_digest(struct owner *o, const char *name);
 /* Until the operation under way has ended; how. */
 enum ftx_rc owner_wait(struct owner *o, enum transfer_op op);
 /* The next operation, and its end. owner_write() writes all of it, in as many steps as it takes. */
@@ -57,6 +59,7 @@ extern const unsigned root_kinds[ROOT_KINDS];
 
 void add_close_cases(Suite *s);
 void add_get_cases(Suite *s);
+void add_meta_cases(Suite *s);
 void add_reader_cases(Suite *s);
 void add_request_cases(Suite *s);
 
