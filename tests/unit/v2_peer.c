@@ -21,8 +21,8 @@ static struct root *root;
 static struct pool *pool;
 static int descriptors;
 
-static uint8_t got[4 * 1024 * 1024]; /* of the client's, not looked at yet */
-static size_t got_len, got_used;
+static uint8_t got[4 * 1024 * 1024];     /* of the client's, not looked at yet */
+static size_t got_at, got_len, got_used; /* where that begins; bytes; of the frame taken last */
 static bool got_end, deaf, holds;
 static uint8_t held[1024 * 1024];
 static size_t held_len;
@@ -85,7 +85,7 @@ v2_connect(void)
 	if (peer >= 0)
 		close(peer);
 	memset(&heard, 0, sizeof(heard));
-	got_len = got_used = 0;
+	got_at = got_len = got_used = 0;
 	got_end = false;
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
@@ -134,7 +134,8 @@ gather(void)
 	ssize_t n;
 
 	while (peer >= 0 && !got_end && !deaf) {
-		n = recv(peer, got + got_len, sizeof(got) - got_len, MSG_DONTWAIT);
+		n = recv(
+		    peer, got + got_at + got_len, sizeof(got) - got_at - got_len, MSG_DONTWAIT);
 		if (n > 0)
 			got_len += (size_t)n;
 		got_end = n == 0 || (n < 0 && errno != EAGAIN);
@@ -202,8 +203,10 @@ peer_hold(bool hold)
 static void
 drop_used(void)
 {
-	memmove(got, got + got_used, got_len - got_used);
+	got_at += got_used;
 	got_len -= got_used;
+	if (got_len == 0)
+		got_at = 0;
 	got_used = 0;
 }
 
@@ -217,12 +220,12 @@ peer_takes(enum v2_type type)
 	drop_used();
 	settle();
 	ck_assert_msg(got_len >= V2_HEADER_SIZE, "no %s has come", v2_type_name(type));
-	fault = v2_frame_decode(got, &gate, &f);
+	fault = v2_frame_decode(got + got_at, &gate, &f);
 	if (f.type != V2_HELLO)
 		ck_assert_int_eq(fault.reach, V2_REACH_NONE);
 	ck_assert_str_eq(v2_type_name(f.type), v2_type_name(type));
 	ck_assert_uint_ge(got_len, V2_HEADER_SIZE + f.length);
-	f.payload = got + V2_HEADER_SIZE;
+	f.payload = got + got_at + V2_HEADER_SIZE;
 	got_used = V2_HEADER_SIZE + f.length;
 	return &f;
 }
@@ -233,7 +236,7 @@ peer_next_type(void)
 	drop_used();
 	settle();
 	ck_assert_msg(got_len >= V2_HEADER_SIZE, "nothing has come");
-	return (enum v2_type)got[4];
+	return (enum v2_type)got[got_at + 4];
 }
 
 void
@@ -247,7 +250,7 @@ peer_takes_nothing(void)
 {
 	drop_used();
 	settle();
-	ck_assert_msg(got_len == 0, "a %s has come", v2_type_name(got[4]));
+	ck_assert_msg(got_len == 0, "a %s has come", v2_type_name(got[got_at + 4]));
 }
 
 bool
@@ -262,7 +265,7 @@ peer_skip_hello(void)
 {
 	settle();
 	ck_assert_uint_ge(got_len, V2_PREFACE_SIZE);
-	ck_assert(v2_preface_begins(got, got_len));
+	ck_assert(v2_preface_begins(got + got_at, got_len));
 	got_used = V2_PREFACE_SIZE;
 	peer_takes(V2_HELLO);
 }
