@@ -145,8 +145,8 @@ static bool
 may_begin(const struct v2_client *c)
 {
 	/* Those that are answered and not done cost as much here. */
-	return c->live < live_max(c) && c->held - c->queued < 2 * LIVE_MAX &&
-	       v2_client_waiting_output(c) < OUTPUT_HIGH;
+	return c->conn != NULL && c->live < live_max(c) && c->held - c->queued < 2 * LIVE_MAX &&
+	       v2_client_waiting_output(c) < OUTPUT_HIGH && v2_client_next_id(c) != 0;
 }
 
 uint16_t
@@ -187,6 +187,25 @@ v2_client_may_use(struct v2_request *r, enum digest_kind kind)
 	return c->greeted && !r->settled;
 }
 
+/*
+ * The first of the queue has to wait: for the content that is under way, say. Heads of others may
+ * pass it, so that their GO is here when that is over; unless an order was asked for.
+ */
+static void
+announce_ahead(struct v2_client *c)
+{
+	struct v2_request *r, *next;
+	unsigned n = 0;
+
+	for (r = TAILQ_FIRST(&c->queue); r != NULL && n < PREPARED_MAX; r = next, n++) {
+		next = TAILQ_NEXT(r, link);
+		if ((r->flags & V2_BARRIER) != 0 || !may_begin(c))
+			return;
+		if (r->ops->may_pass != NULL && r->ops->may_pass(r))
+			(void)r->ops->turn(r);
+	}
+}
+
 static void
 begin_requests(struct v2_client *c)
 {
@@ -198,9 +217,9 @@ begin_requests(struct v2_client *c)
 		if (r->ops->prepare != NULL)
 			r->ops->prepare(r);
 	}
-	while (c->conn != NULL && (r = TAILQ_FIRST(&c->queue)) != NULL && may_begin(c) &&
-	       v2_client_next_id(c) != 0 && r->ops->turn(r))
+	while ((r = TAILQ_FIRST(&c->queue)) != NULL && may_begin(c) && r->ops->turn(r))
 		;
+	announce_ahead(c);
 }
 
 static void

@@ -8,9 +8,9 @@
  * names and bytes that the struct points to: they are borrowed until then.
  *
  * Requests are sent in the order in which they were handed in, as soon as the limits of both HELLOs
- * have room. Until then they wait in a list, which costs nothing but the caller's own structs: who
- * has many stops while v2_client_ready() says no, and goes on at on_ready. What has no name in the
- * order of the page (PING, CANCEL) is sent at once.
+ * have room; but the head of a large upload may pass a small one that has to wait. Until then they
+ * wait in a list, which costs nothing but the caller's own structs: who has many stops while
+ * v2_client_ready() says no, and goes on at on_ready. PING and CANCEL are sent at once.
  *
  * Whatever ends the connection, each request hears of it first, then its owner by on_close; after
  * that there is no client any more.

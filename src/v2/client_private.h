@@ -36,7 +36,7 @@
 #define DATA_PIECE   ((size_t)256 * 1024)
 /* Content of a PUT that goes unasked, at most: more costs memory, and gains nothing. */
 #define NOW_MAX ((uint64_t)256 * 1024)
-/* Downloads that have memory which waits for the disk, at most. */
+/* Downloads that have memory which waits for a place or for the disk, at most. */
 #define WRITING_MAX 8
 /* Pages without an entry, one after the other. */
 #define EMPTY_PAGES_MAX 64
@@ -84,6 +84,8 @@ struct v2_request_ops {
 	 * to wait, and so have those behind it.
 	 */
 	bool (*turn)(struct v2_request *r);
+	/* It may be sent before those that wait in front of it. NULL: it may not. */
+	bool (*may_pass)(struct v2_request *r);
 	/* The outcome is settled: lets go of all. False: it calls v2_request_done() later. */
 	bool (*let_go)(struct v2_request *r);
 	/* Sent, not answered, and of no use any more: the server is told, as it may. */

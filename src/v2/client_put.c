@@ -149,6 +149,12 @@ put_turn(struct v2_request *r)
 	return true;
 }
 
+static bool
+put_may_pass(struct v2_request *r)
+{
+	return put_of(r)->opened && !goes_now(put_of(r));
+}
+
 static enum ftx_rc
 send_head(struct v2_request *r, const struct v2_frame *f)
 {
@@ -430,6 +436,7 @@ const struct v2_request_ops v2_put_ops = {
 	.step_count = sizeof(steps) / sizeof(steps[0]),
 	.prepare = put_prepare,
 	.turn = put_turn,
+	.may_pass = put_may_pass,
 	.let_go = put_let_go,
 	.give_up = put_give_up,
 };

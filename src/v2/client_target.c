@@ -42,7 +42,15 @@ take_chunk(struct v2_get_request *get)
 	return true;
 }
 
-/* Somebody may have waited for this one. */
+/* One is given back: somebody may have waited for it. */
+static void
+note_given(struct v2_client *c)
+{
+	c->writing--;
+	if (v2_client_is_stalled(c))
+		v2_client_soon_input(c);
+}
+
 static void
 give_chunk(struct v2_get_request *get, struct chunk *chunk)
 {
@@ -51,9 +59,7 @@ give_chunk(struct v2_get_request *get, struct chunk *chunk)
 	if (chunk == NULL)
 		return;
 	chunk_put(worker_chunks(c->worker), chunk);
-	c->writing--;
-	if (v2_client_is_stalled(c))
-		v2_client_soon_input(c);
+	note_given(c);
 }
 
 static void
@@ -147,6 +153,18 @@ is_chunk_due(const struct v2_get_request *get)
 	return get->chunk->len == CHUNK_SIZE || get->left == 0 || !get->transfer->direct;
 }
 
+/* All that is at hand, there and then. */
+static bool
+write_now(struct v2_get_request *get)
+{
+	enum ftx_rc rc = store_write_now(get->transfer, get->chunk->data, get->chunk->len);
+
+	give_own_chunk(get);
+	if (rc != FTX_OK)
+		fail(get, rc);
+	return rc == FTX_OK;
+}
+
 /* What is at hand goes on; at the end of all, that is told. */
 static void
 write_on(struct v2_get_request *get)
@@ -154,6 +172,8 @@ write_on(struct v2_get_request *get)
 	struct chunk *chunk = get->chunk;
 
 	if (!get->opened || get->writing)
+		return;
+	if (get->transfer != NULL && get->transfer->writes_now && chunk != NULL && !write_now(get))
 		return;
 	if (get->transfer != NULL && is_chunk_due(get)) {
 		get->chunk = NULL;
@@ -230,13 +250,8 @@ pass_on(struct v2_get_request *get, size_t len)
 		(void)write_stream(get);
 		return FTX_OK;
 	}
-	if (!get->transfer->writes_now) {
-		write_on(get);
-		return FTX_OK;
-	}
-	rc = store_write_now(get->transfer, chunk->data, chunk->len);
-	give_own_chunk(get);
-	return rc;
+	write_on(get);
+	return FTX_OK;
 }
 
 static size_t
@@ -260,7 +275,8 @@ throw_away(struct v2_get_request *get, size_t len)
 static size_t
 room_for(struct v2_get_request *get, size_t len)
 {
-	size_t most = get->stream != NULL || get->transfer->writes_now ? PIECE_SIZE : CHUNK_SIZE;
+	bool now = get->opened && (get->stream != NULL || get->transfer->writes_now);
+	size_t most = now ? PIECE_SIZE : CHUNK_SIZE;
 	size_t room;
 
 	if (!take_chunk(get))
@@ -279,10 +295,10 @@ v2_target_receive(struct v2_get_request *get, size_t len)
 
 	if (get->r.settled || get->r.cancelled)
 		return throw_away(get, len);
-	if (!get->opened || (get->stream != NULL && !write_stream(get))) {
-		get->stalled = !get->r.settled;
+	/* A small one is taken before there is a place for it, so that others come meanwhile. */
+	get->stalled = !get->opened && get->size > CHUNK_SIZE;
+	if (get->stalled || (get->stream != NULL && !write_stream(get)))
 		return 0;
-	}
 	len = room_for(get, len);
 	if (len == 0)
 		return 0;
@@ -323,7 +339,7 @@ v2_target_drop(struct v2_get_request *get)
 {
 	give_own_chunk(get);
 	if (get->writing)
-		get->r.client->writing--; /* the transfer's, which frees it */
+		note_given(get->r.client); /* the transfer's, which frees it */
 	if (get->transfer != NULL)
 		store_cancel(get->transfer);
 	store_close(get->transfer);

@@ -146,6 +146,38 @@ START_TEST(test_now_waits)
 }
 END_TEST
 
+/* A head does not, and passes it; but not what has a barrier. */
+START_TEST(test_head_passes)
+{
+	static struct asker third;
+	static struct v2_put_request big;
+	struct v2_put m;
+	uint16_t id;
+
+	peer_greet(32, 65536);
+	big = put;
+	big.r.arg = &third;
+	put.store = NULL;
+	put.stream = &stream;
+	source.end = 4096;
+	v2_client_put(client, &put);
+	id = take_head(&m);
+	say_go(id, 0);
+	second.flags = _i == 0 ? 0 : V2_BARRIER;
+	v2_client_put(client, &second);
+	v2_client_put(client, &big);
+	if (_i == 0)
+		take_big_head();
+	peer_takes_nothing();
+	source.upto = 4096;
+	v2_request_continue(&put.r);
+	take_content(id, 0, 4096);
+	take_end(id, 4096);
+	take_head(&m);
+	ck_assert_uint_eq(m.size, 5000);
+}
+END_TEST
+
 /* Nor does content get in the way of what a barrier waits for. */
 START_TEST(test_barrier)
 {
@@ -240,6 +272,7 @@ add_stream_cases(Suite *s)
 	tcase_add_test(tc, test_stream);
 	tcase_add_test(tc, test_empty_stream);
 	tcase_add_test(tc, test_now_waits);
+	tcase_add_loop_test(tc, test_head_passes, 0, 2);
 	tcase_add_loop_test(tc, test_barrier, 0, 2);
 	tcase_add_loop_test(tc, test_cancel_asking, 0, 2);
 	tcase_add_test(tc, test_cancel_sending);
