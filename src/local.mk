@@ -146,7 +146,8 @@ src_libclient_a_SOURCES = \
 	src/client/explain.c src/client/explain.h \
 	src/client/ftxfer.h \
 	src/client/job.c \
-	src/client/local_file.c src/client/local_file.h
+	src/client/local_file.c src/client/local_file.h \
+	src/client/remote.c
 src_libcli_a_SOURCES = \
 	src/cli/options.c src/cli/options.h \
 	src/cli/progress.c src/cli/progress.h

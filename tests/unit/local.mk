@@ -35,6 +35,7 @@ room_tests = \
 	tests/unit/test_privileges \
 	tests/unit/test_progress \
 	tests/unit/test_registry \
+	tests/unit/test_remote \
 	tests/unit/test_root \
 	tests/unit/test_signal \
 	tests/unit/test_signal_handler \
@@ -321,6 +322,10 @@ tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/
 tests_unit_test_local_file_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_local_file_SOURCES = tests/unit/test_local_file.c $(unit_sources)
 tests_unit_test_local_file_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_remote_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_remote_SOURCES = tests/unit/test_remote.c $(unit_sources)
+tests_unit_test_remote_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_explain_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(unit_sources)
