@@ -143,4 +143,154 @@ enum ftxfer_naming ftxfer_remote_parse(const char *text, const struct ftxfer_ali
     size_t alias_count, struct ftxfer_remote **out, char *why, size_t size);
 void ftxfer_remote_free(struct ftxfer_remote *r);
 
+/* --- Protocol 2: a session with one server --- */
+
+/*
+ * A session has a queue of items, and a number of connections that share it. Items run side by
+ * side, in no promised order; what needs an order is added when the other has ended.
+ */
+struct ftxfer_session_spec {
+	size_t size;      /* of this struct */
+	const char *host; /* strings are copied */
+	uint16_t port;
+	unsigned connections;     /* at most, 1 to 64; 0: 1 */
+	uint64_t connect_timeout; /* ms, for each address of the host */
+	uint64_t retry_time;      /* ms: for so long what can be retried is, without any progress */
+	const char *congestion;   /* TCP's, by its name; empty: the system's */
+	const char *agent;        /* program and version, for the server's log */
+	unsigned file_mode;       /* of downloaded files that get no other: 0666 & ~umask */
+	bool sha256;              /* digests are SHA-256, not XXH3-128 */
+	/*
+	 * A file of 32 bytes that only its user can read, made if it is not there; by it an upload
+	 * is known again by another process, too. NULL: only by this one.
+	 */
+	const char *key_file;
+};
+
+enum ftxfer_op {
+	FTXFER_OP_PUT,
+	FTXFER_OP_GET,
+	FTXFER_OP_LIST,
+	FTXFER_OP_STAT,
+	FTXFER_OP_MKDIR,
+	FTXFER_OP_REMOVE,
+	FTXFER_OP_RENAME,
+	FTXFER_OP_SUM,
+	FTXFER_OP_SYNC_UP,   /* the directory `remote` becomes as the directory `local` */
+	FTXFER_OP_SYNC_DOWN, /* the other way */
+	FTXFER_OP_VERIFY     /* the digests of both are compared */
+};
+
+enum ftxfer_flag {
+	FTXFER_RECURSIVE = 1 << 0, /* PUT, GET, LIST, REMOVE: a directory with all that is in it */
+	FTXFER_PARENTS = 1 << 1,   /* missing directories above `remote` are made */
+	FTXFER_REPLACE = 1 << 2,   /* PUT, RENAME: a regular file that has the name */
+	FTXFER_DELETE = 1 << 3,    /* SYNC: what is only at the target is removed */
+	FTXFER_CHECKSUM = 1 << 4,  /* SYNC: files are compared by their digests */
+	FTXFER_DRY_RUN = 1 << 5,   /* SYNC: nothing is changed; the events say what would be */
+	FTXFER_NO_ATTRS = 1 << 6,  /* PUT, GET, SYNC: without time and permissions */
+	/* PUT, GET: if the target is a directory, the file goes into it under its own name. */
+	FTXFER_INTO = 1 << 7,
+	FTXFER_MUST_INTO = 1 << 8 /* it is one, or the item fails */
+};
+
+struct ftxfer_item_spec {
+	size_t size; /* of this struct */
+	enum ftxfer_op op;
+	unsigned flags;      /* of enum ftxfer_flag */
+	const char *remote;  /* the name on the server; strings are copied */
+	const char *pattern; /* GET: wildcards; each name that matches is an item. NULL: none */
+	const char *to;      /* RENAME: the new name */
+	const char *local;   /* PUT, GET, SYNC, VERIFY */
+	/* PUT, GET: instead of `local`, a descriptor (borrowed), which is read or written; -1. */
+	int fd;
+};
+
+enum ftxfer_kind { FTXFER_FILE, FTXFER_DIRECTORY, FTXFER_LINK, FTXFER_OTHER };
+
+enum ftxfer_event_type {
+	FTXFER_EVENT_STARTED, /* its first try */
+	FTXFER_EVENT_ENTRY,   /* LIST, STAT, SUM: one result */
+	FTXFER_EVENT_DONE,    /* the item, or one of those that it brought */
+	FTXFER_EVENT_SKIPPED, /* left alone: text says why */
+	FTXFER_EVENT_FAILED,  /* text says why, status what kind of failure it is */
+	FTXFER_EVENT_RETRYING /* after delay ms; text says why */
+};
+
+/* What has happened. Strings are borrowed for the call; NULL where there is nothing to say. */
+struct ftxfer_event {
+	size_t size; /* of this struct */
+	enum ftxfer_event_type type;
+	enum ftxfer_op op;
+	unsigned long item; /* its number, from 1 in the order in which they were added or found */
+	const char *local, *remote, *to;
+	enum ftxfer_status status;
+	const char *text; /* without a full stop */
+	uint64_t delay;   /* RETRYING: ms */
+	bool dry;         /* DONE: it would have been done */
+
+	/* DONE of PUT and GET; ENTRY. */
+	uint64_t bytes;     /* of the file */
+	uint64_t resumed;   /* of these were there already */
+	const char *digest; /* in hexadecimal */
+	const char *digest_kind;
+	bool unsynced;         /* PUT: the server does not know it to be on stable storage */
+	bool superseded;       /* PUT: it was published, and has been replaced or removed since */
+	bool existed;          /* MKDIR: it was there. PUT: the same file was */
+	enum ftxfer_kind kind; /* ENTRY, as what follows */
+	bool has_time;
+	int64_t mtime; /* seconds since 1970 */
+	uint32_t mtime_ns;
+	unsigned mode;
+};
+
+struct ftxfer_session_callbacks {
+	size_t size; /* of this struct */
+	void (*on_event)(void *arg, const struct ftxfer_event *event);
+	void (*on_idle)(void *arg); /* everything that was added has ended */
+	/* May be NULL. There is room for more items: see ftxfer_session_has_room(). */
+	void (*on_room)(void *arg);
+};
+
+/* Of the session so far. A caller asks for it when it draws. */
+struct ftxfer_totals {
+	size_t size; /* of this struct */
+	uint64_t items_done, items_failed, items_skipped, items_waiting;
+	uint64_t bytes_moved; /* of content, by the network */
+	uint64_t bytes_done;  /* of files that are done, or under way */
+	uint64_t bytes_known; /* of all files that have been found so far */
+	bool counting;        /* trees are being walked still: bytes_known will grow */
+	const char *current;  /* a file that is under way, the largest, or NULL; borrowed, soon */
+	uint64_t current_moved, current_size;
+};
+
+/*
+ * base and arg are borrowed until the session is freed; the rest is copied. Connects when there is
+ * an item. NULL: out of memory or descriptors.
+ */
+struct ftxfer_session *ftxfer_session_new(struct event_base *base,
+    const struct ftxfer_session_spec *spec, const struct ftxfer_session_callbacks *callbacks,
+    void *arg);
+/*
+ * Its number, which is in its events; 0: out of memory, or the spec makes no sense. Nothing is
+ * called within. Each item ends with one event DONE or FAILED that has its number.
+ */
+unsigned long ftxfer_session_add(struct ftxfer_session *s, const struct ftxfer_item_spec *spec);
+/* False: a few thousand items wait; who has many more adds them at on_room. */
+bool ftxfer_session_has_room(const struct ftxfer_session *s);
+void ftxfer_session_totals(const struct ftxfer_session *s, struct ftxfer_totals *totals);
+/* Ends all of it: each item fails with FTXFER_CANCELLED, within; then on_idle, later. */
+void ftxfer_session_cancel(struct ftxfer_session *s);
+/* Something is being cleaned up still: ftxfer_session_free() would wait for it. */
+bool ftxfer_session_busy(const struct ftxfer_session *s);
+/* Not within a callback. NULL is allowed. */
+void ftxfer_session_free(struct ftxfer_session *s);
+
+/* "put", "get", ...; "unknown". */
+const char *ftxfer_op_name(enum ftxfer_op op);
+/* The short word for a status: "refused", ... */
+const char *ftxfer_status_name(enum ftxfer_status status);
+/* "file", "directory", "link", "other". */
+const char *ftxfer_kind_name(enum ftxfer_kind kind);
+
 #endif

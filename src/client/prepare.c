@@ -1,0 +1,280 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/session.h"
+#include "store/root.h"
+
+/* What an item takes that may block, before it can stand in the queue: its local file or directory. */
+
+#define KEY_TRIES 2
+
+static struct item *
+item_of(struct pool_job *job)
+{
+	return (struct item *)((char *)job - offsetof(struct item, job));
+}
+
+const char *
+name_base(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash != NULL ? slash + 1 : name;
+}
+
+bool
+name_add(char **name, const char *component)
+{
+	char *made;
+
+	if (asprintf(&made, "%s%s%s", *name, **name != '\0' ? "/" : "", component) < 0)
+		return false;
+	free(*name);
+	*name = made;
+	return true;
+}
+
+static bool
+is_source(const struct item *item)
+{
+	return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_SYNC_UP ||
+	       item->op == FTXFER_OP_VERIFY;
+}
+
+void
+session_read_key(struct ftxfer_session *s)
+{
+	for (int i = 0; i < KEY_TRIES && s->key_file != NULL && !s->has_key; i++) {
+		int fd = open(s->key_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		uint8_t key[SESSION_KEY];
+
+		if (fd >= 0) {
+			s->has_key = read(fd, s->key, SESSION_KEY) == SESSION_KEY;
+			(void)close(fd);
+			return;
+		}
+		if (errno != ENOENT || getrandom(key, sizeof(key), 0) != SESSION_KEY)
+			return;
+		/* One that is written in part, by a crash, is too short, and is not used. */
+		fd = open(s->key_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST)
+			return;
+		if (fd >= 0) {
+			ssize_t n = write(fd, key, sizeof(key));
+
+			if (close(fd) != 0 || n != SESSION_KEY)
+				return;
+		}
+	}
+}
+
+static enum ftx_rc
+find_source(struct item *item)
+{
+	enum ftx_rc rc;
+	struct stat st;
+
+	if (stat(item->local, &st) != 0)
+		return ftx_rc_from_errno(errno);
+	item->size = (uint64_t)st.st_size;
+	item->mtime = st.st_mtim;
+	item->mode = st.st_mode & 0777;
+	item->local_is_dir = S_ISDIR(st.st_mode);
+	if (item->local_is_dir)
+		return root_open(&item->root, item->local, ROOT_MAY_WAIT, item->s->file_mode);
+	if (item->op != FTXFER_OP_PUT)
+		return FTX_NOT_DIRECTORY;
+	rc = local_file_source(&item->file, item->local);
+	if (rc == FTX_OK)
+		rc = root_open(
+		    &item->root, item->file.dir, ROOT_MAY_WAIT, item->s->file_mode);
+	return rc;
+}
+
+static enum ftx_rc
+find_target(struct item *item)
+{
+	bool tree = item->pattern != NULL || item->op == FTXFER_OP_SYNC_DOWN;
+	struct stat st;
+	enum ftx_rc rc;
+
+	item->local_is_dir = stat(item->local, &st) == 0 && S_ISDIR(st.st_mode);
+	if ((item->flags & FTXFER_MUST_INTO) != 0 && !item->local_is_dir)
+		return FTX_NO_PARENT;
+	if (item->op == FTXFER_OP_SYNC_DOWN && !item->local_is_dir) {
+		if (mkdir(item->local, 0777) != 0)
+			return ftx_rc_from_errno(errno);
+		item->local_is_dir = true;
+	}
+	if (item->local_is_dir) {
+		const char *leaf = tree ? "" : name_base(item->remote);
+
+		if (*leaf != '\0' && !path_component_is_allowed(PATH_BYTES, leaf, strlen(leaf)))
+			return FTX_BAD_NAME;
+		rc = root_open(&item->root, item->local, ROOT_MAY_WAIT, item->s->file_mode);
+		item->leaf = strdup(leaf);
+		if (item->leaf == NULL || (*leaf != '\0' && !name_add(&item->local, leaf)))
+			return FTX_NOMEM;
+		return rc;
+	}
+	if (tree)
+		return FTX_NOT_DIRECTORY;
+	rc = local_file_target(&item->file, item->local);
+	if (rc != FTX_OK)
+		return rc;
+	rc = root_open(&item->root, item->file.dir, ROOT_MAY_WAIT | ROOT_WRITE_THROUGH,
+	    item->s->file_mode);
+	return rc == FTX_NOT_FOUND || rc == FTX_NOT_REGULAR ? FTX_NO_PARENT : rc;
+}
+
+static void
+run_prepare(struct pool_job *job)
+{
+	struct item *item = item_of(job);
+
+	item->job_rc = is_source(item) ? find_source(item) : find_target(item);
+}
+
+static void
+fail_local(struct item *item, enum ftx_rc rc)
+{
+	enum ftxfer_status status = rc == FTX_NOMEM ? FTXFER_INTERNAL
+				    : is_source(item) ? FTXFER_NO_INPUT
+						      : FTXFER_CANNOT_CREATE;
+
+	item_fail(item, status, ftx_rc_text(rc));
+}
+
+/* What to do first, now that the local side is known. */
+static void
+set_out(struct item *item)
+{
+	bool recursive = (item->flags & FTXFER_RECURSIVE) != 0;
+
+	switch (item->op) {
+	case FTXFER_OP_PUT:
+		if (item->local_is_dir && recursive) {
+			tree_begin(item);
+			return;
+		}
+		if ((item->flags & FTXFER_MUST_INTO) != 0 && item->local != NULL) {
+			if (!name_add(&item->remote, name_base(item->local))) {
+				item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+				return;
+			}
+		} else if ((item->flags & FTXFER_INTO) != 0 && item->local != NULL)
+			item->look = LOOK_INTO;
+		item->counted = item->size;
+		item->s->totals.bytes_known += item->size;
+		break;
+	case FTXFER_OP_SYNC_UP:
+	case FTXFER_OP_SYNC_DOWN:
+	case FTXFER_OP_VERIFY:
+		tree_begin(item);
+		return;
+	case FTXFER_OP_GET:
+		if (item->pattern != NULL) {
+			tree_begin(item);
+			return;
+		}
+		if (recursive)
+			item->look = LOOK_KIND;
+		break;
+	case FTXFER_OP_LIST:
+	case FTXFER_OP_REMOVE:
+		if (item->op == FTXFER_OP_LIST || recursive)
+			item->look = LOOK_KIND;
+		break;
+	default:
+		break;
+	}
+	item_queue(item);
+}
+
+static void
+on_prepared(struct pool_job *job)
+{
+	struct item *item = item_of(job);
+
+	item->phase = ITEM_LOCAL;
+	if (item->s->cancelled) {
+		item_fail(item, FTXFER_CANCELLED, ftx_rc_text(FTX_CANCELLED));
+		return;
+	}
+	if (item->job_rc != FTX_OK) {
+		fail_local(item, item->job_rc);
+		return;
+	}
+	if (item->op == FTXFER_OP_PUT && item->local_is_dir &&
+	    (item->flags & FTXFER_RECURSIVE) == 0) {
+		item_fail(item, FTXFER_NO_INPUT, "it is a directory: -r takes it with all that is in it");
+		return;
+	}
+	item->place = place_new(item->s, item->root);
+	if (item->place == NULL) {
+		fail_local(item, FTX_NOMEM);
+		return;
+	}
+	item->root = NULL;
+	if (item->leaf == NULL && item->file.leaf != NULL)
+		item->leaf = strdup(item->file.leaf);
+	if (item->leaf == NULL && !item->local_is_dir) {
+		fail_local(item, FTX_NOMEM);
+		return;
+	}
+	set_out(item);
+}
+
+void
+item_prepare(struct item *item)
+{
+	if (item->local == NULL) {
+		set_out(item);
+		return;
+	}
+	item->phase = ITEM_LOCAL;
+	item->job.run = run_prepare;
+	item->job.done = on_prepared;
+	pool_submit(item->s->pool, item->s->worker, POOL_OPEN, &item->job);
+}
+
+/* One that another process of this user makes again for the same file and the same place. */
+static bool
+make_known_id(struct item *item)
+{
+	struct ftxfer_session *s = item->s;
+	const uint64_t numbers[] = { s->port, item->size, (uint64_t)item->mtime.tv_sec,
+		(uint64_t)item->mtime.tv_nsec, item->flags & FTXFER_REPLACE };
+	const char *texts[] = { s->host, item->remote, item->local };
+	struct digest_value v;
+	struct digest d;
+	bool ok;
+
+	if (digest_init(&d, DIGEST_SHA256) != FTX_OK)
+		return false;
+	ok = digest_update(&d, s->key, sizeof(s->key)) == FTX_OK &&
+	     digest_update(&d, numbers, sizeof(numbers)) == FTX_OK;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && ok; i++)
+		ok = digest_update(&d, texts[i], strlen(texts[i]) + 1) == FTX_OK;
+	ok = digest_final(&d, &v) == FTX_OK && ok;
+	if (ok)
+		memcpy(item->upload_id, v.bytes, sizeof(item->upload_id));
+	return ok;
+}
+
+void
+item_make_id(struct item *item, bool anew)
+{
+	if (!anew && item->s->has_key && item->local != NULL && make_known_id(item)) {
+		item->has_id = true;
+		return;
+	}
+	item->has_id = getrandom(item->upload_id, sizeof(item->upload_id), GRND_NONBLOCK) ==
+		       (ssize_t)sizeof(item->upload_id);
+}

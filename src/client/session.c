@@ -1,0 +1,505 @@
+#include "client/session.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "loop/counters.h"
+#include "store/local.h"
+#include "store/root.h"
+#include "store/store.h"
+
+#define BACKOFF_FIRST 250U   /* ms */
+#define BACKOFF_MOST  15000U /* ms */
+#define FAREWELL_MS   1000   /* for the last FINs */
+
+uint64_t
+session_backoff(unsigned tries)
+{
+	uint64_t most = BACKOFF_FIRST;
+	uint32_t random = 0;
+
+	while (tries-- > 0 && most < BACKOFF_MOST)
+		most *= 2;
+	if (most > BACKOFF_MOST)
+		most = BACKOFF_MOST;
+	/* From a half to the whole: so that not all clients of a server come back at once. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		random = (uint32_t)clock_now_us();
+	return most / 2 + random % (most / 2 + 1);
+}
+
+/* --- Items --- */
+
+static char *
+copy(const char *s, bool *ok)
+{
+	char *made = s != NULL ? strdup(s) : NULL;
+
+	if (s != NULL && made == NULL)
+		*ok = false;
+	return made;
+}
+
+static void
+item_free(struct item *item)
+{
+	struct ftxfer_session *s = item->s;
+
+	TAILQ_REMOVE(&s->all, item, all);
+	if (item->fetching)
+		v2_get_clear(&item->req.get);
+	store_request_close(item->request);
+	if (item->stream_event != NULL)
+		event_free(item->stream_event);
+	tree_free(item->own);
+	root_close(item->root);
+	local_file_clear(&item->file);
+	free(item->remote);
+	free(item->to);
+	free(item->local);
+	free(item->pattern);
+	free(item->leaf);
+	free(item);
+}
+
+struct item *
+item_new(struct ftxfer_session *s, enum ftxfer_op op, unsigned flags, const char *remote,
+    const char *local)
+{
+	struct item *item = calloc(1, sizeof(*item));
+	bool ok = true;
+
+	if (item == NULL)
+		return NULL;
+	item->s = s;
+	item->op = op;
+	item->flags = flags;
+	item->fd = -1;
+	item->remote = copy(remote, &ok);
+	item->local = copy(local, &ok);
+	TAILQ_INSERT_TAIL(&s->all, item, all);
+	if (!ok) {
+		item_free(item);
+		return NULL;
+	}
+	item->number = ++s->numbers;
+	s->idle_told = false;
+	return item;
+}
+
+void
+item_queue(struct item *item)
+{
+	item->phase = ITEM_READY;
+	item->s->queued++;
+	TAILQ_INSERT_TAIL(&item->s->ready, item, link);
+	session_kick(item->s);
+}
+
+struct place *
+place_new(struct ftxfer_session *s, struct root *root)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	if (place == NULL)
+		return NULL;
+	if (store_local_new(&place->store, root, s->worker, s->pool) != FTX_OK) {
+		free(place);
+		return NULL;
+	}
+	place->root = root;
+	SLIST_INSERT_HEAD(&s->places, place, link);
+	return place;
+}
+
+void
+session_event(struct item *item, struct ftxfer_event *e)
+{
+	e->size = sizeof(*e);
+	e->op = item->op;
+	e->item = item->number;
+	e->local = item->local;
+	e->remote = item->remote;
+	e->to = item->to;
+	item->s->callbacks.on_event(item->s->arg, e);
+}
+
+static void
+count_end(struct ftxfer_session *s, const struct item *item, const struct ftxfer_event *e)
+{
+	switch (e->type) {
+	case FTXFER_EVENT_DONE:
+		s->totals.items_done++;
+		break;
+	case FTXFER_EVENT_SKIPPED:
+		s->totals.items_skipped++;
+		break;
+	default:
+		s->totals.items_failed++;
+		s->totals.bytes_known -= item->counted;
+		break;
+	}
+}
+
+/* It is in nobody's list any more. */
+static void
+unqueue(struct item *item)
+{
+	struct ftxfer_session *s = item->s;
+
+	if (item->phase == ITEM_READY)
+		TAILQ_REMOVE(&s->ready, item, link);
+	else if (item->phase == ITEM_WAITING)
+		TAILQ_REMOVE(&s->waiting, item, link);
+	if (item->phase != ITEM_LOCAL && item->phase != ITEM_TREE)
+		s->queued--;
+}
+
+void
+item_drop(struct item *item)
+{
+	struct ftxfer_session *s = item->s;
+
+	unqueue(item);
+	item_free(item);
+	session_kick(s);
+}
+
+void
+item_done(struct item *item, struct ftxfer_event *e)
+{
+	struct ftxfer_session *s = item->s;
+	struct tree *tree = item->tree;
+
+	unqueue(item);
+	count_end(s, item, e);
+	session_event(item, e);
+	item_free(item);
+	if (tree != NULL)
+		tree_child_ended(tree, e->type == FTXFER_EVENT_FAILED);
+	session_kick(s);
+}
+
+static void
+item_fail_now(struct item *item, enum ftxfer_status status, const char *text)
+{
+	struct ftxfer_event e = { .type = FTXFER_EVENT_FAILED, .status = status, .text = text };
+
+	item_done(item, &e);
+}
+
+void
+item_fail(struct item *item, enum ftxfer_status status, const char *text)
+{
+	struct tree *tree = item->tree;
+
+	if (item->lists) {
+		item_drop(item);
+		tree_listed(tree, status, text);
+		return;
+	}
+	item_fail_now(item, status, text);
+}
+
+void
+item_skip(struct item *item, enum ftxfer_status status, const char *text)
+{
+	struct ftxfer_event e = { .type = FTXFER_EVENT_SKIPPED, .status = status, .text = text };
+
+	item_done(item, &e);
+}
+
+void
+item_fail_outcome(struct item *item, const struct v2_outcome *o)
+{
+	char text[SESSION_TEXT];
+
+	outcome_text(item, o, text, sizeof(text));
+	item_fail(item, outcome_status(o), text);
+}
+
+void
+item_retry(struct item *item, const struct v2_outcome *o)
+{
+	struct ftxfer_session *s = item->s;
+	uint64_t now = worker_now(s->worker), delay = session_backoff(item->tries);
+	char text[SESSION_TEXT];
+	struct ftxfer_event e = { .type = FTXFER_EVENT_RETRYING, .text = text };
+
+	if (item->moved > item->best || item->failing_since == 0) {
+		item->failing_since = now;
+		item->best = item->moved;
+		item->tries = 0;
+	}
+	if (s->cancelled || s->hopeless != FTX_OK || item->stream_begun ||
+	    now - item->failing_since >= s->retry_time) {
+		item_fail_outcome(item, o);
+		return;
+	}
+	item->tries++;
+	if (o->whose == V2_WHOSE_CONNECTION)
+		delay = 0; /* it is the connection that is waited for */
+	else if (o->retry_after * UINT64_C(1000) > delay)
+		delay = o->retry_after < 60 ? o->retry_after * UINT64_C(1000) : 60000;
+	outcome_text(item, o, text, sizeof(text));
+	e.status = outcome_status(o);
+	e.delay = delay;
+	session_event(item, &e);
+	item->due = now + delay;
+	item->phase = delay > 0 ? ITEM_WAITING : ITEM_READY;
+	if (delay > 0)
+		TAILQ_INSERT_TAIL(&s->waiting, item, link);
+	else
+		TAILQ_INSERT_HEAD(&s->ready, item, link);
+	session_kick(s);
+}
+
+/* --- The session --- */
+
+/* With no hope left for the server, what waits for it fails. */
+static void
+fail_all(struct ftxfer_session *s)
+{
+	struct v2_outcome o = { .rc = s->hopeless, .whose = s->hopeless_whose };
+	struct item *item;
+
+	o.breach = s->hopeless_whose == V2_WHOSE_SERVER;
+	while ((item = TAILQ_FIRST(&s->waiting)) != NULL)
+		item_fail_outcome(item, &o);
+	while ((item = TAILQ_FIRST(&s->ready)) != NULL)
+		item_fail_outcome(item, &o);
+}
+
+static void
+wake_waiting(struct ftxfer_session *s)
+{
+	uint64_t now = worker_now(s->worker), next = UINT64_MAX;
+	struct item *item, *after;
+
+	for (item = TAILQ_FIRST(&s->waiting); item != NULL; item = after) {
+		after = TAILQ_NEXT(item, link);
+		if (item->due <= now) {
+			TAILQ_REMOVE(&s->waiting, item, link);
+			item->phase = ITEM_READY;
+			TAILQ_INSERT_TAIL(&s->ready, item, link);
+		} else if (item->due < next)
+			next = item->due;
+	}
+	for (unsigned i = 0; i < s->link_count; i++) {
+		if (s->links[i].due > now && s->links[i].due < next)
+			next = s->links[i].due;
+	}
+	if (next != UINT64_MAX)
+		worker_timer_start(s->worker, &s->timer, next);
+}
+
+static void
+turn(struct mail *m)
+{
+	struct ftxfer_session *s =
+	    (struct ftxfer_session *)((char *)m - offsetof(struct ftxfer_session, soon));
+	struct tree *t, *next;
+
+	s->soon_posted = false;
+	for (t = TAILQ_FIRST(&s->trees); t != NULL; t = next) {
+		next = TAILQ_NEXT(t, link);
+		tree_kick(t);
+	}
+	wake_waiting(s);
+	if (s->hopeless != FTX_OK)
+		fail_all(s);
+	for (unsigned i = 0; i < s->link_count; i++)
+		link_kick(&s->links[i]);
+	if (TAILQ_EMPTY(&s->all) && !s->idle_told) {
+		s->idle_told = true;
+		for (unsigned i = 0; i < s->link_count; i++)
+			link_close(&s->links[i], false);
+		s->callbacks.on_idle(s->arg);
+	} else if (!TAILQ_EMPTY(&s->all) && ftxfer_session_has_room(s) &&
+		   s->callbacks.on_room != NULL)
+		s->callbacks.on_room(s->arg);
+}
+
+void
+session_kick(struct ftxfer_session *s)
+{
+	if (s->soon_posted)
+		return;
+	s->soon_posted = true;
+	worker_soon(s->worker, &s->soon);
+}
+
+static void
+on_timer(void *arg)
+{
+	session_kick(arg);
+}
+
+static bool
+take_spec(struct ftxfer_session *s, const struct ftxfer_session_spec *spec)
+{
+	bool ok = true;
+
+	s->host = copy(spec->host, &ok);
+	s->congestion = copy(spec->congestion != NULL ? spec->congestion : "", &ok);
+	s->agent = copy(spec->agent != NULL ? spec->agent : "", &ok);
+	s->key_file = copy(spec->key_file, &ok);
+	s->port = spec->port;
+	s->connect_timeout = spec->connect_timeout;
+	s->retry_time = spec->retry_time;
+	s->file_mode = spec->file_mode;
+	s->kind = spec->sha256 ? DIGEST_SHA256 : DIGEST_XXH128;
+	s->link_count = spec->connections > 0 ? spec->connections : 1;
+	if (s->link_count > SESSION_CONNECTIONS)
+		s->link_count = SESSION_CONNECTIONS;
+	for (unsigned i = 0; i < s->link_count; i++)
+		s->links[i].s = s;
+	return ok;
+}
+
+struct ftxfer_session *
+ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *spec,
+    const struct ftxfer_session_callbacks *callbacks, void *arg)
+{
+	struct ftxfer_session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->callbacks = *callbacks;
+	s->arg = arg;
+	s->idle_told = true;
+	s->soon.deliver = turn;
+	TAILQ_INIT(&s->ready);
+	TAILQ_INIT(&s->waiting);
+	TAILQ_INIT(&s->all);
+	TAILQ_INIT(&s->trees);
+	if (!take_spec(s, spec) || digest_start() != FTX_OK ||
+	    worker_new(&s->worker, base) != FTX_OK ||
+	    pool_new(&s->pool, POOL_THREADS_APART) != FTX_OK ||
+	    worker_timer_init(s->worker, &s->timer, on_timer, s) != FTX_OK) {
+		ftxfer_session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+unsigned long
+ftxfer_session_add(struct ftxfer_session *s, const struct ftxfer_item_spec *spec)
+{
+	struct item *item = item_new(s, spec->op, spec->flags, spec->remote, spec->local);
+	bool ok = true;
+
+	if (item == NULL)
+		return 0;
+	item->to = copy(spec->to, &ok);
+	item->pattern = copy(spec->pattern, &ok);
+	item->fd = spec->local == NULL ? spec->fd : -1;
+	if (!ok || item->remote == NULL || (item->op == FTXFER_OP_RENAME && item->to == NULL)) {
+		item_free(item);
+		return 0;
+	}
+	item_prepare(item);
+	return item->number;
+}
+
+bool
+ftxfer_session_has_room(const struct ftxfer_session *s)
+{
+	return s->queued < SESSION_QUEUE;
+}
+
+void
+ftxfer_session_totals(const struct ftxfer_session *s, struct ftxfer_totals *totals)
+{
+	struct ftxfer_totals t = s->totals;
+	const struct item *item;
+
+	t.items_waiting = s->queued;
+	t.counting = !TAILQ_EMPTY(&s->trees);
+	TAILQ_FOREACH (item, &s->all, all) {
+		uint64_t resumed, moved = item_moved(item, &resumed);
+
+		t.bytes_done += moved;
+		t.bytes_moved += moved - resumed;
+		if (moved == 0 || item->counted < t.current_size)
+			continue;
+		t.current = item->op == FTXFER_OP_PUT ? item->local : item->remote;
+		t.current_moved = moved;
+		t.current_size = item->counted;
+	}
+	t.size = totals->size;
+	memcpy(totals, &t, totals->size < sizeof(t) ? totals->size : sizeof(t));
+}
+
+void
+ftxfer_session_cancel(struct ftxfer_session *s)
+{
+	struct item *item, *next;
+
+	s->cancelled = true;
+	s->hopeless = FTX_CANCELLED;
+	s->hopeless_whose = V2_WHOSE_NONE;
+	for (item = TAILQ_FIRST(&s->all); item != NULL; item = next) {
+		next = TAILQ_NEXT(item, all);
+		if (item->own != NULL)
+			tree_cancel(item->own);
+		item_cancel(item);
+	}
+	fail_all(s);
+	for (unsigned i = 0; i < s->link_count; i++)
+		link_close(&s->links[i], true);
+	session_kick(s);
+}
+
+bool
+ftxfer_session_busy(const struct ftxfer_session *s)
+{
+	if (worker_held(s->worker) > 0 || s->soon_posted)
+		return true;
+	for (unsigned i = 0; i < s->link_count; i++) {
+		if (s->links[i].client != NULL)
+			return true;
+	}
+	return false;
+}
+
+void
+ftxfer_session_free(struct ftxfer_session *s)
+{
+	struct place *place;
+	struct item *item;
+	uint64_t until = clock_now_ms() + FAREWELL_MS;
+
+	if (s == NULL)
+		return;
+	s->callbacks.on_room = NULL;
+	while (s->worker != NULL && ftxfer_session_busy(s)) {
+		if (clock_now_ms() >= until) {
+			for (unsigned i = 0; i < s->link_count; i++)
+				link_close(&s->links[i], true);
+		}
+		worker_turn(s->worker, worker_held(s->worker) > 0 || clock_now_ms() < until);
+	}
+	while ((item = TAILQ_FIRST(&s->all)) != NULL)
+		item_free(item);
+	if (s->worker != NULL) {
+		counters_log(worker_counters(s->worker), 0);
+		worker_timer_clear(s->worker, &s->timer);
+	}
+	pool_free(s->pool);
+	while ((place = SLIST_FIRST(&s->places)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->places, link);
+		store_free(place->store);
+		root_close(place->root);
+		free(place);
+	}
+	worker_free(s->worker);
+	free(s->host);
+	free(s->congestion);
+	free(s->agent);
+	free(s->key_file);
+	free(s);
+}

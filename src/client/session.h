@@ -1,0 +1,234 @@
+/*
+ * session.h - what the parts of a session share: items, places, links. Inner part of client.
+ * Layer: client. Threads: the session's, but for run() of a job.
+ * Tests: tests/system/test_commands.py
+ *
+ * An item goes from hand to hand: prepared (what is local, in the pool), ready (in the queue that
+ * all links take from), running (on a link, or on a disk), waiting (for another try), ended. One
+ * that stands for a whole tree becomes a struct tree, which brings items of its own.
+ */
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "base/rc.h"
+#include "client/ftxfer.h"
+#include "client/local_file.h"
+#include "loop/pool.h"
+#include "loop/worker.h"
+#include "net/addr.h"
+#include "store/digest.h"
+#include "store/path.h"
+#include "store/request.h"
+#include "v2/client.h"
+
+#define SESSION_ADDRESSES   16
+#define SESSION_CONNECTIONS 64
+#define SESSION_QUEUE       2048 /* items that wait before the trees are let go on */
+#define SESSION_TEXT        2048
+#define SESSION_KEY         32
+
+struct dial;
+struct item;
+struct link;
+struct root;
+struct store;
+struct tree;
+
+/* A local directory that items read from or write to; kept until the session ends. */
+struct place {
+	SLIST_ENTRY(place) link;
+	struct root *root;   /* owned */
+	struct store *store; /* owned */
+};
+
+enum item_phase {
+	ITEM_READY,   /* in the queue */
+	ITEM_LOCAL,   /* in the pool, or with a store */
+	ITEM_ASKING,  /* on a link: STAT of what is there, before it begins */
+	ITEM_RUNNING, /* on a link */
+	ITEM_WAITING, /* for another try */
+	ITEM_TREE     /* its tree is at work */
+};
+
+/* What is to be found out of the other side before an item begins. */
+enum item_look {
+	LOOK_NONE,
+	LOOK_INTO,   /* PUT: is the name there a directory? */
+	LOOK_KIND,   /* is it a directory, to be walked through? */
+	LOOK_CHANGED /* RENAME, REMOVE after a lost answer: has it been done? */
+};
+
+TAILQ_HEAD(item_list, item);
+
+struct item {
+	TAILQ_ENTRY(item) link;    /* of the ready, or the waiting */
+	TAILQ_ENTRY(item) all;     /* of all there are */
+	struct ftxfer_session *s;  /* borrowed */
+	struct tree *tree;         /* borrowed: which brought it; NULL: the caller did */
+	struct tree *own;          /* owned: which it has become */
+	struct link *on;           /* borrowed; while it runs there */
+	struct place *place;       /* borrowed */
+	unsigned long number;
+	enum ftxfer_op op;
+	unsigned flags;
+	enum item_phase phase;
+	enum item_look look;
+	char *remote, *to, *local, *pattern; /* owned; local is as people know it */
+	char *leaf;                          /* owned: its name in its place */
+	int fd;
+	bool local_is_dir;
+	bool local_only; /* SYNC_DOWN: what is removed is here */
+	bool compare;    /* the digests of both sides are compared first */
+	bool lists;      /* it is a tree's own, and brings it a directory */
+	bool fetching;   /* a GET was begun, and what has come of it is kept */
+	uint8_t cursor[64];
+	size_t cursor_len;
+
+	bool started, ended;
+	bool unsure;     /* what it asked for may have been done */
+	bool asked_anew; /* once, by another upload id */
+	bool has_id;
+	uint64_t failing_since, due, best; /* ms, ms, bytes */
+	unsigned tries;
+	uint8_t upload_id[V2_UPLOAD_ID_SIZE];
+
+	/* Of the local file, as it was found. */
+	uint64_t size;
+	struct timespec mtime;
+	unsigned mode;
+	uint64_t counted; /* bytes of it that are in bytes_known */
+	uint64_t moved;   /* at the end of the last try */
+	struct digest_value digest; /* of the local file, when compared */
+
+	struct pool_job job;
+	struct local_file file;    /* what the job found */
+	struct root *root;         /* owned, until it is a place's */
+	enum ftx_rc job_rc;
+	struct store_request *request; /* owned */
+	struct v2_stream stream;
+	struct event *stream_event; /* owned */
+	bool stream_begun;          /* of a source: it cannot be read again */
+	union {
+		struct v2_ask ask;
+		struct v2_put_request put;
+		struct v2_get_request get;
+	} req;
+};
+
+struct link {
+	struct ftxfer_session *s; /* borrowed */
+	struct dial *dial;        /* owned */
+	struct v2_client *client; /* borrowed: it frees itself */
+	bool open;                /* its HELLO has come */
+	bool parting;             /* it takes nothing new */
+	unsigned running;         /* items on it */
+	unsigned failures;
+	uint64_t due; /* ms: not dialled before */
+};
+
+struct ftxfer_session {
+	struct ftxfer_session_callbacks callbacks;
+	void *arg;
+	char *host, *congestion, *agent, *key_file; /* owned */
+	uint16_t port;
+	uint64_t connect_timeout, retry_time;
+	unsigned file_mode;
+	enum digest_kind kind;
+
+	struct worker *worker; /* owned, as pool */
+	struct pool *pool;
+	SLIST_HEAD(, place) places;
+	struct link links[SESSION_CONNECTIONS];
+	unsigned link_count;
+	struct timer timer;
+	struct mail soon; /* session_turn(), and on_idle */
+	bool soon_posted, idle_told;
+
+	struct item_list ready, waiting, all;
+	TAILQ_HEAD(, tree) trees;
+	unsigned queued; /* ready, waiting or running */
+	unsigned long numbers;
+
+	struct pool_job resolve;
+	bool resolving, resolved;
+	struct addr addrs[SESSION_ADDRESSES];
+	size_t addr_count;
+	enum ftx_rc resolve_rc;
+	uint8_t key[SESSION_KEY];
+	bool has_key;
+
+	uint64_t failing_since; /* ms: no connection since; 0: all is well */
+	/* Why nothing can be done with this server any more; FTX_OK: nothing is known. */
+	enum ftx_rc hopeless;
+	enum v2_whose hopeless_whose;
+	bool cancelled;
+	struct ftxfer_totals totals;
+};
+
+/* session.c */
+/* Looks at everything that could go on, later in this turn. */
+void session_kick(struct ftxfer_session *s);
+struct item *item_new(struct ftxfer_session *s, enum ftxfer_op op, unsigned flags,
+    const char *remote, const char *local) FTX_MUST_CHECK;
+/* Into the queue. */
+void item_queue(struct item *item);
+struct place *place_new(struct ftxfer_session *s, struct root *root) FTX_MUST_CHECK;
+void session_event(struct item *item, struct ftxfer_event *e);
+/* The end of an item: event, totals, its tree hears of it, and it is freed. */
+void item_done(struct item *item, struct ftxfer_event *e);
+void item_fail(struct item *item, enum ftxfer_status status, const char *text);
+/* Nobody hears of it. */
+void item_drop(struct item *item);
+void item_fail_outcome(struct item *item, const struct v2_outcome *o);
+void item_skip(struct item *item, enum ftxfer_status status, const char *text);
+/* Tries again after a while, or fails. */
+void item_retry(struct item *item, const struct v2_outcome *o);
+uint64_t session_backoff(unsigned tries);
+
+/* link.c */
+void link_kick(struct link *l);
+void link_close(struct link *l, bool at_once);
+
+/* item.c */
+/* On an open link. */
+void item_run(struct item *item, struct link *l);
+/* Of what it moves: so far, and of that what was there already. */
+uint64_t item_moved(const struct item *item, uint64_t *resumed);
+void item_cancel(struct item *item);
+
+/* prepare.c */
+void item_prepare(struct item *item);
+void item_make_id(struct item *item, bool anew);
+/* In the pool: the user's secret that upload ids are made with. */
+void session_read_key(struct ftxfer_session *s);
+/* Puts a component behind a name. False: no memory. */
+bool name_add(char **name, const char *component) FTX_MUST_CHECK;
+/* The last component; never empty but for the root. */
+const char *name_base(const char *name);
+
+/* tree.c */
+/* item->own; from here on the tree ends the item. */
+void tree_begin(struct item *item);
+void tree_kick(struct tree *t);
+void tree_child_ended(struct tree *t, bool failed);
+/* A page of what it has asked for; more pages follow. False: no memory, or too many. */
+bool tree_take_page(struct tree *t, struct v2_ask *ask);
+/* What has been listed so far does not count: it begins again. */
+void tree_list_again(struct tree *t);
+/* The last page is there, or, with a sentence, it failed; the item is gone. */
+void tree_listed(struct tree *t, enum ftxfer_status status, const char *text);
+void tree_free(struct tree *t);
+void tree_cancel(struct tree *t);
+
+/* outcome.c */
+enum ftxfer_status outcome_status(const struct v2_outcome *o);
+/* A sentence about it. */
+void outcome_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size);
+
+#endif
