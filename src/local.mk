@@ -145,20 +145,39 @@ src_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 src_libclient_a_SOURCES = \
 	src/client/explain.c src/client/explain.h \
 	src/client/ftxfer.h \
+	src/client/item.c \
+	src/client/item_content.c \
+	src/client/item_life.c \
 	src/client/job.c \
+	src/client/link.c \
 	src/client/local_file.c src/client/local_file.h \
-	src/client/remote.c
+	src/client/names.c \
+	src/client/outcome.c \
+	src/client/prepare.c \
+	src/client/remote.c \
+	src/client/session.c src/client/session.h \
+	src/client/tree.c src/client/tree.h \
+	src/client/tree_emit.c \
+	src/client/tree_list.c
+src_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(JANSSON_CFLAGS)
 src_libcli_a_SOURCES = \
+	src/cli/arguments.c \
+	src/cli/commands.c src/cli/commands.h \
 	src/cli/options.c src/cli/options.h \
-	src/cli/progress.c src/cli/progress.h
+	src/cli/progress.c src/cli/progress.h \
+	src/cli/report.c src/cli/report.h \
+	src/cli/report_json.c \
+	src/cli/run.c src/cli/run.h \
+	src/cli/settings.c
 
 bin_PROGRAMS += ftxfer
 ftxfer_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)
 ftxfer_SOURCES = src/cli/main.c
 ftxfer_LDADD = \
-	src/libcli.a src/libclient.a src/libv1client.a src/libv1message.a src/libnet.a \
+	src/libcli.a src/libclient.a src/libv1client.a src/libv1message.a \
+	src/libv2client.a src/libv2message.a src/libnet.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
-	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS)
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(JANSSON_LIBS)
 
 noinst_LIBRARIES += src/libstammer.a
 src_libstammer_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)

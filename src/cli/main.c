@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "client/ftxfer.h"
@@ -38,7 +39,15 @@ static const int exit_codes[] = {
 	[FTXFER_BAD_PEER] = EX_PROTOCOL,
 	[FTXFER_INTERNAL] = EX_SOFTWARE,
 	[FTXFER_CANCELLED] = EX_TEMPFAIL,
+	[FTXFER_BAD_DATA] = EX_DATAERR,
+	[FTXFER_FORBIDDEN] = EX_NOPERM,
 };
+
+int
+cli_exit_code(enum ftxfer_status status)
+{
+	return exit_codes[status];
+}
 
 struct cli {
 	const struct cli_options *options; /* borrowed */
@@ -212,7 +221,7 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 	signal_watch_free(cli.signals);
 	if (cli.base != NULL)
 		event_base_free(cli.base);
-	return exit_codes[cli.status];
+	return cli_exit_code(cli.status);
 }
 
 static int
@@ -256,20 +265,15 @@ on_event_log(int severity, const char *text)
 	log_debug("libevent: %s", text);
 }
 
-int
-main(int argc, char **argv)
+/* Version 1 of the protocol, and the first program's command line. */
+static int
+run_seed(int argc, char **argv)
 {
 	struct cli_options options;
 	struct option_set set;
 	struct option_error err;
 	int first, code;
 
-	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGIO, SIG_IGN);   /* store/reader holds a lease for a moment */
-	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
-	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
-	event_set_log_callback(on_event_log);
 	if (!option_set_init(&set, cli_option_defs, cli_option_count, &options, &err))
 		log_fatal(EX_SOFTWARE, "%s", err.text);
 	if (!cmdline_parse(&set, argc, argv, &first, &err)) {
@@ -282,4 +286,22 @@ main(int argc, char **argv)
 		code = run(&set, &options);
 	option_set_clear(&set);
 	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+
+	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);   /* store/reader holds a lease for a moment */
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
+	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
+	event_set_log_callback(on_event_log);
+	if (command != NULL)
+		return command_main(command, argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "help") == 0)
+		return command_help(argc - 1, argv + 1);
+	return run_seed(argc, argv);
 }

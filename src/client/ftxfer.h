@@ -1,5 +1,5 @@
 /*
- * ftxfer.h - the client engine: files, trees and questions by protocol 2, and one file by protocol 1.
+ * ftxfer.h - the client engine: files, trees and questions by protocol 2, one file by protocol 1.
  * Layer: client; the whole interface of the engine: cli/ includes nothing else of it.
  * Threads: all calls and callbacks on the thread that runs the caller's event_base.
  * Tests: tests/unit/test_remote.c, tests/system/
@@ -228,6 +228,7 @@ struct ftxfer_event {
 	const char *text; /* without a full stop */
 	uint64_t delay;   /* RETRYING: ms */
 	bool dry;         /* DONE: it would have been done */
+	bool sums_up;     /* DONE, FAILED: a tree or pattern, whose parts had events of their own */
 
 	/* DONE of PUT and GET; ENTRY. */
 	uint64_t bytes;     /* of the file */

@@ -1,21 +1,13 @@
-#include <errno.h>
-#include <event2/event.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/session.h"
 #include "store/store.h"
 
 /* What goes over the wire for one item, and what its answer means. */
 
-#define PIPE_SAFE 4096 /* bytes that a descriptor which poll(2) calls writable takes (PIPE_BUF) */
-
 /* The link has one less. */
-static void
-leave(struct item *item)
+void
+item_leave(struct item *item)
 {
 	item->on->running--;
 	item->on = NULL;
@@ -23,8 +15,8 @@ leave(struct item *item)
 }
 
 /* Goes on with the next step, before others that wait. */
-static void
-go_on(struct item *item)
+void
+item_go_on(struct item *item)
 {
 	item->phase = ITEM_READY;
 	TAILQ_INSERT_HEAD(&item->s->ready, item, link);
@@ -62,8 +54,8 @@ end_ok(struct item *item)
 	item_done(item, &e);
 }
 
-static void
-retry_or_fail(struct item *item, const struct v2_outcome *o)
+void
+item_retry_or_fail(struct item *item, const struct v2_outcome *o)
 {
 	if (o->sent && !o->answered)
 		item->unsure = true;
@@ -96,7 +88,7 @@ looked_kind(struct item *item, const struct v2_entry *entry)
 		session_event(item, &e);
 		end_ok(item);
 	} else
-		go_on(item);
+		item_go_on(item);
 }
 
 static void
@@ -107,9 +99,9 @@ on_looked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	bool there = o->rc == FTX_OK;
 
 	(void)r;
-	leave(item);
+	item_leave(item);
 	if (!there && o->rc != FTX_NOT_FOUND) {
-		retry_or_fail(item, o);
+		item_retry_or_fail(item, o);
 		return;
 	}
 	if (look == LOOK_KIND) {
@@ -130,7 +122,7 @@ on_looked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		return;
 	}
 	item->unsure = false;
-	go_on(item);
+	item_go_on(item);
 }
 
 /* --- Without content --- */
@@ -143,9 +135,9 @@ on_asked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	char hex[DIGEST_HEX_SIZE];
 	struct ftxfer_event e = { .bytes = 0 };
 
-	leave(item);
+	item_leave(item);
 	if (o->rc != FTX_OK) {
-		retry_or_fail(item, o);
+		item_retry_or_fail(item, o);
 		return;
 	}
 	if (item->op == FTXFER_OP_STAT) {
@@ -174,9 +166,9 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	struct tree *tree = item->tree;
 	bool more;
 
-	leave(item);
+	item_leave(item);
 	if (o->rc != FTX_OK) {
-		retry_or_fail(item, o);
+		item_retry_or_fail(item, o);
 		return;
 	}
 	if (!tree_take_page(tree, ask)) {
@@ -191,7 +183,7 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	}
 	item->cursor_len = ask->got.list.cursor.len;
 	memcpy(item->cursor, ask->got.list.cursor.p, item->cursor_len);
-	go_on(item);
+	item_go_on(item);
 }
 
 /* --- Comparing --- */
@@ -213,7 +205,7 @@ compared(struct item *item, bool same)
 		e.bytes = item->size;
 		item_done(item, &e);
 	} else
-		go_on(item);
+		item_go_on(item);
 }
 
 static void
@@ -241,254 +233,14 @@ on_summed_there(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		.length = UINT64_MAX,
 	};
 
-	leave(item);
+	item_leave(item);
 	if (o->rc != FTX_OK) {
-		retry_or_fail(item, o);
+		item_retry_or_fail(item, o);
 		return;
 	}
 	item->digest = ((struct v2_ask *)r)->got.sum.digest;
 	if (store_sum(item->place->store, &spec, on_summed_here, item, &item->request) != FTX_OK)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-}
-
-/* --- Descriptors --- */
-
-static bool
-is_ready(int fd, short what)
-{
-	struct pollfd p = { .fd = fd, .events = what };
-
-	return poll(&p, 1, 0) > 0;
-}
-
-static void
-on_stream_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct item *item = arg;
-
-	(void)fd;
-	(void)what;
-	if (item->on != NULL)
-		v2_request_continue(&item->req.ask.r);
-}
-
-/* Calls the owner when the descriptor is ready; a file always is. */
-static enum ftx_rc
-await(struct item *item, short what)
-{
-	if (item->stream_event == NULL) {
-		item->stream_event = event_new(
-		    worker_base(item->s->worker), item->fd, what, on_stream_event, item);
-	}
-	if (item->stream_event == NULL || event_add(item->stream_event, NULL) != 0)
-		return FTX_NOMEM;
-	return FTX_OK;
-}
-
-static enum ftx_rc
-read_stream(void *arg, void *p, size_t len, size_t *n)
-{
-	struct item *item = arg;
-	ssize_t got;
-
-	*n = 0;
-	if (!is_ready(item->fd, POLLIN))
-		return await(item, EV_READ);
-	item->stream_begun = true;
-	got = read(item->fd, p, len);
-	if (got < 0 && (errno == EINTR || errno == EAGAIN))
-		return await(item, EV_READ);
-	if (got < 0)
-		return ftx_rc_from_errno(errno);
-	*n = (size_t)got;
-	return got > 0 ? FTX_OK : FTX_TRUNCATED;
-}
-
-static enum ftx_rc
-write_stream(void *arg, const void *p, size_t len, size_t *n)
-{
-	struct item *item = arg;
-
-	*n = 0;
-	while (*n < len) {
-		size_t some = len - *n < PIPE_SAFE ? len - *n : PIPE_SAFE;
-		ssize_t put;
-
-		if (!is_ready(item->fd, POLLOUT))
-			return await(item, EV_WRITE);
-		item->stream_begun = true;
-		put = write(item->fd, (const char *)p + *n, some);
-		if (put < 0 && errno != EINTR && errno != EAGAIN)
-			return ftx_rc_from_errno(errno);
-		if (put > 0)
-			*n += (size_t)put;
-	}
-	return FTX_OK;
-}
-
-/* --- Uploads --- */
-
-static void
-put_ended_well(struct item *item, const struct v2_put_request *put)
-{
-	struct ftxfer_totals *t = &item->s->totals;
-	char hex[DIGEST_HEX_SIZE];
-	struct ftxfer_event e = {
-		.type = FTXFER_EVENT_DONE,
-		.bytes = put->receipt.size,
-		.resumed = put->resumed,
-		.digest = digest_hex(&put->receipt.digest, hex),
-		.digest_kind = digest_name(put->receipt.digest.kind),
-		.unsynced = (put->receipt.flags & V2_OK_UNSYNCED) != 0,
-		.superseded = (put->receipt.flags & V2_OK_SUPERSEDED) != 0,
-		.existed = (put->receipt.flags & V2_OK_SAME) != 0,
-	};
-
-	t->bytes_done += put->receipt.size;
-	t->bytes_moved += put->moved - put->resumed;
-	t->bytes_known += put->receipt.size - item->counted;
-	item_done(item, &e);
-}
-
-static void
-on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
-{
-	struct item *item = arg;
-	struct v2_put_request *put = (struct v2_put_request *)r;
-	struct v2_outcome again = *o;
-	bool ok = o->rc == FTX_OK;
-	bool stale = ok && (put->receipt.flags & V2_OK_SUPERSEDED) != 0 && !item->unsure &&
-		     !item->asked_anew;
-	bool spoilt = !ok && !o->breach &&
-		      (o->rc == FTX_CHANGED || o->rc == FTX_DIGEST_MISMATCH ||
-			  o->rc == FTX_SIZE_MISMATCH || o->rc == FTX_TAKEN_OVER);
-
-	item->moved = put->moved;
-	leave(item);
-	if (ok && !stale)
-		put_ended_well(item, put);
-	v2_put_clear(put);
-	if (ok && !stale)
-		return;
-	/*
-	 * An upload of long ago is known by the same id, and what it published is gone: this one is
-	 * asked for anew. So is, once, what was damaged on the way or changed while it was read.
-	 */
-	if (stale || (spoilt && !item->asked_anew)) {
-		item->asked_anew = true;
-		item_make_id(item, true);
-		again.retryable = true;
-		if (ok) {
-			go_on(item);
-			return;
-		}
-	}
-	retry_or_fail(item, &again);
-}
-
-static void
-run_put(struct item *item, struct v2_client *c)
-{
-	struct v2_put_request *put = &item->req.put;
-	bool attrs = (item->flags & FTXFER_NO_ATTRS) == 0 && item->local != NULL;
-
-	if (!item->has_id)
-		item_make_id(item, false);
-	put->r.on_done = on_put;
-	put->r.arg = item;
-	put->name = item->remote;
-	put->flags = (item->flags & FTXFER_PARENTS) != 0 ? V2_PUT_PARENTS : 0;
-	put->policy = (item->flags & FTXFER_REPLACE) != 0 ? V2_REPLACE : V2_CREATE;
-	put->has_mtime = put->has_mode = attrs;
-	put->mtime = (struct v2_time){ item->mtime.tv_sec, (uint32_t)item->mtime.tv_nsec };
-	put->mode = (uint16_t)item->mode;
-	put->has_upload_id = item->has_id;
-	memcpy(put->upload_id, item->upload_id, sizeof(put->upload_id));
-	put->kind = item->s->kind;
-	put->ask_first = item->unsure;
-	if (item->local != NULL) {
-		put->store = item->place->store;
-		put->local_name = item->leaf;
-	} else {
-		item->stream = (struct v2_stream){ .read = read_stream, .arg = item };
-		put->stream = &item->stream;
-	}
-	v2_client_put(c, put);
-}
-
-/* --- Downloads --- */
-
-static void
-on_found(void *arg, struct v2_get_request *get)
-{
-	struct item *item = arg;
-
-	item->s->totals.bytes_known += get->file.size - item->counted;
-	item->counted = get->file.size;
-}
-
-static void
-on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
-{
-	struct item *item = arg;
-	struct v2_get_request *get = (struct v2_get_request *)r;
-	struct v2_outcome again = *o;
-	char hex[DIGEST_HEX_SIZE];
-	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
-
-	item->moved = get->moved;
-	leave(item);
-	if (o->rc == FTX_OK) {
-		e.bytes = get->moved;
-		e.resumed = get->resumed;
-		e.digest = digest_hex(&get->digest, hex);
-		e.digest_kind = digest_name(get->digest.kind);
-		item->s->totals.bytes_done += get->moved;
-		item->s->totals.bytes_moved += get->moved - get->resumed;
-		v2_get_clear(get);
-		item_done(item, &e);
-		return;
-	}
-	if (o->rc == FTX_DIGEST_MISMATCH && !item->asked_anew) {
-		item->asked_anew = true;
-		again.retryable = true;
-		again.breach = false;
-	}
-	if (!again.retryable || again.rc == FTX_DIGEST_MISMATCH) {
-		v2_get_clear(get);
-		memset(get, 0, sizeof(*get));
-	}
-	if (o->whose == V2_WHOSE_LOCAL && !again.retryable) {
-		item_fail(item,
-		    o->rc == FTX_NO_SPACE || o->rc == FTX_IO ? FTXFER_LOCAL_ERROR
-							      : FTXFER_CANNOT_CREATE,
-		    ftx_rc_text(o->rc));
-		return;
-	}
-	retry_or_fail(item, &again);
-}
-
-static void
-run_get(struct item *item, struct v2_client *c)
-{
-	struct v2_get_request *get = &item->req.get;
-	bool attrs = (item->flags & FTXFER_NO_ATTRS) == 0;
-
-	get->r.on_done = on_got;
-	get->r.arg = item;
-	get->name = item->remote;
-	get->kind = item->s->kind;
-	get->on_found = on_found;
-	if (item->local != NULL) {
-		get->store = item->place->store;
-		get->spec.name = item->leaf;
-		get->spec.policy = PUT_REPLACE;
-		get->keep_mode = get->keep_mtime = attrs;
-	} else {
-		item->stream = (struct v2_stream){ .write = write_stream, .arg = item };
-		get->stream = &item->stream;
-	}
-	v2_client_get(c, get);
 }
 
 /* --- All of them --- */
@@ -500,7 +252,8 @@ run_ask(struct item *item, struct v2_client *c)
 	struct v2_ask *ask = &item->req.ask;
 	enum digest_kind kind = item->s->kind;
 
-	memset(ask, 0, sizeof(*ask));
+	if (item->cursor_len == 0) /* else the same one asks for the next page */
+		memset(ask, 0, sizeof(*ask));
 	ask->r.on_done = item->lists ? on_listed : on_asked;
 	ask->r.arg = item;
 	if (item->look != LOOK_NONE) {
@@ -524,8 +277,8 @@ run_ask(struct item *item, struct v2_client *c)
 		    (item->flags & FTXFER_PARENTS) != 0 ? V2_MKDIR_PARENTS : 0);
 		break;
 	case FTXFER_OP_REMOVE:
-		v2_client_remove(c, ask, item->remote, none,
-		    item->local_is_dir ? V2_REMOVE_DIRECTORY : 0);
+		v2_client_remove(
+		    c, ask, item->remote, none, item->local_is_dir ? V2_REMOVE_DIRECTORY : 0);
 		break;
 	case FTXFER_OP_RENAME:
 		v2_client_rename(c, ask, item->remote, item->to, none,
@@ -554,12 +307,12 @@ item_run(struct item *item, struct link *l)
 	}
 	if (item->look == LOOK_NONE && !item->compare && item->op == FTXFER_OP_PUT) {
 		memset(&item->req, 0, sizeof(item->req));
-		run_put(item, l->client);
+		item_run_put(item, l->client);
 	} else if (item->look == LOOK_NONE && !item->compare && item->op == FTXFER_OP_GET) {
 		if (!item->fetching)
 			memset(&item->req, 0, sizeof(item->req));
 		item->fetching = true;
-		run_get(item, l->client);
+		item_run_get(item, l->client);
 	} else
 		run_ask(item, l->client);
 }

@@ -128,8 +128,8 @@ run_resolve(struct pool_job *job)
 	session_read_key(s);
 	s->resolve_rc = FTX_UNSUPPORTED;
 	if (congestion_check(s->congestion) == 0)
-		s->resolve_rc = addr_resolve(
-		    s->host, s->port, s->addrs, SESSION_ADDRESSES, &s->addr_count);
+		s->resolve_rc =
+		    addr_resolve(s->host, s->port, s->addrs, SESSION_ADDRESSES, &s->addr_count);
 }
 
 static void

@@ -100,9 +100,8 @@ advice(const struct item *item, enum ftx_rc rc)
 			   ? "--replace would replace it"
 			   : NULL;
 	case FTX_NO_PARENT:
-		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR
-			   ? "-p would make it"
-			   : NULL;
+		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR ? "-p would make it"
+										: NULL;
 	case FTX_IS_DIRECTORY:
 		return item->op == FTXFER_OP_GET || item->op == FTXFER_OP_REMOVE
 			   ? "-r takes it with all that is in it"

@@ -10,7 +10,7 @@
 #include "client/session.h"
 #include "store/root.h"
 
-/* What an item takes that may block, before it can stand in the queue: its local file or directory. */
+/* What may block before an item can stand in the queue: looking at its local file or directory. */
 
 #define KEY_TRIES 2
 
@@ -92,8 +92,7 @@ find_source(struct item *item)
 		return FTX_NOT_DIRECTORY;
 	rc = local_file_source(&item->file, item->local);
 	if (rc == FTX_OK)
-		rc = root_open(
-		    &item->root, item->file.dir, ROOT_MAY_WAIT, item->s->file_mode);
+		rc = root_open(&item->root, item->file.dir, ROOT_MAY_WAIT, item->s->file_mode);
 	return rc;
 }
 
@@ -108,7 +107,7 @@ find_target(struct item *item)
 	if ((item->flags & FTXFER_MUST_INTO) != 0 && !item->local_is_dir)
 		return FTX_NO_PARENT;
 	if (item->op == FTXFER_OP_SYNC_DOWN && !item->local_is_dir) {
-		if (mkdir(item->local, 0777) != 0)
+		if (mkdirat(AT_FDCWD, item->local, 0777) != 0)
 			return ftx_rc_from_errno(errno);
 		item->local_is_dir = true;
 	}
@@ -119,6 +118,8 @@ find_target(struct item *item)
 			return FTX_BAD_NAME;
 		rc = root_open(&item->root, item->local, ROOT_MAY_WAIT, item->s->file_mode);
 		item->leaf = strdup(leaf);
+		if (strcmp(item->local, ".") == 0 && *leaf != '\0')
+			item->local[0] = '\0'; /* people write a, not ./a */
 		if (item->leaf == NULL || (*leaf != '\0' && !name_add(&item->local, leaf)))
 			return FTX_NOMEM;
 		return rc;
@@ -128,8 +129,8 @@ find_target(struct item *item)
 	rc = local_file_target(&item->file, item->local);
 	if (rc != FTX_OK)
 		return rc;
-	rc = root_open(&item->root, item->file.dir, ROOT_MAY_WAIT | ROOT_WRITE_THROUGH,
-	    item->s->file_mode);
+	rc = root_open(
+	    &item->root, item->file.dir, ROOT_MAY_WAIT | ROOT_WRITE_THROUGH, item->s->file_mode);
 	return rc == FTX_NOT_FOUND || rc == FTX_NOT_REGULAR ? FTX_NO_PARENT : rc;
 }
 
@@ -144,7 +145,7 @@ run_prepare(struct pool_job *job)
 static void
 fail_local(struct item *item, enum ftx_rc rc)
 {
-	enum ftxfer_status status = rc == FTX_NOMEM ? FTXFER_INTERNAL
+	enum ftxfer_status status = rc == FTX_NOMEM   ? FTXFER_INTERNAL
 				    : is_source(item) ? FTXFER_NO_INPUT
 						      : FTXFER_CANNOT_CREATE;
 
@@ -213,7 +214,8 @@ on_prepared(struct pool_job *job)
 	}
 	if (item->op == FTXFER_OP_PUT && item->local_is_dir &&
 	    (item->flags & FTXFER_RECURSIVE) == 0) {
-		item_fail(item, FTXFER_NO_INPUT, "it is a directory: -r takes it with all that is in it");
+		item_fail(
+		    item, FTXFER_NO_INPUT, "it is a directory: -r takes it with all that is in it");
 		return;
 	}
 	item->place = place_new(item->s, item->root);

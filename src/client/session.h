@@ -67,13 +67,13 @@ enum item_look {
 TAILQ_HEAD(item_list, item);
 
 struct item {
-	TAILQ_ENTRY(item) link;    /* of the ready, or the waiting */
-	TAILQ_ENTRY(item) all;     /* of all there are */
-	struct ftxfer_session *s;  /* borrowed */
-	struct tree *tree;         /* borrowed: which brought it; NULL: the caller did */
-	struct tree *own;          /* owned: which it has become */
-	struct link *on;           /* borrowed; while it runs there */
-	struct place *place;       /* borrowed */
+	TAILQ_ENTRY(item) link;   /* of the ready, or the waiting */
+	TAILQ_ENTRY(item) all;    /* of all there are */
+	struct ftxfer_session *s; /* borrowed */
+	struct tree *tree;        /* borrowed: which brought it; NULL: the caller did */
+	struct tree *own;         /* owned: which it has become */
+	struct link *on;          /* borrowed; while it runs there */
+	struct place *place;      /* borrowed */
 	unsigned long number;
 	enum ftxfer_op op;
 	unsigned flags;
@@ -83,9 +83,10 @@ struct item {
 	char *leaf;                          /* owned: its name in its place */
 	int fd;
 	bool local_is_dir;
-	bool local_only; /* SYNC_DOWN: what is removed is here */
 	bool compare;    /* the digests of both sides are compared first */
 	bool lists;      /* it is a tree's own, and brings it a directory */
+	bool sums_up;    /* it stands for others, which are counted and told of by themselves */
+	bool makes_base; /* the directory that its tree needs before anything else */
 	bool fetching;   /* a GET was begun, and what has come of it is kept */
 	uint8_t cursor[64];
 	size_t cursor_len;
@@ -102,13 +103,13 @@ struct item {
 	uint64_t size;
 	struct timespec mtime;
 	unsigned mode;
-	uint64_t counted; /* bytes of it that are in bytes_known */
-	uint64_t moved;   /* at the end of the last try */
+	uint64_t counted;           /* bytes of it that are in bytes_known */
+	uint64_t moved;             /* at the end of the last try */
 	struct digest_value digest; /* of the local file, when compared */
 
 	struct pool_job job;
-	struct local_file file;    /* what the job found */
-	struct root *root;         /* owned, until it is a place's */
+	struct local_file file; /* what the job found */
+	struct root *root;      /* owned, until it is a place's */
 	enum ftx_rc job_rc;
 	struct store_request *request; /* owned */
 	struct v2_stream stream;
@@ -174,8 +175,13 @@ struct ftxfer_session {
 /* session.c */
 /* Looks at everything that could go on, later in this turn. */
 void session_kick(struct ftxfer_session *s);
+
+/* item_life.c */
 struct item *item_new(struct ftxfer_session *s, enum ftxfer_op op, unsigned flags,
     const char *remote, const char *local) FTX_MUST_CHECK;
+void item_free(struct item *item);
+/* NULL for NULL; *ok becomes false where there is no memory. */
+char *session_copy(const char *s, bool *ok);
 /* Into the queue. */
 void item_queue(struct item *item);
 struct place *place_new(struct ftxfer_session *s, struct root *root) FTX_MUST_CHECK;
@@ -191,6 +197,10 @@ void item_skip(struct item *item, enum ftxfer_status status, const char *text);
 void item_retry(struct item *item, const struct v2_outcome *o);
 uint64_t session_backoff(unsigned tries);
 
+/* item_content.c */
+void item_run_put(struct item *item, struct v2_client *c);
+void item_run_get(struct item *item, struct v2_client *c);
+
 /* link.c */
 void link_kick(struct link *l);
 void link_close(struct link *l, bool at_once);
@@ -198,6 +208,11 @@ void link_close(struct link *l, bool at_once);
 /* item.c */
 /* On an open link. */
 void item_run(struct item *item, struct link *l);
+/* It has come back from its link. */
+void item_leave(struct item *item);
+/* It goes on with its next step, before others that wait. */
+void item_go_on(struct item *item);
+void item_retry_or_fail(struct item *item, const struct v2_outcome *o);
 /* Of what it moves: so far, and of that what was there already. */
 uint64_t item_moved(const struct item *item, uint64_t *resumed);
 void item_cancel(struct item *item);
@@ -216,6 +231,8 @@ const char *name_base(const char *name);
 /* item->own; from here on the tree ends the item. */
 void tree_begin(struct item *item);
 void tree_kick(struct tree *t);
+/* The directory that everything goes into is there, or cannot be. */
+void tree_made_base(struct tree *t, bool ok, bool existed);
 void tree_child_ended(struct tree *t, bool failed);
 /* A page of what it has asked for; more pages follow. False: no memory, or too many. */
 bool tree_take_page(struct tree *t, struct v2_ask *ask);

@@ -28,6 +28,7 @@ ERRORS = {
     "open": [EMFILE, EACCES, ENOMEM],
     "openat": [EMFILE, EACCES, ENOMEM, EIO],
     "openat2": [EMFILE, EACCES, EAGAIN, ENOSYS],
+    "poll": [ENOMEM],
     "pread": [EIO, EINTR],
     "preadv": [EIO, EINTR],
     "preadv2": [EAGAIN, EOPNOTSUPP, EIO, EINTR],

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -53,6 +54,7 @@ TORTURE_WRAP(int, getsockopt, TORTURE_OTHER,
     (int fd, int level, int name, void *value, socklen_t *len), (fd, level, name, value, len))
 TORTURE_WRAP(int, listen, TORTURE_OTHER, (int fd, int backlog), (fd, backlog))
 TORTURE_WRAP(int, pipe2, TORTURE_OTHER, (int fds[2], int flags), (fds, flags))
+TORTURE_WRAP(int, poll, TORTURE_OTHER, (struct pollfd *fds, nfds_t count, int ms), (fds, count, ms))
 TORTURE_WRAP(ssize_t, pread, TORTURE_OTHER, (int fd, void *buf, size_t len, off_t at), (fd, buf, len, at))
 TORTURE_WRAP(ssize_t, preadv, TORTURE_OTHER,
     (int fd, const struct iovec *iov, int count, off_t at), (fd, iov, count, at))

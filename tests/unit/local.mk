@@ -9,6 +9,7 @@ room_tests = \
 	tests/unit/test_chunk \
 	tests/unit/test_peer_reads \
 	tests/unit/test_pipe \
+	tests/unit/test_commands \
 	tests/unit/test_commit \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
@@ -322,6 +323,11 @@ tests_unit_test_stammer_LDADD = src/libstammer.a src/libconf.a src/libnet.a src/
 tests_unit_test_local_file_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_local_file_SOURCES = tests/unit/test_local_file.c $(unit_sources)
 tests_unit_test_local_file_LDADD = src/libclient.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_commands_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_commands_SOURCES = tests/unit/test_commands.c $(unit_sources)
+tests_unit_test_commands_LDADD = src/libcli.a src/libclient.a src/libconf.a src/libbase.a \
+	$(LIBCONFIG_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_remote_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_remote_SOURCES = tests/unit/test_remote.c $(unit_sources)

@@ -1,0 +1,124 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/run.h"
+
+#define WHY_SIZE 1024
+
+bool
+run_usage(const struct run *run, const char *what)
+{
+	log_error("%s (try ftxfer help %s)", what, run->command->name);
+	return false;
+}
+
+static bool
+parse_names(struct run *run)
+{
+	char why[WHY_SIZE];
+
+	run->remotes = calloc(run->count, sizeof(struct ftxfer_remote *));
+	if (run->remotes == NULL)
+		return run_usage(run, "out of memory");
+	for (size_t i = 0; i < run->count; i++) {
+		if (ftxfer_remote_parse(run->args[i], run->aliases, run->options.aliases.count,
+			&run->remotes[i], why, sizeof(why)) == FTXFER_NAME_WRONG)
+			return run_usage(run, why);
+	}
+	return true;
+}
+
+/* Which arguments of a command have to be remote. */
+static bool
+must_be_remote(const struct run *run, size_t i)
+{
+	switch (run->command->word) {
+	case COMMAND_PUT:
+	case COMMAND_VERIFY:
+		return i + 1 == run->count;
+	case COMMAND_SYNC:
+		return i == 1 ? run->remotes[0] == NULL : run->remotes[1] == NULL;
+	default:
+		return true;
+	}
+}
+
+static bool
+check_names(const struct run *run)
+{
+	const struct ftxfer_remote *first = NULL;
+	char what[WHY_SIZE];
+
+	for (size_t i = 0; i < run->count; i++) {
+		const struct ftxfer_remote *r = run->remotes[i];
+		char quoted[512];
+
+		log_quote(quoted, sizeof(quoted), run->args[i], strlen(run->args[i]));
+		if (must_be_remote(run, i) != (r != NULL)) {
+			snprintf(what, sizeof(what),
+			    r != NULL ? "%s is on a server, but has to be here: ./NAME is local"
+				      : "%s is not on a server: write ftx://HOST/PATH, HOST:/PATH "
+					"or ALIAS:PATH",
+			    quoted);
+			return run_usage(run, what);
+		}
+		if (r == NULL)
+			continue;
+		if (first == NULL)
+			first = r;
+		if (strcmp(first->host, r->host) != 0 || first->port != r->port)
+			return run_usage(run, "all names of one command are on one server");
+		if (r->path[0] == '\0' &&
+		    (run->command->word == COMMAND_RM || run->command->word == COMMAND_MV ||
+			run->command->word == COMMAND_MKDIR || run->command->word == COMMAND_SUM))
+			return run_usage(run, "the root of the server cannot be meant here");
+	}
+	return true;
+}
+
+const struct ftxfer_remote *
+run_server(const struct run *run)
+{
+	size_t i = 0;
+
+	while (run->remotes[i] == NULL)
+		i++;
+	return run->remotes[i];
+}
+
+bool
+run_to_stdout(const struct run *run)
+{
+	return run->command->word == COMMAND_GET && strcmp(run->options.output, "-") == 0;
+}
+
+static bool
+check_options(const struct run *run)
+{
+	size_t dashes = 0;
+
+	for (size_t i = 0; run->command->word == COMMAND_PUT && i < run->count; i++)
+		dashes += strcmp(run->args[i], "-") == 0;
+	if (dashes > 1)
+		return run_usage(run, "standard input can be read once");
+	if (dashes == 1 && run_server(run)->is_dir)
+		return run_usage(
+		    run, "what comes from standard input has no name: REMOTE must be one");
+	if (dashes == 1 && run->count > 2)
+		return run_usage(run, "standard input goes alone");
+	if (!run_to_stdout(run))
+		return true;
+	if (run->count != 1 || run->options.recursive || run->remotes[0]->pattern != NULL)
+		return run_usage(run, "one file goes to standard output");
+	if (run->options.json)
+		return run_usage(run, "standard output cannot have both the file and JSON");
+	return true;
+}
+
+bool
+run_arguments(struct run *run)
+{
+	return parse_names(run) && check_names(run) && check_options(run);
+}

@@ -1,0 +1,258 @@
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define JSON_PROGRESS_MS 1000
+
+void
+report_init(struct report *r, const struct command *command, const struct command_options *options,
+    bool full_names, bool stdout_taken)
+{
+	memset(r, 0, sizeof(*r));
+	r->command = command;
+	r->options = options;
+	r->full_names = full_names;
+	r->to_terminal = isatty(STDOUT_FILENO) != 0;
+	r->moves = command->word == COMMAND_PUT || command->word == COMMAND_GET ||
+		   command->word == COMMAND_SYNC;
+	progress_init(&r->bar, r->label, options->quiet || options->json || options->debug);
+	if (stdout_taken && r->to_terminal)
+		r->bar.enabled = false;
+	r->started = r->said = clock_now_ms();
+}
+
+/* To a terminal no name goes as it stands. */
+static void
+print_name(const struct report *r, const char *name)
+{
+	char quoted[PATH_TEXT];
+
+	if (!r->to_terminal) {
+		fputs(name, stdout);
+		return;
+	}
+	log_quote(quoted, sizeof(quoted), name, strlen(name));
+	/* Quotes only where something was changed. */
+	if (strlen(quoted) == strlen(name) + 2)
+		fputs(name, stdout);
+	else
+		fputs(quoted, stdout);
+}
+
+static const char *
+shown_name(const struct report *r, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return r->full_names || slash == NULL ? name : slash + 1;
+}
+
+static void
+print_time(const struct ftxfer_event *e)
+{
+	time_t when = (time_t)e->mtime;
+	struct tm tm;
+	char text[40] = "?";
+
+	if (localtime_r(&when, &tm) != NULL)
+		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s", text);
+}
+
+static void
+print_long(const struct ftxfer_event *e)
+{
+	static const char letters[] = "rwxrwxrwx", kinds[] = "-dl?";
+
+	putchar(kinds[e->kind]);
+	for (unsigned i = 0; i < 9; i++)
+		putchar((e->mode & 0400U >> i) != 0 ? letters[i] : '-');
+	printf(" %12" PRIu64 " ", e->bytes);
+	print_time(e);
+	putchar(' ');
+}
+
+static void
+print_entry(struct report *r, const struct ftxfer_event *e)
+{
+	progress_hide(&r->bar);
+	switch (r->command->word) {
+	case COMMAND_SUM:
+		printf("%s  ", e->digest != NULL ? e->digest : "");
+		print_name(r, e->remote);
+		break;
+	case COMMAND_STAT:
+		print_name(r, e->remote);
+		printf(": %s, %" PRIu64 " bytes, mode %04o, ", ftxfer_kind_name(e->kind), e->bytes,
+		    e->mode);
+		print_time(e);
+		if (e->digest != NULL)
+			printf(", %s %s", e->digest_kind, e->digest);
+		break;
+	default:
+		if (r->options->long_form)
+			print_long(e);
+		print_name(r, shown_name(r, e->remote));
+		if (e->kind == FTXFER_DIRECTORY)
+			putchar('/');
+		break;
+	}
+	putchar('\n');
+}
+
+/* The name that a person knows the item by. */
+static void
+name_of(const struct ftxfer_event *e, char *buf, size_t size)
+{
+	bool local = e->local != NULL && (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_SYNC_UP ||
+					     e->op == FTXFER_OP_VERIFY || e->remote == NULL);
+	const char *name = local ? e->local : e->remote;
+
+	if (name == NULL || *name == '\0')
+		name = "/";
+	log_quote(buf, size, name, strlen(name));
+}
+
+static void
+say_line(struct report *r, const struct ftxfer_event *e, const char *what)
+{
+	char name[PATH_TEXT], bytes[16];
+
+	name_of(e, name, sizeof(name));
+	progress_hide(&r->bar);
+	fprintf(stderr, "%s %s", what, name);
+	if (e->type == FTXFER_EVENT_DONE && (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_GET))
+		fprintf(stderr, " %s", progress_bytes(bytes, sizeof(bytes), e->bytes));
+	if (e->resumed > 0)
+		fprintf(
+		    stderr, ", %s of it resumed", progress_bytes(bytes, sizeof(bytes), e->resumed));
+	if (e->unsynced && e->op == FTXFER_OP_PUT)
+		fputs(", not known to be on the server's disk", stderr);
+	if (e->text != NULL)
+		fprintf(stderr, ": %s", e->text);
+	if (e->type == FTXFER_EVENT_RETRYING && e->delay > 0)
+		fprintf(stderr, ": again in %.1f s", (double)e->delay / 1000);
+	fputc('\n', stderr);
+}
+
+static void
+say_done(struct report *r, const struct ftxfer_event *e)
+{
+	char what[32];
+
+	if (e->superseded)
+		log_warn("%s has been replaced or removed on the server since it was stored",
+		    e->remote != NULL ? e->remote : "a file");
+	if (e->sums_up)
+		return;
+	if (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_GET) {
+		r->files++;
+		r->bytes += e->bytes;
+	}
+	if (r->options->quiet || (!r->options->verbose && !e->dry))
+		return;
+	snprintf(what, sizeof(what), "%s%s", e->dry ? "would " : "", ftxfer_op_name(e->op));
+	say_line(r, e, what);
+}
+
+void
+report_event(struct report *r, const struct ftxfer_event *e)
+{
+	char name[PATH_TEXT];
+
+	if (e->type == FTXFER_EVENT_FAILED && r->status == FTXFER_OK)
+		r->status = e->status;
+	if (r->options->json) {
+		report_json_event(e);
+		return;
+	}
+	switch (e->type) {
+	case FTXFER_EVENT_ENTRY:
+		print_entry(r, e);
+		break;
+	case FTXFER_EVENT_DONE:
+		say_done(r, e);
+		break;
+	case FTXFER_EVENT_SKIPPED:
+		/* What is the same is no news. */
+		if (!r->options->quiet && (r->options->verbose || strcmp(e->text, "the same") != 0))
+			say_line(r, e, "skipped");
+		break;
+	case FTXFER_EVENT_FAILED:
+		if (e->sums_up)
+			break; /* its parts have said why */
+		name_of(e, name, sizeof(name));
+		progress_hide(&r->bar);
+		log_error("%s: %s", name, e->text);
+		break;
+	case FTXFER_EVENT_RETRYING:
+		if (r->options->verbose)
+			say_line(r, e, "retrying");
+		break;
+	default:
+		break;
+	}
+}
+
+void
+report_progress(struct report *r, const struct ftxfer_totals *t)
+{
+	char current[48] = "";
+
+	if (r->options->json) {
+		if (!r->moves || clock_now_ms() - r->said < JSON_PROGRESS_MS)
+			return;
+		r->said = clock_now_ms();
+		report_json_progress(t);
+		return;
+	}
+	if (!r->bar.enabled || !r->moves || t->bytes_known == 0)
+		return;
+	if (t->current != NULL) {
+		const char *slash = strrchr(t->current, '/');
+		const char *leaf = slash != NULL ? slash + 1 : t->current;
+
+		log_quote(current, sizeof(current) - 8, leaf, strlen(leaf));
+		if (t->current_size > 0)
+			snprintf(current + strlen(current), 8, " %u%%",
+			    (unsigned)(t->current_moved * 100.0 / (double)t->current_size) % 1000);
+	}
+	snprintf(r->label, sizeof(r->label), "%" PRIu64 "%s %s", r->files, t->counting ? "+" : "",
+	    current);
+	progress_show(&r->bar, t->bytes_done, t->bytes_known);
+}
+
+void
+report_end(struct report *r, const struct ftxfer_totals *t)
+{
+	uint64_t ms = clock_now_ms() - r->started;
+	char bytes[16], rate[16];
+
+	progress_hide(&r->bar);
+	if (r->options->json) {
+		report_json_end(t, r->status, ms);
+		return;
+	}
+	if (r->options->quiet || (!r->moves && r->command->word != COMMAND_VERIFY))
+		return;
+	fprintf(stderr, "ftxfer: ");
+	if (r->moves) {
+		progress_bytes(bytes, sizeof(bytes), r->bytes);
+		progress_bytes(rate, sizeof(rate), t->bytes_moved * 1000 / (ms > 0 ? ms : 1));
+		fprintf(stderr, "%" PRIu64 " file%s, %s in %" PRIu64 ".%03u s, %s/s", r->files,
+		    r->files == 1 ? "" : "s", bytes, ms / 1000, (unsigned)(ms % 1000), rate);
+	} else
+		fprintf(stderr, "%" PRIu64 " compared and equal", t->items_done);
+	if (t->items_skipped > 0)
+		fprintf(stderr, "; %" PRIu64 " skipped", t->items_skipped);
+	if (t->items_failed > 0)
+		fprintf(stderr, "; %" PRIu64 " failed", t->items_failed);
+	fputc('\n', stderr);
+}

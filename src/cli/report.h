@@ -1,0 +1,45 @@
+/*
+ * report.h - what a command tells: lines, a bar, a summary; or JSON, an object a line.
+ * Layer: cli. Threads: the main one.
+ * Tests: tests/system/test_commands.py
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "client/ftxfer.h"
+
+/* Of a name that is made safe for a terminal; longer ones are cut. */
+#define PATH_TEXT 2048
+
+struct report {
+	const struct command *command;         /* borrowed */
+	const struct command_options *options; /* borrowed */
+	bool full_names;                       /* ls: not only the last component */
+	bool to_terminal;                      /* standard output */
+	struct progress bar;
+	char label[64];
+	uint64_t started, said;    /* ms of base/clock */
+	enum ftxfer_status status; /* of the first failure */
+	uint64_t files, bytes;     /* that were done */
+	bool moves;                /* the command moves content */
+};
+
+void report_init(struct report *r, const struct command *command,
+    const struct command_options *options, bool full_names, bool stdout_taken);
+void report_event(struct report *r, const struct ftxfer_event *e);
+/* From time to time. */
+void report_progress(struct report *r, const struct ftxfer_totals *totals);
+/* The summary. */
+void report_end(struct report *r, const struct ftxfer_totals *totals);
+
+/* report_json.c: the same as lines of JSON. */
+void report_json_event(const struct ftxfer_event *e);
+void report_json_progress(const struct ftxfer_totals *totals);
+void report_json_end(const struct ftxfer_totals *totals, enum ftxfer_status status, uint64_t ms);
+
+#endif

@@ -1,0 +1,382 @@
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/tree.h"
+#include "store/store.h"
+
+/* What each command does with a name that is here, there, or on both sides. */
+
+/* The item takes its attributes from what was found here. */
+static void
+describe(struct item *item, const struct entry *e)
+{
+	item->size = item->counted = e->size;
+	item->mtime = e->mtime;
+	item->mode = e->mode & 0777;
+	item->s->totals.bytes_known += e->size;
+}
+
+static bool
+skip(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
+{
+	struct item *item = tree_child(t, t->op, 0, name);
+
+	if (item == NULL)
+		return false;
+	item->phase = ITEM_LOCAL;
+	item_skip(item, status, why);
+	return true;
+}
+
+static bool
+fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
+{
+	struct item *item = tree_child(t, t->op, 0, name);
+
+	if (item == NULL)
+		return false;
+	item->phase = ITEM_LOCAL;
+	item_fail(item, status, why);
+	return true;
+}
+
+/* What would be done. */
+static bool
+dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes)
+{
+	struct item *item = tree_child(t, op, 0, name);
+	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE, .dry = true, .bytes = bytes };
+
+	if (item == NULL)
+		return false;
+	item->phase = ITEM_LOCAL;
+	item_done(item, &e);
+	return true;
+}
+
+static const char *
+why_skipped(enum ftxfer_kind kind)
+{
+	return kind == FTXFER_LINK ? "a symbolic link" : "neither file nor directory";
+}
+
+/* --- Moving --- */
+
+static bool
+put(struct tree *t, const struct entry *e, unsigned more)
+{
+	unsigned keep = t->flags & (FTXFER_REPLACE | FTXFER_NO_ATTRS);
+	struct item *item;
+
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return dry(t, FTXFER_OP_PUT, e->name, e->size);
+	item = tree_child(t, FTXFER_OP_PUT, keep | FTXFER_PARENTS | more, e->name);
+	if (item == NULL)
+		return false;
+	describe(item, e);
+	item_queue(item);
+	return true;
+}
+
+static bool
+get(struct tree *t, const struct entry *e)
+{
+	struct item *item;
+
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return dry(t, FTXFER_OP_GET, e->name, e->size);
+	item = tree_child(t, FTXFER_OP_GET, t->flags & FTXFER_NO_ATTRS, e->name);
+	if (item == NULL)
+		return false;
+	describe(item, e);
+	item_queue(item);
+	return true;
+}
+
+static bool
+make_there(struct tree *t, const struct entry *e)
+{
+	struct item *item;
+
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return dry(t, FTXFER_OP_MKDIR, e->name, 0);
+	item = tree_child(t, FTXFER_OP_MKDIR, FTXFER_PARENTS, e->name);
+	if (item == NULL)
+		return false;
+	item->mode = e->mode & 0777;
+	item_queue(item);
+	return true;
+}
+
+/* --- Removing --- */
+
+static void
+on_removed_here(void *owner, struct store_request *r, enum ftx_rc rc)
+{
+	struct item *item = owner;
+	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
+
+	store_request_close(r);
+	item->request = NULL;
+	if (rc == FTX_OK || rc == FTX_NOT_FOUND)
+		item_done(item, &e);
+	else
+		item_fail(item, FTXFER_LOCAL_ERROR, ftx_rc_text(rc));
+}
+
+bool
+tree_remove(struct tree *t, const char *name, bool is_dir)
+{
+	struct item *item;
+
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return dry(t, FTXFER_OP_REMOVE, name, 0);
+	item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
+	if (item == NULL)
+		return false;
+	item->local_is_dir = is_dir;
+	if (tree_removes_here(t)) {
+		const struct request_spec spec = { .name = item->leaf, .directory = is_dir };
+
+		item->phase = ITEM_LOCAL;
+		if (store_remove(
+			item->place->store, &spec, on_removed_here, item, &item->request) != FTX_OK)
+			item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return true;
+	}
+	item_queue(item);
+	return true;
+}
+
+static bool
+doom(struct tree *t, const struct entry *e)
+{
+	if (e->kind != FTXFER_DIRECTORY)
+		return tree_remove(t, e->name, false);
+	return tree_push(t, e->name, (struct dir){ .doomed = true }) &&
+	       ((t->flags & FTXFER_DRY_RUN) == 0 || tree_remove(t, e->name, true));
+}
+
+/* --- Patterns --- */
+
+/* The first component of a pattern; where the next one begins, or NULL. */
+static const char *
+split_pattern(const char *pattern, char *first, size_t size)
+{
+	size_t len = strcspn(pattern, "/");
+
+	if (len >= size)
+		len = size - 1;
+	memcpy(first, pattern, len);
+	first[len] = '\0';
+	pattern += len;
+	pattern += strspn(pattern, "/");
+	return *pattern != '\0' ? pattern : NULL;
+}
+
+static bool
+match(struct tree *t, const struct entry *e)
+{
+	char first[2 * PATH_COMPONENT_MAX + 1];
+	const char *rest = split_pattern(t->at.rest, first, sizeof(first));
+	struct item *item;
+
+	if (fnmatch(first, e->name, FNM_PERIOD) != 0)
+		return true;
+	if (rest != NULL) {
+		return e->kind != FTXFER_DIRECTORY ||
+		       tree_push(t, e->name, (struct dir){ .rest = rest });
+	}
+	t->matched++;
+	if (e->kind == FTXFER_DIRECTORY && (t->flags & FTXFER_RECURSIVE) == 0)
+		return skip(
+		    t, e->name, FTXFER_REFUSED, "a directory: -r takes it with all that is in it");
+	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)
+		return skip(t, e->name, FTXFER_OK, why_skipped(e->kind));
+	item = tree_child(t, FTXFER_OP_GET, t->flags, e->name);
+	if (item == NULL)
+		return false;
+	free(item->leaf);
+	item->leaf = strdup(e->name);
+	item->local = tree_join(t->item->local, e->name, "");
+	if (item->leaf == NULL || item->local == NULL) {
+		item->phase = ITEM_LOCAL;
+		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return true;
+	}
+	if (e->kind == FTXFER_DIRECTORY)
+		item->look = LOOK_KIND;
+	else
+		describe(item, e);
+	item_queue(item);
+	return true;
+}
+
+/* --- Each command --- */
+
+static bool
+emit_put(struct tree *t, const struct entry *here)
+{
+	switch (here->kind) {
+	case FTXFER_FILE:
+		return put(t, here, 0);
+	case FTXFER_DIRECTORY:
+		return make_there(t, here) && tree_push(t, here->name, (struct dir){ 0 });
+	default:
+		return skip(t, here->name, FTXFER_OK, why_skipped(here->kind));
+	}
+}
+
+static bool
+emit_get(struct tree *t, const struct entry *there)
+{
+	if (t->at.rest != NULL)
+		return match(t, there);
+	switch (there->kind) {
+	case FTXFER_FILE:
+		return get(t, there);
+	case FTXFER_DIRECTORY:
+		return tree_push(t, there->name, (struct dir){ .mode = there->mode });
+	default:
+		return skip(t, there->name, FTXFER_OK, why_skipped(there->kind));
+	}
+}
+
+static bool
+emit_list(struct tree *t, const struct entry *there)
+{
+	char *name = tree_join(t->there, t->at.name, there->name);
+	char *asked = t->item->remote;
+	struct ftxfer_event e = {
+		.type = FTXFER_EVENT_ENTRY,
+		.kind = there->kind,
+		.bytes = there->size,
+		.has_time = true,
+		.mtime = there->mtime.tv_sec,
+		.mtime_ns = (uint32_t)there->mtime.tv_nsec,
+		.mode = there->mode,
+	};
+
+	if (name == NULL)
+		return false;
+	t->item->remote = name;
+	session_event(t->item, &e);
+	t->item->remote = asked;
+	free(name);
+	return there->kind != FTXFER_DIRECTORY || (t->flags & FTXFER_RECURSIVE) == 0 ||
+	       tree_push(t, there->name, (struct dir){ 0 });
+}
+
+/* Size and time are the same; a file system may have dropped the fraction of a second. */
+static bool
+looks_same(const struct entry *a, const struct entry *b)
+{
+	return a->size == b->size && a->mtime.tv_sec == b->mtime.tv_sec &&
+	       (a->mtime.tv_nsec == b->mtime.tv_nsec || a->mtime.tv_nsec == 0 ||
+		   b->mtime.tv_nsec == 0);
+}
+
+/* A pair of files, whose digests say whether there is anything to do. */
+static bool
+compare(struct tree *t, const struct entry *from, enum ftxfer_op op)
+{
+	unsigned flags = t->flags & (FTXFER_DRY_RUN | FTXFER_NO_ATTRS);
+	struct item *item;
+
+	item = tree_child(t, op, flags | FTXFER_REPLACE | FTXFER_PARENTS, from->name);
+	if (item == NULL)
+		return false;
+	item->size = from->size;
+	item->mtime = from->mtime;
+	item->mode = from->mode & 0777;
+	item->compare = true;
+	item_queue(item);
+	return true;
+}
+
+/* Both have the name; from is the side that is copied. */
+static bool
+sync_both(struct tree *t, const struct entry *from, const struct entry *to)
+{
+	bool up = t->op == FTXFER_OP_SYNC_UP;
+
+	if (from->kind != FTXFER_FILE && from->kind != FTXFER_DIRECTORY)
+		return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
+	if (from->kind != to->kind)
+		return fail(t, from->name, FTXFER_CANNOT_CREATE,
+		    "something else of that name is in the way");
+	if (from->kind == FTXFER_DIRECTORY)
+		return tree_push(t, from->name, (struct dir){ 0 });
+	if ((t->flags & FTXFER_CHECKSUM) != 0 && from->size == to->size)
+		return compare(t, from, up ? FTXFER_OP_PUT : FTXFER_OP_GET);
+	if ((t->flags & FTXFER_CHECKSUM) == 0 && looks_same(from, to))
+		return skip(t, from->name, FTXFER_OK, "the same");
+	return up ? put(t, from, FTXFER_REPLACE) : get(t, from);
+}
+
+static bool
+emit_sync(struct tree *t, const struct entry *from, const struct entry *to)
+{
+	bool up = t->op == FTXFER_OP_SYNC_UP;
+
+	if (to == NULL) {
+		if (from->kind == FTXFER_FILE)
+			return up ? put(t, from, 0) : get(t, from);
+		if (from->kind != FTXFER_DIRECTORY)
+			return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
+		if (up ? !make_there(t, from)
+		       : (t->flags & FTXFER_DRY_RUN) != 0 &&
+			     !dry(t, FTXFER_OP_MKDIR, from->name, 0))
+			return false;
+		return tree_push(t, from->name,
+		    (struct dir){
+			.is_new_there = up, .is_new_here = !up, .mode = up ? 0 : from->mode });
+	}
+	if (from == NULL)
+		return (t->flags & FTXFER_DELETE) == 0 || doom(t, to);
+	return sync_both(t, from, to);
+}
+
+static bool
+emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
+{
+	const char *name = here != NULL ? here->name : there->name;
+
+	if (here != NULL && here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
+		return skip(t, name, FTXFER_OK, why_skipped(here->kind));
+	if (there == NULL)
+		return fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
+	if (here == NULL)
+		return fail(t, name, FTXFER_BAD_DATA, "it is on the server only");
+	if (here->kind != there->kind)
+		return fail(t, name, FTXFER_BAD_DATA, "one is a directory, the other is not");
+	if (here->kind == FTXFER_DIRECTORY)
+		return tree_push(t, name, (struct dir){ 0 });
+	if (here->size != there->size)
+		return fail(t, name, FTXFER_BAD_DATA, "the sizes differ");
+	return compare(t, here, FTXFER_OP_VERIFY);
+}
+
+bool
+tree_emit(struct tree *t, const struct entry *here, const struct entry *there)
+{
+	if (t->at.doomed)
+		return doom(t, tree_removes_here(t) ? here : there);
+	switch (t->op) {
+	case FTXFER_OP_PUT:
+		return emit_put(t, here);
+	case FTXFER_OP_GET:
+		return emit_get(t, there);
+	case FTXFER_OP_LIST:
+		return emit_list(t, there);
+	case FTXFER_OP_SYNC_UP:
+		return emit_sync(t, here, there);
+	case FTXFER_OP_SYNC_DOWN:
+		return emit_sync(t, there, here);
+	case FTXFER_OP_VERIFY:
+		return emit_verify(t, here, there);
+	default:
+		return true;
+	}
+}

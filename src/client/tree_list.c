@@ -1,0 +1,191 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/tree.h"
+#include "store/store.h"
+
+#define PAGE_ENTRIES 1024
+#define PAGE_BYTES   ((size_t)64 * 1024)
+
+bool
+entries_add(struct tree *t, struct entries *e, const struct entry *entry)
+{
+	size_t bytes = strlen(entry->name) + 1 + sizeof(*entry);
+
+	if (t->bytes + bytes > TREE_BYTES)
+		return false;
+	if (e->count == e->room) {
+		size_t room = e->room > 0 ? 2 * e->room : 64;
+		struct entry *list = realloc(e->list, room * sizeof(*list));
+
+		if (list == NULL)
+			return false;
+		e->list = list;
+		e->room = room;
+	}
+	e->list[e->count] = *entry;
+	e->list[e->count].name = strdup(entry->name);
+	if (e->list[e->count].name == NULL)
+		return false;
+	e->count++;
+	t->bytes += bytes;
+	return true;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+void
+entries_sort(struct entries *e)
+{
+	size_t kept = 0;
+
+	if (e->count == 0)
+		return;
+	qsort(e->list, e->count, sizeof(*e->list), by_name);
+	/* What a listing that was begun again has brought twice. */
+	for (size_t i = 1; i < e->count; i++) {
+		if (strcmp(e->list[i].name, e->list[kept].name) == 0)
+			free(e->list[i].name);
+		else
+			e->list[++kept] = e->list[i];
+	}
+	e->count = kept + 1;
+}
+
+struct entry *
+entries_find(const struct entries *e, const char *name)
+{
+	struct entry key = { .kind = FTXFER_FILE };
+	char *own = strdup(name);
+	struct entry *found;
+
+	key.name = own;
+	found = e->count > 0 && own != NULL
+		    ? bsearch(&key, e->list, e->count, sizeof(*e->list), by_name)
+		    : NULL;
+	free(own);
+	return found;
+}
+
+void
+entries_clear(struct tree *t, struct entries *e)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		t->bytes -= strlen(e->list[i].name) + 1 + sizeof(*e->list);
+		free(e->list[i].name);
+	}
+	free(e->list);
+	memset(e, 0, sizeof(*e));
+}
+
+/* --- Here --- */
+
+static void
+on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
+{
+	static const enum ftxfer_kind kinds[] = {
+		[META_FILE] = FTXFER_FILE,
+		[META_DIRECTORY] = FTXFER_DIRECTORY,
+		[META_LINK] = FTXFER_LINK,
+		[META_OTHER] = FTXFER_OTHER,
+	};
+	struct tree *t = owner;
+
+	for (size_t i = 0; rc == FTX_OK && i < r->page.count; i++) {
+		const struct listing_entry *found = &r->page.entries[i];
+		const struct entry entry = {
+			.name = found->name,
+			.kind = kinds[found->meta.kind],
+			.size = found->meta.size,
+			.mtime = found->meta.mtime,
+			.mode = found->meta.mode,
+		};
+
+		if (!entries_add(t, &t->entries_here, &entry))
+			rc = FTX_NOMEM;
+	}
+	if (rc == FTX_OK && r->page.more && !t->cancelled) {
+		store_list_next(r);
+		return;
+	}
+	store_request_close(r);
+	t->request = NULL;
+	tree_listed(t, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, ftx_rc_text(rc));
+}
+
+void
+tree_list_here(struct tree *t)
+{
+	char *name = tree_join(t->here, t->at.name, "");
+	const struct request_spec spec = {
+		.name = name,
+		.rules = { .alphabet = PATH_BYTES },
+		.limits = { PAGE_ENTRIES, PAGE_BYTES, sizeof(struct entry) },
+	};
+
+	if (name == NULL ||
+	    store_list(t->item->place->store, &spec, on_page_here, t, &t->request) != FTX_OK)
+		tree_listed(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+	free(name);
+}
+
+/* --- There --- */
+
+bool
+tree_take_page(struct tree *t, struct v2_ask *ask)
+{
+	static const enum ftxfer_kind kinds[] = {
+		[V2_REGULAR] = FTXFER_FILE,
+		[V2_DIRECTORY] = FTXFER_DIRECTORY,
+		[V2_SYMLINK] = FTXFER_LINK,
+		[V2_OTHER] = FTXFER_OTHER,
+	};
+	struct v2_entry e;
+
+	while (v2_ask_next_entry(ask, &e)) {
+		char name[PATH_COMPONENT_MAX + 1];
+		struct entry entry = {
+			.name = name,
+			.kind = kinds[e.kind],
+			.size = V2_HAS(&e, SIZE) ? e.size : 0,
+			.mtime = { .tv_sec = (time_t)e.mtime.sec, .tv_nsec = e.mtime.nsec },
+			.mode = e.mode,
+		};
+
+		/* Of names that come from a server this is the one that becomes a local one. */
+		if (e.name.len > PATH_COMPONENT_MAX ||
+		    !path_component_is_allowed(PATH_BYTES, (const char *)e.name.p, e.name.len))
+			continue;
+		memcpy(name, e.name.p, e.name.len);
+		name[e.name.len] = '\0';
+		if (!entries_add(t, &t->entries_there, &entry))
+			return false;
+	}
+	return true;
+}
+
+void
+tree_list_again(struct tree *t)
+{
+	entries_clear(t, &t->entries_there);
+}
+
+void
+tree_list_there(struct tree *t)
+{
+	char *name = tree_join(t->there, t->at.name, "");
+	struct item *item = name != NULL ? item_new(t->s, FTXFER_OP_LIST, 0, name, NULL) : NULL;
+
+	free(name);
+	if (item == NULL) {
+		tree_listed(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return;
+	}
+	item->tree = t;
+	item->lists = true;
+	item_queue(item);
+}
