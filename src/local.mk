@@ -41,6 +41,7 @@ src_libstore_a_SOURCES = \
 	src/store/iov.c src/store/iov.h \
 	src/store/listing.c src/store/listing.h \
 	src/store/local.c src/store/local.h src/store/local_private.h \
+	src/store/local_commit.c \
 	src/store/local_request.c \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \
@@ -113,6 +114,20 @@ src_libv2client_a_SOURCES = \
 	src/v2/client_target.c \
 	src/v2/client_time.c
 
+noinst_LIBRARIES += src/libv2server.a
+src_libv2server_a_SOURCES = \
+	src/v2/server.h src/v2/server_private.h \
+	src/v2/server_conn.c \
+	src/v2/server_frames.c \
+	src/v2/server_get.c \
+	src/v2/server_list.c \
+	src/v2/server_names.c \
+	src/v2/server_put.c \
+	src/v2/server_requests.c \
+	src/v2/server_same.c \
+	src/v2/server_send.c \
+	src/v2/server_time.c
+
 noinst_LIBRARIES += src/libdaemon.a
 src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)
 src_libdaemon_a_SOURCES = \
@@ -136,7 +151,8 @@ sbin_PROGRAMS += ftxferd
 ftxferd_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)
 ftxferd_SOURCES = src/daemon/main.c
 ftxferd_LDADD = \
-	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
+	src/libdaemon.a src/libv2server.a src/libv2message.a src/libv1server.a src/libv1message.a \
+	src/libnet.a src/libcore.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
 	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS)
 

@@ -17,6 +17,7 @@ struct registry_name {
 	unsigned downloads;
 	bool upload;    /* an upload has claimed it */
 	bool uploading; /* and is under way: registry_begin_upload() */
+	bool removal;   /* of the directory; also an upload, which keeps others out */
 	bool unlisted;  /* the hash had no memory to add it */
 	char name[];
 };
@@ -24,6 +25,7 @@ struct registry_name {
 struct registry {
 	pthread_mutex_t lock;
 	struct registry_name *names; /* owned: a hash by name */
+	unsigned removals;
 };
 
 struct registry_claim {
@@ -72,6 +74,38 @@ name_add(struct registry *r, const char *name)
 	return n;
 }
 
+/* A directory on the way to the name is being removed. The lock is held. */
+static bool
+is_below_removal(const struct registry *r, const char *name)
+{
+	const char *slash = name;
+
+	while (r->removals > 0 && (slash = strchr(slash, '/')) != NULL) {
+		struct registry_name *n;
+		size_t len = (size_t)(slash - name);
+
+		HASH_FIND(hh, r->names, name, len, n);
+		if (n != NULL && n->removal)
+			return true;
+		slash++;
+	}
+	return false;
+}
+
+/* Something is uploaded into the directory, or below. The lock is held. */
+static bool
+is_above_upload(const struct registry *r, const char *name)
+{
+	size_t len = strlen(name);
+	struct registry_name *n, *next;
+
+	HASH_ITER (hh, r->names, n, next) {
+		if (n->upload && strncmp(n->name, name, len) == 0 && n->name[len] == '/')
+			return true;
+	}
+	return false;
+}
+
 /* The lock is held. */
 static enum ftx_rc
 name_use(struct registry *r, const char *name, enum registry_use use, struct registry_name **out)
@@ -79,16 +113,23 @@ name_use(struct registry *r, const char *name, enum registry_use use, struct reg
 	struct registry_name *n;
 
 	HASH_FIND_STR(r->names, name, n);
-	if (n != NULL && (use == REGISTRY_UPLOAD ? n->upload : n->uploading))
+	if (n != NULL && (use == REGISTRY_DOWNLOAD ? n->uploading : n->upload))
+		return FTX_BUSY;
+	if ((use == REGISTRY_REMOVAL && is_above_upload(r, name)) ||
+	    (use != REGISTRY_DOWNLOAD && is_below_removal(r, name)))
 		return FTX_BUSY;
 	if (n == NULL)
 		n = name_add(r, name);
 	if (n == NULL)
 		return FTX_NOMEM;
-	if (use == REGISTRY_UPLOAD)
-		n->upload = true;
-	else
+	if (use == REGISTRY_DOWNLOAD)
 		n->downloads++;
+	else
+		n->upload = true;
+	if (use == REGISTRY_REMOVAL) {
+		n->removal = true;
+		r->removals++;
+	}
 	*out = n;
 	return FTX_OK;
 }
@@ -139,10 +180,14 @@ registry_release(void *arg)
 		return;
 	r = claim->registry;
 	pthread_mutex_lock(&r->lock);
-	if (claim->use == REGISTRY_UPLOAD)
-		claim->name->upload = claim->name->uploading = false;
-	else
+	if (claim->use == REGISTRY_DOWNLOAD)
 		claim->name->downloads--;
+	else
+		claim->name->upload = claim->name->uploading = false;
+	if (claim->use == REGISTRY_REMOVAL) {
+		claim->name->removal = false;
+		r->removals--;
+	}
 	if (!claim->name->upload && claim->name->downloads == 0) {
 		HASH_DEL(r->names, claim->name);
 		free(claim->name);

@@ -11,7 +11,8 @@
 struct registry;
 struct registry_claim;
 
-enum registry_use { REGISTRY_UPLOAD, REGISTRY_DOWNLOAD };
+/* The removal is that of a directory: nothing is uploaded into it meanwhile. */
+enum registry_use { REGISTRY_UPLOAD, REGISTRY_DOWNLOAD, REGISTRY_REMOVAL };
 
 enum ftx_rc registry_new(struct registry **out) FTX_MUST_CHECK;
 /* All claims must have been released. */
@@ -19,7 +20,8 @@ void registry_free(struct registry *r);
 
 /*
  * Claims a normalised name. FTX_BUSY: a second upload; a download while an upload of the name is
- * under way. FTX_NOMEM. The claim is the caller's, as a rule its transfer's (transfer_set_claim()).
+ * under way; a removal while anything is uploaded below the name, and an upload the other way
+ * round. FTX_NOMEM. The claim is the caller's, as a rule its transfer's (transfer_set_claim()).
  *
  * An upload claims before it looks whether the name exists: of two in the same instant one wins. It
  * counts as under way only from registry_begin_upload() on, when the name is known to be free: an

@@ -36,6 +36,7 @@ struct daemon_options {
 	uint64_t max_depth;
 	unsigned names; /* enum path_alphabet */
 	mode_t file_mode;
+	bool allow_replace, allow_rename, allow_remove;
 	uint64_t pool_threads;
 	uint64_t workers; /* 0: as many as processors */
 	char *tcp_congestion;

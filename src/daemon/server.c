@@ -290,6 +290,17 @@ make_model(const struct server *s)
 		.v1.max_file_size = o->max_file_size,
 		.v1.names.alphabet = (enum path_alphabet)o->names,
 		.v1.names.max_depth = o->max_depth,
+		.v2.registry = s->registry,
+		.v2.send_way = (enum pump_way)o->sendfile,
+		.v2.receive_way = (enum pump_way)o->splice,
+		.v2.max_file_size = o->max_file_size,
+		.v2.names.alphabet = (enum path_alphabet)o->names,
+		.v2.names.max_depth = o->max_depth,
+		.v2.allow_replace = o->allow_replace,
+		.v2.allow_rename = o->allow_rename,
+		.v2.allow_remove = o->allow_remove,
+		.v2.in_memory = s->root->in_memory,
+		.v2.agent = PACKAGE_NAME " " PACKAGE_VERSION,
 	};
 }
 

@@ -194,7 +194,9 @@ service_init(struct service *s, struct services *all, const struct session_group
 	if (rc != FTX_OK)
 		return rc;
 	s->group.worker = s->worker;
-	return store_local_new(&s->group.v1.store, root, s->worker, pool);
+	rc = store_local_new(&s->group.v1.store, root, s->worker, pool);
+	s->group.v2.store = s->group.v1.store;
+	return rc;
 }
 
 enum ftx_rc

@@ -9,6 +9,7 @@
 #include "loop/worker.h"
 #include "net/machine.h"
 #include "v1/message.h"
+#include "v2/frame.h"
 
 struct session {
 	struct grave grave;
@@ -17,6 +18,7 @@ struct session {
 	struct conn *conn;           /* borrowed: it ends us */
 	struct limits_place *place;  /* ref: given back by limits_leave() */
 	struct machine opening;      /* until the first byte has told the protocol */
+	struct v2s_conn *v2;         /* borrowed: ends with conn; NULL: another protocol */
 };
 
 enum opening_state { OPENING };
@@ -57,11 +59,15 @@ choose_protocol(void *ctx)
 
 	if (!conn_peek(s->conn, &first, 1))
 		return FTX_INTERNAL;
-	if (first != V1_UPLOAD && first != V1_DOWNLOAD)
+	if (first != V1_UPLOAD && first != V1_DOWNLOAD && !v2_preface_begins(&first, 1))
 		return FTX_PROTOCOL;
 	machine_stop(&s->opening);
-	rc = first == V1_UPLOAD ? v1_server_upload_attach(s->conn, &s->group->v1)
-				: v1_server_download_attach(s->conn, &s->group->v1);
+	if (first == V1_UPLOAD)
+		rc = v1_server_upload_attach(s->conn, &s->group->v1);
+	else if (first == V1_DOWNLOAD)
+		rc = v1_server_download_attach(s->conn, &s->group->v1);
+	else
+		rc = v2_server_attach(&s->v2, s->conn, &s->group->v2);
 	if (rc != FTX_OK)
 		conn_close(s->conn, rc); /* a machine that has stopped reports no failure */
 	return rc;
@@ -138,6 +144,8 @@ session_end_idle(struct session *s)
 {
 	if (!s->opening.stopped)
 		conn_close(s->conn, FTX_SHUTDOWN);
+	else if (s->v2 != NULL)
+		v2_server_drain(s->v2);
 }
 
 void

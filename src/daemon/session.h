@@ -13,6 +13,7 @@
 #include "net/addr.h"
 #include "net/conn.h"
 #include "v1/server.h"
+#include "v2/server.h"
 
 struct limits;
 struct session;
@@ -26,6 +27,7 @@ struct session_group {
 	struct limits *limits;       /* borrowed; shared by all workers */
 	struct conn_limits timeouts; /* of each connection */
 	struct v1_server v1;
+	struct v2_server v2;
 	struct session_list list;
 	size_t count;
 	void (*on_end)(void *arg); /* a session has ended: it is off the list */
@@ -37,7 +39,7 @@ struct session_group {
  * reset at once, and logged.
  */
 bool session_start(struct session_group *g, int fd, const struct addr *peer);
-/* The daemon stops: a session that has made no request yet ends now. */
+/* The daemon stops: a session without a request ends now; one of version 2 says GOODBYE. */
 void session_end_idle(struct session *s);
 /* The daemon has waited long enough: ends it with a reset. */
 void session_abort(struct session *s);

@@ -276,7 +276,7 @@ conn_describe(struct conn *c, const char *op, const char *name)
 {
 	c->op = op;
 	free(c->name);
-	c->name = strdup(name); /* NULL: the line does without */
+	c->name = name != NULL ? strdup(name) : NULL; /* NULL: the line does without */
 }
 
 void

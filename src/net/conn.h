@@ -72,10 +72,21 @@ const struct conn_limits *conn_limits(const struct conn *c);
 
 /*
  * For the one line that is logged at the end: what is done with which file (op static; name copied,
- * as it came: the line quotes it), and that so many more bytes of content have moved.
+ * as it came: the line quotes it; NULL: with many), and that so many more bytes of content have
+ * moved.
  */
 void conn_describe(struct conn *c, const char *op, const char *name);
 void conn_add_content(struct conn *c, uint64_t bytes);
+
+/*
+ * What has moved, in bytes: received, and taken by the peer of what was sent, as far as the kernel
+ * can tell; and whether that was all. For who keeps deadlines of its own.
+ */
+struct conn_progress {
+	uint64_t received, taken;
+	bool all_taken;
+};
+struct conn_progress conn_progress(struct conn *c);
 
 /* Input. */
 size_t conn_input_length(const struct conn *c);

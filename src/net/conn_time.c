@@ -99,6 +99,13 @@ conn_set_sending(struct conn *c, bool sending)
 	c->sending = sending;
 }
 
+struct conn_progress
+conn_progress(struct conn *c)
+{
+	conn_look(c);
+	return (struct conn_progress){ c->received, c->taken, conn_has_taken_all(c) };
+}
+
 uint64_t
 conn_moved(const struct conn *c)
 {

@@ -49,6 +49,12 @@ pump_left_in_all(const struct pump *p)
 	return left_until(p, p->content_end);
 }
 
+uint64_t
+pump_to_come(const struct pump *p)
+{
+	return p->to_come;
+}
+
 void
 pump_set_busy(struct pump *p, bool busy)
 {
@@ -60,6 +66,7 @@ pump_set_busy(struct pump *p, bool busy)
 void
 pump_show_bytes(struct pump *p, const void *bytes, size_t len)
 {
+	p->to_come -= p->sending ? 0 : len;
 	if (len > 0 && p->ends.on_bytes != NULL)
 		p->ends.on_bytes(p->ends.arg, bytes, len);
 }
@@ -230,6 +237,7 @@ begin_run(struct pump *p, uint64_t length)
 	static const struct conn_io io = { on_input, on_output };
 
 	p->running = true;
+	p->to_come = length;
 	p->run_end = p->content_end - pump_left_in_all(p) + length;
 	if (!p->sending && p->chunk != NULL)
 		p->run_end += p->chunk->len; /* of the run before */

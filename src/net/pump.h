@@ -68,6 +68,7 @@ struct pump {
 	struct work work;                    /* the next piece of this, in the worker's queue */
 	struct chunk *chunk;                 /* owned: received, or read, and not moved on yet */
 	uint64_t from, content_end, run_end; /* offsets in the transfer */
+	uint64_t to_come;                    /* receiving: of the run */
 	uint64_t counted;                    /* offset up to which the worker's counters know */
 	uint64_t noted;                      /* and the log line */
 	size_t burst_max; /* sending: what the peer is offered at once, by how fast it is */
@@ -104,6 +105,8 @@ void pump_set_total(struct pump *p, uint64_t total);
 /* Without a machine: the connection's notices, for a pump that runs (else ignored). */
 void pump_on_input(struct pump *p);
 void pump_on_output(struct pump *p);
+/* Receiving: bytes of the run that have not come yet. */
+uint64_t pump_to_come(const struct pump *p);
 /* It is we who keep the peer waiting. */
 bool pump_is_busy(const struct pump *p);
 /* To be called when the transfer's READ or WRITE has ended. */

@@ -58,6 +58,7 @@ move_piece(struct pump *p, struct chunk *chunk, size_t want, size_t *len)
 		bool unable;
 
 		*len = conn_receive_pipe(p->ends.conn, pipe->in, want, &unable);
+		p->to_come -= *len;
 		if (!unable)
 			return *len > 0 ? write_piped(p, pipe, chunk, *len) : FTX_OK;
 	}

@@ -6,13 +6,9 @@
 #include <sys/uio.h>
 
 #include "loop/chunk.h"
-#include "loop/pool.h"
 #include "loop/worker.h"
-#include "store/commit.h"
 #include "store/local_private.h"
-#include "store/reader.h"
 #include "store/root.h"
-#include "store/stage.h"
 #include "store/store.h"
 
 /*
@@ -21,32 +17,7 @@
  * it. Back on the worker transfer_op_done() tells the owner.
  */
 
-struct local_put {
-	struct stage stage;
-	struct put_spec spec; /* its name is the transfer's */
-	struct commit commit;
-	struct space_hold hold;
-};
-
-struct local_transfer {
-	struct transfer t; /* the first member */
-	struct pool_job job;
-	size_t io_len; /* bytes of the read under way */
-	/* ---- what a job may use while it runs */
-	struct root *root;    /* borrowed */
-	struct reader reader; /* get */
-	bool digests;         /* get: with the stored digest */
-	enum ftx_rc rc;
-	struct local_put put[]; /* put: one, which a get is spared */
-};
-
-static struct local_transfer *
-local_of_job(struct pool_job *job)
-{
-	return (struct local_transfer *)((char *)job - offsetof(struct local_transfer, job));
-}
-
-static void
+void
 local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct pool_job *),
     void (*done)(struct pool_job *))
 {
@@ -58,15 +29,15 @@ local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct 
 	pool_submit(s->pool, s->store.worker, lane, &lt->job);
 }
 
-static void
-on_job_done(struct pool_job *job)
+void
+local_on_job_done(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	transfer_op_done(&lt->t, lt->rc);
 }
 
-static enum ftx_rc
+enum ftx_rc
 local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
     transfer_done_cb *on_done, void *owner, struct local_transfer **out)
 {
@@ -92,7 +63,7 @@ local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
 static void
 run_put_open(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	lt->rc = stage_open(&lt->put->stage, lt->root, &lt->put->spec);
 	if (lt->rc != FTX_OK)
@@ -104,11 +75,12 @@ run_put_open(struct pool_job *job)
 static void
 on_put_opened(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	lt->t.replaces = lt->put->stage.replaces;
+	lt->t.in_memory = lt->put->stage.in_memory;
 	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
-	on_job_done(job);
+	local_on_job_done(job);
 }
 
 static enum ftx_rc
@@ -139,7 +111,7 @@ look_at_file(struct local_transfer *lt)
 static void
 run_get_open(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	if (lt->reader.fd < 0)
 		lt->rc = reader_open(&lt->reader, lt->root, lt->t.name);
@@ -150,16 +122,16 @@ run_get_open(struct pool_job *job)
 static void
 on_get_opened(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	lt->t.size = lt->reader.size;
-	on_job_done(job);
+	local_on_job_done(job);
 }
 
 static void
 on_opened_at_once(struct mail *m)
 {
-	struct local_transfer *lt = local_of_job((struct pool_job *)m); /* its first member */
+	struct local_transfer *lt = local_transfer_of((struct pool_job *)m); /* its first member */
 	struct worker *w = lt->t.store->worker;
 
 	look_at_file(lt);
@@ -193,7 +165,7 @@ local_get(struct store *s, const char *name, bool digests, transfer_done_cb *on_
 static void
 run_reserve(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	lt->rc =
 	    lt->put->stage.kind == STAGE_THROUGH
@@ -206,10 +178,10 @@ run_reserve(struct pool_job *job)
 static void
 on_reserved(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	lt->t.direct = lt->put->stage.direct;
-	on_job_done(job);
+	local_on_job_done(job);
 }
 
 static void
@@ -219,8 +191,8 @@ local_reserve(struct transfer *t)
 }
 
 /* WRITE */
-static enum ftx_rc
-write_piece(struct local_transfer *lt, const void *p, size_t len)
+enum ftx_rc
+local_write_piece(struct local_transfer *lt, const void *p, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)p, len };
 
@@ -230,21 +202,21 @@ write_piece(struct local_transfer *lt, const void *p, size_t len)
 static void
 run_write(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
-	lt->rc = write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
+	lt->rc = local_write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
 }
 
 static void
 on_written(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	if (lt->rc == FTX_OK) {
 		space_written(&lt->put->hold, lt->t.chunk->len);
 		lt->t.offset += lt->t.chunk->len;
 	}
-	on_job_done(job);
+	local_on_job_done(job);
 }
 
 static void
@@ -257,7 +229,7 @@ static enum ftx_rc
 local_write_now(struct transfer *t, const void *p, size_t len)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
-	enum ftx_rc rc = write_piece(lt, p, len);
+	enum ftx_rc rc = local_write_piece(lt, p, len);
 
 	if (rc == FTX_OK)
 		space_written(&lt->put->hold, len);
@@ -279,7 +251,7 @@ local_write_pipe(struct transfer *t, int pipe, size_t len)
 static void
 run_read(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 	struct iovec iov = { lt->t.chunk->data, lt->io_len };
 
 	lt->rc = reader_read(&lt->reader, &iov, 1, lt->t.offset);
@@ -292,7 +264,7 @@ local_read(struct transfer *t, size_t len)
 	struct local_transfer *lt = (struct local_transfer *)t;
 
 	lt->io_len = len;
-	local_submit(lt, POOL_BULK, run_read, on_job_done);
+	local_submit(lt, POOL_BULK, run_read, local_on_job_done);
 }
 
 static size_t
@@ -309,59 +281,16 @@ local_file(const struct transfer *t)
 	return ((const struct local_transfer *)t)->reader.fd;
 }
 
+static void
+local_set_end(struct transfer *t, uint64_t end)
+{
+	((struct local_transfer *)t)->reader.end = end;
+}
+
 static size_t
 local_resident(const struct transfer *t, size_t len)
 {
 	return reader_resident(&((const struct local_transfer *)t)->reader, t->offset, len);
-}
-
-/* COMMIT */
-static void
-run_commit(struct pool_job *job)
-{
-	struct local_transfer *lt = local_of_job(job);
-
-	lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
-}
-
-static void
-run_commits(const struct pool_jobs *jobs)
-{
-	struct commit_list list = STAILQ_HEAD_INITIALIZER(list);
-	struct pool_job *job;
-
-	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
-		struct local_transfer *lt = local_of_job(job);
-
-		lt->put->commit.stage = &lt->put->stage;
-		lt->put->commit.cancelled = &lt->t.cancelled;
-		STAILQ_INSERT_TAIL(&list, &lt->put->commit, link);
-	}
-	commit_all(&list);
-	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link))
-		local_of_job(job)->rc = local_of_job(job)->put->commit.rc;
-}
-
-static const struct pool_batch commits = {
-	.threads = COMMIT_THREADS,
-	.min = COMMIT_BATCH_MIN,
-	.max = COMMIT_BATCH_MAX,
-	.run = run_commits,
-};
-
-static void
-local_commit(struct transfer *t)
-{
-	struct local_transfer *lt = (struct local_transfer *)t;
-	struct local_store *s = (struct local_store *)t->store;
-
-	lt->put->stage.digest = t->digest;
-	lt->job.run = run_commit;
-	lt->job.done = on_job_done;
-	lt->job.batch =
-	    commit_may_join(&lt->put->commit, &lt->put->stage, t->size) ? &commits : NULL;
-	pool_submit(s->pool, s->store.worker, t->size <= COMMIT_SMALL_MAX ? POOL_COMMIT : POOL_SYNC,
-	    &lt->job);
 }
 
 /* DISCARD */
@@ -377,7 +306,7 @@ local_transfer_free(struct local_transfer *lt)
 static void
 run_discard(struct pool_job *job)
 {
-	struct local_transfer *lt = local_of_job(job);
+	struct local_transfer *lt = local_transfer_of(job);
 
 	reader_close(&lt->reader);
 	if (lt->t.kind == TRANSFER_PUT)
@@ -387,7 +316,7 @@ run_discard(struct pool_job *job)
 static void
 on_discarded(struct pool_job *job)
 {
-	local_transfer_free(local_of_job(job));
+	local_transfer_free(local_transfer_of(job));
 }
 
 static void
@@ -417,6 +346,8 @@ local_free(struct store *s)
 static const struct store_ops local_ops = {
 	.put = local_put,
 	.get = local_get,
+	.set_end = local_set_end,
+	.put_whole = local_put_whole,
 	.reserve = local_reserve,
 	.write = local_write,
 	.read = local_read,

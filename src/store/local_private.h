@@ -6,16 +6,61 @@
 #ifndef STORE_LOCAL_PRIVATE_H
 #define STORE_LOCAL_PRIVATE_H
 
+#include "loop/pool.h"
+#include "store/commit.h"
+#include "store/reader.h"
+#include "store/root.h"
+#include "store/stage.h"
 #include "store/store.h"
-
-struct pool;
-struct root;
 
 struct local_store {
 	struct store store; /* the first member */
 	struct root *root;  /* borrowed */
 	struct pool *pool;  /* borrowed */
 };
+
+/* One put more, and each transfer; what a job may use stands below the line. */
+struct local_put {
+	struct stage stage;
+	struct put_spec spec; /* its name is the transfer's */
+	struct commit commit;
+	struct space_hold hold;
+	bool whole;     /* put_whole(): nothing is done of it yet */
+	bool in_memory; /* put_whole(): struct transfer's */
+	bool joins;     /* in a batch: it has come as far as its commit */
+};
+
+struct local_transfer {
+	struct transfer t; /* the first member */
+	struct pool_job job;
+	size_t io_len; /* bytes of the read under way */
+	/* ---- what a job may use while it runs */
+	struct root *root;    /* borrowed */
+	struct reader reader; /* get */
+	bool digests;         /* get: with the stored digest */
+	enum ftx_rc rc;
+	struct local_put put[]; /* put: one, which a get is spared */
+};
+
+static inline struct local_transfer *
+local_transfer_of(struct pool_job *job)
+{
+	return (struct local_transfer *)((char *)job - offsetof(struct local_transfer, job));
+}
+
+/* local.c */
+void local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct pool_job *),
+    void (*done)(struct pool_job *));
+void local_on_job_done(struct pool_job *job);
+enum ftx_rc local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
+    transfer_done_cb *on_done, void *owner, struct local_transfer **out) FTX_MUST_CHECK;
+enum ftx_rc local_write_piece(struct local_transfer *lt, const void *p, size_t len) FTX_MUST_CHECK;
+
+/* local_commit.c: as in struct store_ops. */
+void local_commit(struct transfer *t);
+enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
+    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+    struct transfer **out) FTX_MUST_CHECK;
 
 /* local_request.c: as in struct store_ops. */
 enum ftx_rc local_request_new(struct store *s, enum request_op op, const struct request_spec *spec,

@@ -51,7 +51,7 @@ run_sum(struct local_request *lr)
 
 	if (!lr->begun) {
 		lr->begun = true;
-		rc = sum_open(&lr->sum, lr->root, spec->name, spec->kind, spec->offset,
+		rc = sum_open(&lr->sum, lr->root, spec->name, spec->kind, spec->fresh, spec->offset,
 		    spec->length, &lr->r.meta, &lr->r.digest);
 		lr->again = rc == FTX_OK && lr->r.digest.kind == DIGEST_NONE;
 	} else {

@@ -76,7 +76,7 @@ static void
 note(struct reader *rd, struct root *r, const char *name, const struct stat *st)
 {
 	meta_of(st, &rd->meta);
-	rd->size = (uint64_t)st->st_size;
+	rd->size = rd->end = (uint64_t)st->st_size;
 	rd->mtime = st->st_mtim;
 	rd->ctime = st->st_ctim;
 	rd->links = st->st_nlink;
@@ -278,7 +278,7 @@ reader_read(struct reader *rd, struct iovec *iov, int count, uint64_t offset)
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}
-	return offset < rd->size ? FTX_OK : reader_check(rd);
+	return offset < rd->end ? FTX_OK : reader_check(rd);
 }
 
 bool
@@ -349,7 +349,7 @@ reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset)
 		rd->no_nowait = errno != EAGAIN && errno != EINTR;
 		return 0;
 	}
-	at_end = offset + (uint64_t)n >= rd->size;
+	at_end = offset + (uint64_t)n >= rd->end;
 	if ((!rd->settled || at_end) && !version_is_same(rd, &rd->has_name))
 		return 0;
 	rd->settled = true;

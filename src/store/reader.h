@@ -21,6 +21,7 @@ struct reader {
 	int fd;           /* owned; -1: none */
 	struct meta meta; /* of the file as it was opened, without digest */
 	uint64_t size;
+	uint64_t end; /* what is behind it is not read: the size, unless somebody says so */
 	struct timespec mtime, ctime; /* with size, what tells one version from another */
 	nlink_t links;
 	dev_t dev;
@@ -41,7 +42,7 @@ void reader_init(struct reader *rd);
 enum ftx_rc reader_open(struct reader *rd, struct root *r, const char *name) FTX_MUST_CHECK;
 /*
  * Fills the vector, which it may change, from offset. FTX_CHANGED when the file ends before that,
- * or when it was changed since it was opened and this read reaches its end, so that no mixture of
+ * or when it was changed since it was opened and this read reaches rd->end, so that no mixture of
  * two versions is ever handed out whole: also by who sets its time back. Renaming, replacing,
  * removing or linking it changes nothing; its owner or mode do. What is not noticed: writing
  * through a mapping (mmap(2)) that was written to before, or past the page cache (O_DIRECT); what

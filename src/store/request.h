@@ -51,6 +51,7 @@ struct request_spec {
 	struct path_rules rules;        /* LIST: names that they refuse are left out */
 	struct listing_limits limits;   /* LIST: of a page */
 	enum digest_kind kind;          /* SUM */
+	bool fresh;                     /* SUM: by reading it, also if one is stored */
 	uint64_t offset, length;        /* SUM: of this range, or what there is of it */
 };
 

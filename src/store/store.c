@@ -27,6 +27,22 @@ store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done, v
 	return s->ops->get(s, name, true, on_done, owner, out);
 }
 
+enum ftx_rc
+store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, size_t len,
+    const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	return s->ops->put_whole(s, spec, content, len, digest, on_done, owner, out);
+}
+
+void
+store_set_range(struct transfer *t, uint64_t from, uint64_t end)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_GET && from <= end && end <= t->size);
+	t->offset = from;
+	t->store->ops->set_end(t, end);
+}
+
 void
 store_reserve(struct transfer *t, uint64_t size)
 {

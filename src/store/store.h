@@ -50,6 +50,10 @@ struct store_ops {
 	    void *owner, struct transfer **out);
 	enum ftx_rc (*get)(struct store *s, const char *name, bool digests,
 	    transfer_done_cb *on_done, void *owner, struct transfer **out);
+	void (*set_end)(struct transfer *t, uint64_t end);
+	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec, uint8_t *content,
+	    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+	    struct transfer **out);
 	void (*reserve)(struct transfer *t);
 	void (*write)(struct transfer *t);
 	void (*read)(struct transfer *t, size_t len);
@@ -88,6 +92,14 @@ struct store {
 enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
 /*
+ * The same with all of its content at hand, and to the end: put, reserve, write and commit are one
+ * operation, which COMMIT ends. content (malloc(3); NULL of len 0) is the transfer's from here on,
+ * but not after FTX_NOMEM.
+ */
+enum ftx_rc store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
+    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+    struct transfer **out) FTX_MUST_CHECK;
+/*
  * An existing regular file. OPEN ends with FTX_OK, t->size and t->meta, FTX_NOT_FOUND,
  * FTX_NOT_REGULAR, ...
  */
@@ -96,6 +108,9 @@ enum ftx_rc store_get(struct store *s, const char *name, transfer_done_cb *on_do
 /* The same, with the stored digest; where that is on a device, OPEN takes a job for it. */
 enum ftx_rc store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
+
+/* Before the first read: only what stands between these offsets is read, and t->offset is from. */
+void store_set_range(struct transfer *t, uint64_t from, uint64_t end);
 
 /* Promises `size` bytes until the transfer ends. FTX_NO_SPACE, FTX_TOO_LARGE. */
 void store_reserve(struct transfer *t, uint64_t size);

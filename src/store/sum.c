@@ -39,8 +39,8 @@ explain(struct root *r, const char *name, enum ftx_rc rc)
 }
 
 enum ftx_rc
-sum_open(struct sum *s, struct root *r, const char *name, enum digest_kind kind, uint64_t offset,
-    uint64_t length, struct meta *m, struct digest_value *v)
+sum_open(struct sum *s, struct root *r, const char *name, enum digest_kind kind, bool fresh,
+    uint64_t offset, uint64_t length, struct meta *m, struct digest_value *v)
 {
 	enum ftx_rc rc = reader_open(&s->reader, r, name);
 	struct stat st;
@@ -55,7 +55,8 @@ sum_open(struct sum *s, struct root *r, const char *name, enum digest_kind kind,
 		return FTX_BAD_RANGE;
 	s->at = offset;
 	s->end = length < s->reader.size - offset ? offset + length : s->reader.size;
-	if (s->end - s->at == s->reader.size && stored_digest_read(s->reader.fd, &st, v)) {
+	if (!fresh && s->end - s->at == s->reader.size &&
+	    stored_digest_read(s->reader.fd, &st, v)) {
 		m->digest = *v;
 		if (v->kind == kind)
 			return FTX_OK;

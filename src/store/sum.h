@@ -27,12 +27,13 @@ void sum_init(struct sum *s);
 /*
  * Of `length` bytes from offset on, or to the end of the file if that comes first. *m: the file, as
  * it was opened. v->kind is not DIGEST_NONE if the digest of the whole file was asked for and is
- * stored: then that is all; else sum_step() goes on. FTX_NOT_FOUND, FTX_NOT_REGULAR,
- * FTX_IS_DIRECTORY, FTX_BAD_RANGE: offset is beyond the end. root and name must stay until
- * sum_clear().
+ * stored, and not to be made afresh: then that is all; else sum_step() goes on. FTX_NOT_FOUND,
+ * FTX_NOT_REGULAR, FTX_IS_DIRECTORY, FTX_BAD_RANGE: offset is beyond the end. root and name must
+ * stay until sum_clear().
  */
 enum ftx_rc sum_open(struct sum *s, struct root *r, const char *name, enum digest_kind kind,
-    uint64_t offset, uint64_t length, struct meta *m, struct digest_value *v) FTX_MUST_CHECK;
+    bool fresh, uint64_t offset, uint64_t length, struct meta *m,
+    struct digest_value *v) FTX_MUST_CHECK;
 /*
  * Reads on, for a step. *again: there is more of it. FTX_CHANGED: the file is not the one any more
  * that was opened, as reader_read() has it.

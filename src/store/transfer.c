@@ -49,8 +49,8 @@ transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, 
 }
 
 /* Gives the claim back, if it still has it. */
-static void
-release_claim(struct transfer *t)
+void
+transfer_release_claim(struct transfer *t)
 {
 	if (t->release_claim != NULL)
 		t->release_claim(t->claim);
@@ -60,9 +60,10 @@ release_claim(struct transfer *t)
 void
 transfer_clear(struct transfer *t)
 {
-	release_claim(t);
+	transfer_release_claim(t);
 	chunk_put(worker_chunks(t->store->worker), transfer_take_chunk(t));
 	free(t->name);
+	free(t->content);
 	t->name = NULL;
 	t->store->transfers--;
 }
@@ -94,7 +95,7 @@ void
 transfer_discard(struct transfer *t)
 {
 	/* The name is free from here on: only we know of what is left to drop. */
-	release_claim(t);
+	transfer_release_claim(t);
 	t->op = TRANSFER_DISCARD;
 	t->store->ops->discard(t);
 }

@@ -48,6 +48,7 @@ struct transfer {
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
 	/* put, after open: store_write_now() is the way. No device, or nobody to keep waiting. */
 	bool writes_now;
+	bool in_memory; /* put, after open: no device keeps it */
 	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
 	bool direct;
 
@@ -57,6 +58,8 @@ struct transfer {
 	 * commit with FTX_OK: of the published file, as STAT gives it from then on.
 	 */
 	struct meta meta;
+
+	uint8_t *content; /* owned: all of a store_put_whole(); NULL: it is another one */
 
 	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
 	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */
@@ -75,6 +78,9 @@ const char *transfer_op_name(enum transfer_op op);
 
 /* The claim is the transfer's from here on. At most one. */
 void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim));
+
+/* It is given back now: nothing will be published any more. */
+void transfer_release_claim(struct transfer *t);
 
 /* The chunk of the read or write that has ended is the caller's now. NULL: there is none. */
 struct chunk *transfer_take_chunk(struct transfer *t);

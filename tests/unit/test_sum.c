@@ -51,7 +51,7 @@ static enum ftx_rc
 open_range(const char *name, enum digest_kind kind, uint64_t offset, uint64_t length)
 {
 	sum_clear(&sum);
-	return sum_open(&sum, root, name, kind, offset, length, &meta, &value);
+	return sum_open(&sum, root, name, kind, false, offset, length, &meta, &value);
 }
 
 /* What is left of it. */

@@ -1,0 +1,154 @@
+/* A put on a local directory: its end, and one that is begun with it. */
+#include "loop/worker.h"
+#include "store/local_private.h"
+
+/* Of a put_whole(): all that comes before. False: it has failed. */
+static bool
+write_whole(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+
+	if (!put->whole)
+		return true;
+	put->whole = false;
+	lt->rc = stage_open(&put->stage, lt->root, &put->spec);
+	if (lt->rc != FTX_OK)
+		return false;
+	put->commit.sound = commit_is_sound(put->stage.fd);
+	put->in_memory = put->stage.in_memory;
+	put->stage.digest = lt->t.digest;
+	put->stage.meta = &lt->t.meta;
+	if (lt->t.size > 0)
+		lt->rc = space_reserve(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
+	if (lt->rc == FTX_OK && lt->t.size > 0)
+		lt->rc = local_write_piece(lt, lt->t.content, (size_t)lt->t.size);
+	return lt->rc == FTX_OK;
+}
+
+static void
+run_commit(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	if (write_whole(lt))
+		lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
+}
+
+static void
+run_commits(const struct pool_jobs *jobs)
+{
+	struct commit_list list = STAILQ_HEAD_INITIALIZER(list);
+	struct pool_job *job;
+
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
+		struct local_transfer *lt = local_transfer_of(job);
+
+		lt->put->commit.stage = &lt->put->stage;
+		lt->put->commit.cancelled = &lt->t.cancelled;
+		lt->put->joins = write_whole(lt);
+		if (lt->put->joins)
+			STAILQ_INSERT_TAIL(&list, &lt->put->commit, link);
+	}
+	commit_all(&list);
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
+		struct local_transfer *lt = local_transfer_of(job);
+
+		if (lt->put->joins)
+			lt->rc = lt->put->commit.rc;
+	}
+}
+
+static const struct pool_batch commits = {
+	.threads = COMMIT_THREADS,
+	.min = COMMIT_BATCH_MIN,
+	.max = COMMIT_BATCH_MAX,
+	.run = run_commits,
+};
+
+void
+local_commit(struct transfer *t)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+	struct local_store *s = (struct local_store *)t->store;
+
+	lt->put->stage.digest = t->digest;
+	lt->job.run = run_commit;
+	lt->job.done = local_on_job_done;
+	lt->job.batch =
+	    commit_may_join(&lt->put->commit, &lt->put->stage, t->size) ? &commits : NULL;
+	pool_submit(s->pool, s->store.worker, t->size <= COMMIT_SMALL_MAX ? POOL_COMMIT : POOL_SYNC,
+	    &lt->job);
+}
+
+static void
+on_whole_committed(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	if (lt->rc == FTX_OK) {
+		lt->t.offset = lt->t.size;
+		lt->t.in_memory = lt->put->in_memory;
+		space_written(&lt->put->hold, lt->t.size);
+	}
+	local_on_job_done(job);
+}
+
+static void
+on_whole_at_once(struct mail *m)
+{
+	struct local_transfer *lt = local_transfer_of((struct pool_job *)m); /* its first member */
+	struct worker *w = lt->t.store->worker;
+
+	on_whole_committed(&lt->job);
+	worker_release(w);
+}
+
+/* In memory nothing waits; and a root that is there may have disks mounted in it. */
+static bool
+commit_whole_now(struct local_transfer *lt)
+{
+	bool ok;
+
+	if (!lt->root->in_memory)
+		return false;
+	ok = write_whole(lt);
+	if (ok && !lt->put->stage.in_memory)
+		return false;
+	if (ok)
+		lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
+	return true;
+}
+
+enum ftx_rc
+local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, size_t len,
+    const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	struct local_store *ls = (struct local_store *)s;
+	struct local_transfer *lt;
+	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
+
+	if (rc != FTX_OK)
+		return rc;
+	lt->put->spec = *spec;
+	lt->put->spec.name = lt->t.name;
+	lt->put->whole = true;
+	lt->put->commit.sound = true; /* it will be looked at */
+	lt->put->stage.root = lt->root;
+	lt->t.op = TRANSFER_COMMIT;
+	lt->t.size = len;
+	lt->t.content = content;
+	lt->t.digest = *digest;
+	*out = &lt->t;
+	if (commit_whole_now(lt)) {
+		lt->job.mail.deliver = on_whole_at_once;
+		worker_hold(s->worker);
+		worker_soon(s->worker, &lt->job.mail);
+		return FTX_OK;
+	}
+	lt->job.run = run_commit;
+	lt->job.done = on_whole_committed;
+	lt->job.batch = commit_may_join(&lt->put->commit, &lt->put->stage, len) ? &commits : NULL;
+	pool_submit(ls->pool, s->worker, POOL_COMMIT, &lt->job);
+	return FTX_OK;
+}

@@ -1,0 +1,45 @@
+/*
+ * server.h - protocol 2, the server's half.
+ * Layer: v2, its server library. Threads: the connection's worker.
+ * Tests: tests/pair/server2*.pair, tests/system/test_v2_*.py
+ */
+#ifndef V2_SERVER_H
+#define V2_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "net/pump.h"
+#include "store/path.h"
+
+struct conn;
+struct registry;
+struct store;
+struct v2s_conn;
+
+#define V2_SERVER_REQUESTS 256 /* MAX_REQUESTS */
+
+/* What all connections work with; one per worker, outlives them. */
+struct v2_server {
+	struct store *store;       /* borrowed */
+	struct registry *registry; /* borrowed; shared by all workers */
+	uint64_t max_file_size;    /* bytes; 0: no limit */
+	enum pump_way send_way, receive_way;
+	struct path_rules names; /* the alphabet: of names under which something is made */
+	bool allow_replace, allow_rename, allow_remove;
+	bool in_memory;    /* the store keeps nothing on a device: no receipt is one */
+	const char *agent; /* static */
+};
+
+/*
+ * Takes over a connection whose first byte (not taken from the input yet) is that of the preface.
+ * The conversation ends the connection by itself, and ends with it; *out is borrowed until then.
+ * FTX_NOMEM: nothing was attached.
+ */
+enum ftx_rc v2_server_attach(
+    struct v2s_conn **out, struct conn *c, const struct v2_server *server) FTX_MUST_CHECK;
+/* The daemon stops: what is asked now is done, and nothing new. */
+void v2_server_drain(struct v2s_conn *c);
+
+#endif

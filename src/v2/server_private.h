@@ -1,0 +1,281 @@
+/*
+ * server_private.h - what the files of the server's half share; nobody else includes it.
+ * Layer: v2, private to its server library. Threads: the connection's worker.
+ * Tests: see v2/server.h
+ *
+ * One connection, and its requests. What happens is one of: bytes or room on the socket, the end of
+ * something in the store, a timer. Each of these is told to what it is about, and ends with
+ * v2s_run(), which does all that has become possible, in one place: starts requests, reads frames,
+ * sends content, and at last hands the collected output to the kernel at once.
+ */
+#ifndef V2_SERVER_PRIVATE_H
+#define V2_SERVER_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "loop/worker.h"
+#include "net/pump.h"
+#include "store/digest.h"
+#include "store/store.h"
+#include "v2/message.h"
+#include "v2/result.h"
+#include "v2/server.h"
+
+struct v2s_conn;
+struct v2s_request;
+
+/* The connection's own states; those of requests are at their tables. */
+enum v2s_conn_state {
+	V2S_OPENING_PREFACE,
+	V2S_OPENING_HELLO,
+	V2S_OPEN,
+	V2S_DRAINING,  /* GOODBYE was sent */
+	V2S_FINISHING, /* the client has half-closed */
+	V2S_CLOSING
+};
+
+/* Of what a connection has so many at a time, and the rest of it waits. */
+enum v2s_class {
+	V2S_HEADS, /* PUTs without NOW that are open */
+	V2S_NOW,   /* PUTs with NOW, up to their end */
+	V2S_GETS,  /* open files on their way out */
+	V2S_SUMS,  /* digests being made */
+	V2S_LISTS, /* pages being made */
+	V2S_CLASSES
+};
+
+/* Row of a request's table. Its state is entered before the action, which may free the request. */
+struct v2s_row {
+	uint8_t state, event;
+	void (*action)(struct v2s_request *r); /* NULL: nothing to do */
+	uint8_t next;
+};
+
+/* What a request is, by its type. */
+struct v2s_kind {
+	const char *const *states; /* their names; the first one: waiting for those before it */
+	const struct v2s_row *rows;
+	size_t row_count;
+	/* Takes the message apart; what it finds wrong, or FTX_OK. */
+	enum ftx_rc (*take)(struct v2s_request *r, const struct v2_frame *f);
+	/* Those before it have gone, as far as it must wait for them. */
+	void (*start)(struct v2s_request *r);
+	/* Stops what is under way. False: it is too late. */
+	bool (*cancel)(struct v2s_request *r);
+};
+
+#define V2S_STAY UINT8_MAX
+
+struct v2s_request {
+	TAILQ_ENTRY(v2s_request) link;    /* in order, until it is answered */
+	TAILQ_ENTRY(v2s_request) waiting; /* for a place of its class */
+	SLIST_ENTRY(v2s_request) same;    /* with others in the table of ids */
+	struct v2s_conn *c;               /* borrowed */
+	const struct v2s_kind *kind;      /* static; NULL: nothing is done but answered */
+	uint8_t type, flags, state;
+	uint16_t id;
+	uint16_t cancel_id; /* of a CANCEL that is answered when this is; 0: none */
+	bool started, answered, owes_end;
+	bool is_waiting, has_place; /* of its class */
+	bool is_head;               /* a PUT without NOW before its END */
+	enum v2s_class place;
+	void (*on_place)(struct v2s_request *r);
+	enum ftx_rc refusal; /* AUTH, and what is refused in its turn */
+	uint64_t discarded;  /* bytes of content, after the answer */
+	char *name, *to;     /* owned: normalised; NULL: none */
+	uint8_t *content;    /* owned: PUT: of a small file, all of it; NULL: there is none */
+	size_t content_len, buffered; /* bytes in it; of it, counted by the connection */
+	uint64_t cursor;              /* LIST: where it goes on; 0: at the beginning */
+
+	struct store_request *asked; /* owned; NULL: none */
+	struct transfer *transfer;   /* owned; NULL: none */
+	struct digest digest;        /* of content that passes */
+	enum ftx_rc digest_rc;
+	struct digest_value sum; /* the same at its end */
+
+	uint64_t from, end;              /* GET: offsets of what is sent */
+	bool prefix_due;                 /* GET: PREFIX has not come */
+	bool queued;                     /* GET: for its turn to be sent, or while it is */
+	uint64_t prefix_at;              /* GET: since when it has been due, ms */
+	struct meta_version has_version; /* GET: the one that the client has */
+	bool stored;                     /* GET: FILE had the digest */
+	bool ended;                      /* PUT: its END has come */
+	uint64_t received;               /* PUT: bytes of content, with those of frames under way */
+	struct v2_end put_end;           /* PUT: what that said */
+	struct digest_value prefix;      /* GET: the client's */
+	struct meta_version if_version;
+	union {
+		struct v2_put put;
+		struct v2_get get;
+		struct v2_stat stat;
+		struct v2_list list;
+		struct v2_mkdir mkdir;
+		struct v2_digest digest;
+	} m; /* slices in it are of no use any more */
+};
+
+TAILQ_HEAD(v2s_requests, v2s_request);
+SLIST_HEAD(v2s_same, v2s_request);
+
+#define V2S_IDS     64 /* lists in the table of ids: a power of two */
+#define V2S_CURSORS 4
+
+/* A listing that can go on. */
+struct v2s_cursor {
+	uint64_t number;             /* 0: none */
+	struct store_request *asked; /* owned */
+	char *name;                  /* owned */
+	uint64_t used;               /* ms */
+};
+
+struct v2s_conn {
+	struct grave grave;             /* the first member */
+	struct conn *conn;              /* borrowed; outlives this half's running */
+	const struct v2_server *server; /* borrowed */
+	uint8_t state;
+	bool running, again; /* v2s_run() */
+	bool closed, is_dead;
+	struct worker *worker; /* borrowed */
+	bool blocked;          /* what comes next has to wait for one of our own operations */
+	bool stalled;          /* or for the client, which takes no output */
+	enum ftx_rc ending;    /* a connection error that waits for the end of a frame */
+	struct work more;      /* there are more frames than are taken at a time */
+	struct mail flush;     /* the output is to be handed on, later in this turn */
+	bool flush_due;
+	struct buf out; /* collected, and for as long as DATA is under way */
+
+	struct v2_terms terms;
+	uint32_t max_data;            /* of the client */
+	struct v2s_requests order;    /* those without a final result */
+	struct v2s_request *auth_due; /* it has its turn; NULL: none */
+	struct v2s_requests dead;     /* to be freed when v2s_run() ends */
+	struct v2s_same ids[V2S_IDS]; /* all that are live */
+	unsigned live, heads, unstarted;
+	size_t buffered; /* content of small files */
+	struct v2s_requests waiting[V2S_CLASSES];
+	unsigned places[V2S_CLASSES]; /* taken */
+
+	/* From the client. */
+	struct v2s_request *receiving; /* whose frame of DATA is under way with the pump */
+	uint16_t content_id;           /* whose content is under way; 0: nobody's */
+	bool content_short;            /* its last DATA was one */
+	uint64_t skip;                 /* bytes of DATA to be thrown away, or to fill: */
+	struct v2s_request *filling;   /* whose content in memory; NULL: nobody's */
+	struct v2s_request *receiver;  /* whose content the pump has */
+	struct pump receive;
+
+	/* To the client. */
+	struct v2s_requests to_send; /* GETs in their turn: linked by `waiting` */
+	struct v2s_request *sender;  /* the first one of them, once FILE ... */
+	bool sending;                /* a frame of DATA is with the pump */
+	bool begun;                  /* the pump has had its first run of this one */
+	uint64_t zeros;              /* bytes that the frame lacks */
+	struct pump send;
+
+	struct v2s_cursor cursors[V2S_CURSORS];
+	uint64_t cursor_number;
+
+	/* Time, ms of base/clock. */
+	struct timer timer;
+	bool is_awake; /* the timer runs every second */
+	uint64_t opened;
+	uint64_t sent_at;           /* a message of ours */
+	uint64_t heard, heard_at;   /* bytes received by then */
+	uint64_t taken, taken_at;   /* bytes that the peer has taken of ours */
+	uint64_t window_at, window; /* of the least rate */
+	uint64_t goodbye_at;
+};
+
+/* server_conn.c */
+void v2s_run(struct v2s_conn *c);
+/* Appends a frame of that message to the output. */
+void v2s_send(
+    struct v2s_conn *c, enum v2_message_id message, const void *m, uint8_t flags, uint16_t id);
+void v2s_send_bytes(struct v2s_conn *c, const void *p, size_t len);
+/* Hands the output on now: before content is sent. */
+void v2s_flush(struct v2s_conn *c);
+void v2s_fail(struct v2s_conn *c, enum ftx_rc why, uint16_t target);
+void v2s_enter(struct v2s_conn *c, enum v2s_conn_state state);
+
+/* server_frames.c: what comes from the client */
+void v2s_read_frames(struct v2s_conn *c);
+
+/* server_requests.c */
+struct v2s_request *v2s_find(const struct v2s_conn *c, uint16_t id);
+/* In its place in the order. NULL: no memory. */
+struct v2s_request *v2s_request_new(struct v2s_conn *c, const struct v2_frame *f);
+void v2s_start_ready(struct v2s_conn *c);
+/* An AUTH that has its turn, when what was sent with it has been read. */
+void v2s_fail_auth(struct v2s_conn *c);
+void v2s_event(struct v2s_request *r, uint8_t event);
+void v2s_leave_place(struct v2s_request *r);
+void v2s_want_place(
+    struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r));
+/* Its final result; what it has is given back. */
+void v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags);
+void v2s_refuse(struct v2s_request *r, enum ftx_rc why);
+void v2s_refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why);
+/* Its END has come, or its content was never owed. */
+void v2s_content_ended(struct v2s_request *r);
+void v2s_cancel(struct v2s_conn *c, const struct v2_frame *f);
+void v2s_reap(struct v2s_conn *c);
+void v2s_requests_clear(struct v2s_conn *c);
+/* A PUT before the barrier that r stands behind, or a GET, waits for the client. */
+bool v2s_stands_in_the_way(const struct v2s_request *r);
+
+/* server_names.c */
+extern const struct v2s_kind v2s_stat_kind, v2s_list_kind, v2s_mkdir_kind, v2s_rename_kind,
+    v2s_remove_kind, v2s_digest_kind;
+enum ftx_rc v2s_take_name(
+    struct v2s_request *r, struct v2_slice name, bool made, bool root, char **out) FTX_MUST_CHECK;
+struct v2_slice v2s_version(const struct meta_version *v);
+enum ftx_rc v2s_take_version(struct v2_slice s, struct meta_version *v) FTX_MUST_CHECK;
+struct v2_time v2s_time(const struct timespec *t);
+/* What is there is not a regular file: says what it is. Answers r. */
+void v2s_refuse_kind(struct v2s_request *r);
+/* kind: of the digest that is wanted; DIGEST_NONE: any. */
+void v2s_fill_entry(struct v2_entry *e, const struct meta *m, unsigned kind);
+
+/* server_list.c */
+enum ftx_rc v2s_take_list(struct v2s_request *r, const struct v2_frame *f) FTX_MUST_CHECK;
+enum ftx_rc v2s_begin_list(
+    struct v2s_request *r, struct request_spec *spec, request_done_cb *on_done) FTX_MUST_CHECK;
+void v2s_answer_list(struct v2s_request *r);
+void v2s_cursors_clear(struct v2s_conn *c);
+void v2s_cursors_expire(struct v2s_conn *c);
+
+/* server_put.c */
+extern const struct v2s_kind v2s_put_kind;
+/* DATA or END of it can be taken now. */
+bool v2s_put_takes(const struct v2s_request *r);
+/* FTX_OK: so many bytes may come. */
+enum ftx_rc v2s_put_expects(const struct v2s_request *r, uint64_t length);
+void v2s_put_receive(struct v2s_request *r, uint32_t length);
+void v2s_put_end(struct v2s_request *r, const struct v2_frame *f);
+/* GO was sent, or NOW: content is due and nothing of ours stands in the way. */
+bool v2s_put_waits_for_client(const struct v2s_request *r);
+
+/* Nobody has the content of it yet. */
+void v2s_put_go_on(struct v2s_request *r);
+
+/* server_same.c: ends with an answer, or goes on. */
+void v2s_put_check_same(struct v2s_request *r);
+
+/* server_get.c */
+extern const struct v2s_kind v2s_get_kind;
+void v2s_get_prefix(struct v2s_request *r, const struct v2_frame *f);
+bool v2s_get_waits_for_client(const struct v2s_request *r);
+/* No other content is under way: it is the one to be sent. */
+void v2s_get_turn(struct v2s_request *r);
+
+/* server_send.c */
+void v2s_send_content(struct v2s_conn *c);
+/* It is not sent, or not any more. */
+void v2s_get_stop(struct v2s_request *r);
+
+/* server_time.c */
+void v2s_on_timer(void *arg);
+void v2s_arm(struct v2s_conn *c);
+
+#endif

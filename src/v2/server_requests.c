@@ -1,0 +1,404 @@
+/* Protocol 2, the server: requests, from their message to their result. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/registry.h"
+#include "net/conn.h"
+#include "v2/server_private.h"
+
+struct v2s_request *
+v2s_find(const struct v2s_conn *c, uint16_t id)
+{
+	struct v2s_request *r;
+
+	SLIST_FOREACH (r, &c->ids[id % V2S_IDS], same) {
+		if (r->id == id)
+			break;
+	}
+	return r;
+}
+
+struct v2s_request *
+v2s_request_new(struct v2s_conn *c, const struct v2_frame *f)
+{
+	struct v2s_request *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->c = c;
+	r->id = f->id;
+	r->type = f->type;
+	r->flags = f->flags;
+	SLIST_INSERT_HEAD(&c->ids[r->id % V2S_IDS], r, same);
+	TAILQ_INSERT_TAIL(&c->order, r, link);
+	c->live++;
+	c->unstarted++;
+	if (r->type == V2_PUT && (r->flags & V2_PUT_NOW) == 0) {
+		r->is_head = true;
+		c->heads++;
+	}
+	return r;
+}
+
+void
+v2s_event(struct v2s_request *r, uint8_t event)
+{
+	for (size_t i = 0; i < r->kind->row_count; i++) {
+		const struct v2s_row *row = &r->kind->rows[i];
+
+		if (row->state != r->state || row->event != event)
+			continue;
+		if (row->next != V2S_STAY) {
+			r->state = row->next;
+			log_debug("conn=%" PRIu64 " request=%u changed status to: %s",
+			    conn_id(r->c->conn), r->id, r->kind->states[r->state]);
+		}
+		if (row->action != NULL)
+			row->action(r);
+		return;
+	}
+	/* Only our own operations are told here, and each has its row. */
+	v2s_refuse(r, FTX_INTERNAL);
+}
+
+static unsigned most_places(enum v2s_class class)
+{
+	static const unsigned most[V2S_CLASSES] = {
+		[V2S_HEADS] = 4,
+		[V2S_NOW] = 64,
+		[V2S_GETS] = 4,
+		[V2S_SUMS] = 2,
+		[V2S_LISTS] = 2,
+	};
+
+	return most[class];
+}
+
+void
+v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r))
+{
+	struct v2s_conn *c = r->c;
+
+	r->place = place;
+	r->on_place = on_place;
+	if (c->places[place] >= most_places(place) || !TAILQ_EMPTY(&c->waiting[place])) {
+		r->is_waiting = true;
+		TAILQ_INSERT_TAIL(&c->waiting[place], r, waiting);
+		return;
+	}
+	r->has_place = true;
+	c->places[place]++;
+	on_place(r);
+}
+
+void
+v2s_leave_place(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	if (r->is_waiting)
+		TAILQ_REMOVE(&c->waiting[r->place], r, waiting);
+	if (r->has_place)
+		c->places[r->place]--;
+	r->is_waiting = r->has_place = false;
+}
+
+/* Whoever waits for a place that has become free. */
+static void
+give_places(struct v2s_conn *c)
+{
+	for (int i = 0; i < V2S_CLASSES; i++) {
+		struct v2s_request *r;
+
+		while ((r = TAILQ_FIRST(&c->waiting[i])) != NULL &&
+		       c->places[i] < most_places((enum v2s_class)i)) {
+			TAILQ_REMOVE(&c->waiting[i], r, waiting);
+			r->is_waiting = false;
+			r->has_place = true;
+			c->places[i]++;
+			r->on_place(r);
+			if (c->closed)
+				return;
+		}
+	}
+}
+
+/* What it has of the store. */
+static void
+let_go(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	v2s_leave_place(r);
+	c->buffered -= r->buffered;
+	r->buffered = 0;
+	if (c->filling == r)
+		c->filling = NULL;
+	if (c->receiver == r) {
+		if (c->receiving == r) {
+			/* What of the frame has not come yet is not wanted any more. */
+			c->skip = pump_to_come(&c->receive);
+			conn_set_bulk_input(c->conn, false);
+			c->receiving = NULL;
+		}
+		pump_stop(&c->receive);
+		c->receiver = NULL;
+	}
+	v2s_get_stop(r);
+	store_request_close(r->asked);
+	r->asked = NULL;
+	/* Whoever hears the result may use the name at once; but what is published has it. */
+	if (r->transfer != NULL && r->transfer->op != TRANSFER_COMMIT)
+		transfer_release_claim(r->transfer);
+	store_close(r->transfer);
+	r->transfer = NULL;
+	digest_clear(&r->digest);
+	r->prefix_due = false;
+}
+
+static void
+forget(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	SLIST_REMOVE(&c->ids[r->id % V2S_IDS], r, v2s_request, same);
+	c->live--;
+	TAILQ_INSERT_TAIL(&c->dead, r, link);
+}
+
+static void
+leave_heads(struct v2s_request *r)
+{
+	if (r->is_head)
+		r->c->heads--;
+	r->is_head = false;
+}
+
+static void
+set_started(struct v2s_request *r)
+{
+	if (!r->started)
+		r->c->unstarted--;
+	r->started = true;
+}
+
+/* Whatever it is: from here on nothing of it is left but an END that is owed. */
+static void
+end_request(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	assert(!r->answered);
+	let_go(r);
+	leave_heads(r);
+	set_started(r);
+	r->answered = true;
+	TAILQ_REMOVE(&c->order, r, link);
+	if (!r->owes_end)
+		forget(r);
+	else
+		log_debug("conn=%" PRIu64 " request=%u changed status to: put_discarding",
+		    conn_id(c->conn), r->id);
+	c->again = true;
+}
+
+static void
+answer_cancel(struct v2s_conn *c, uint16_t id)
+{
+	static const struct v2_done done = { 0 };
+
+	if (id != 0)
+		v2s_send(c, V2_MESSAGE_cancel_ok, &done, 0, id);
+}
+
+static void
+log_result(const struct v2s_request *r, enum ftx_rc rc)
+{
+	char quoted[LOG_QUOTE_SIZE] = "-";
+
+	if (r->name != NULL)
+		log_quote(quoted, sizeof(quoted), r->name, strlen(r->name));
+	log_debug("conn=%" PRIu64 " request=%u op=%s name=%s reason=%s", conn_id(r->c->conn), r->id,
+	    v2_type_name(r->type), quoted, ftx_rc_name(rc));
+}
+
+void
+v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags)
+{
+	uint16_t cancel_id = r->cancel_id;
+	struct v2s_conn *c = r->c;
+
+	log_result(r, FTX_OK);
+	if (m != NULL)
+		v2s_send(c, message, m, flags, r->id);
+	if (c->closed)
+		return;
+	end_request(r);
+	if (cancel_id != 0)
+		v2s_refuse_id(c, cancel_id, FTX_TOO_LATE);
+}
+
+void
+v2s_refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why)
+{
+	const struct v2_error e = { .has = V2_BIT(CODE), .code = (uint16_t)v2_code_from_rc(why) };
+
+	v2s_send(c, V2_MESSAGE_error, &e, 0, id);
+}
+
+void
+v2s_refuse(struct v2s_request *r, enum ftx_rc why)
+{
+	uint16_t cancel_id = r->cancel_id;
+	struct v2s_conn *c = r->c;
+
+	log_result(r, why);
+	v2s_refuse_id(c, r->id, why);
+	if (c->closed)
+		return;
+	end_request(r);
+	answer_cancel(c, cancel_id);
+}
+
+void
+v2s_content_ended(struct v2s_request *r)
+{
+	leave_heads(r);
+	r->owes_end = false;
+	if (r->answered)
+		forget(r);
+}
+
+/*
+ * AUTH, which nobody can pass yet: nothing behind it may ever run as somebody else than was meant.
+ */
+void
+v2s_fail_auth(struct v2s_conn *c)
+{
+	struct v2s_request *r;
+
+	if (c->auth_due == NULL || c->closed || c->state == V2S_CLOSING)
+		return;
+	v2s_refuse(c->auth_due, c->auth_due->refusal);
+	while (!c->closed && (r = TAILQ_FIRST(&c->order)) != NULL)
+		v2s_refuse(r, FTX_UNAUTHENTICATED);
+	v2s_fail(c, FTX_UNAUTHENTICATED, 0);
+}
+
+/*
+ * In the order in which they came; one with a barrier when it is the first of those that are not
+ * answered.
+ */
+void
+v2s_start_ready(struct v2s_conn *c)
+{
+	struct v2s_request *r, *next;
+
+	give_places(c);
+	for (r = TAILQ_FIRST(&c->order); r != NULL && c->unstarted > 0 && !c->closed; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->started)
+			continue;
+		if ((r->type == V2_AUTH || (r->flags & V2_BARRIER) != 0) &&
+		    r != TAILQ_FIRST(&c->order))
+			return;
+		if (r->type == V2_AUTH) {
+			c->auth_due = r;
+			return;
+		}
+		set_started(r);
+		r->kind->start(r);
+	}
+}
+
+bool
+v2s_stands_in_the_way(const struct v2s_request *r)
+{
+	const struct v2s_conn *c = r->c;
+	const struct v2s_request *barrier = NULL, *q;
+
+	/* The last barrier that waits: itself, or one before it. */
+	TAILQ_FOREACH (q, &c->order, link) {
+		if (!q->started && (q->type == V2_AUTH || (q->flags & V2_BARRIER) != 0))
+			barrier = q;
+	}
+	if (barrier == NULL)
+		return false;
+	TAILQ_FOREACH (q, &c->order, link) {
+		if (q == barrier)
+			break;
+		if (q->is_head || v2s_get_waits_for_client(q))
+			return true;
+	}
+	return false;
+}
+
+void
+v2s_cancel(struct v2s_conn *c, const struct v2_frame *f)
+{
+	struct v2_cancel m;
+	struct v2_fault fault = v2_cancel_decode(f, &c->terms, &m);
+	struct v2s_request *r;
+
+	if (v2s_find(c, f->id) != NULL) {
+		v2s_fail(c, FTX_ID_IN_USE, f->id);
+		return;
+	}
+	if (fault.reach != V2_REACH_NONE) {
+		v2s_refuse_id(c, f->id, fault.rc);
+		return;
+	}
+	r = v2s_find(c, m.target);
+	if (r == NULL || r->answered || r->cancel_id != 0 || r->type == V2_AUTH ||
+	    (r->started && !r->kind->cancel(r))) {
+		v2s_refuse_id(c, f->id, FTX_TOO_LATE);
+		return;
+	}
+	r->cancel_id = f->id;
+	if (c->sending && c->sender == r)
+		return; /* when its frame is complete */
+	v2s_refuse(r, FTX_CANCELLED);
+}
+
+static void
+request_free(struct v2s_request *r)
+{
+	free(r->name);
+	free(r->to);
+	free(r->content);
+	free(r);
+}
+
+void
+v2s_reap(struct v2s_conn *c)
+{
+	struct v2s_request *r;
+
+	while ((r = TAILQ_FIRST(&c->dead)) != NULL) {
+		TAILQ_REMOVE(&c->dead, r, link);
+		request_free(r);
+	}
+}
+
+void
+v2s_requests_clear(struct v2s_conn *c)
+{
+	struct v2s_request *r;
+
+	for (int i = 0; i < V2S_IDS; i++) {
+		while ((r = SLIST_FIRST(&c->ids[i])) != NULL) {
+			if (!r->answered) {
+				set_started(r);
+				let_go(r);
+				TAILQ_REMOVE(&c->order, r, link);
+				r->answered = true;
+			}
+			forget(r);
+		}
+	}
+	c->heads = 0;
+	v2s_cursors_clear(c);
+}

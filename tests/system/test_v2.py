@@ -1,0 +1,513 @@
+"""Protocol 2 as ftxferd serves it, to a client that is written by hand (wire2.py)."""
+
+import os
+import time
+import unittest
+
+from harness import SystemTest
+from wire import content, read_file, wait_for, write_file
+from wire2 import (ABORT, BARRIER, Client, CREATE_OR_SAME, EXISTED, NOW, PARENTS, REPLACE,
+                   REPLACE_OR_SAME, SAME, encode, frame, sha256)
+
+MIB = 1 << 20
+
+
+class V2Test(SystemTest):
+    def client(self, daemon, **arguments):
+        client = Client(daemon.address, **arguments)
+        self.addCleanup(client.close)
+        return client
+
+    def assert_error(self, message, code):
+        self.assertEqual((message.type, message.code), ("ERROR", code), message)
+
+    def assert_ok(self, message, flags=0):
+        self.assertEqual(message.type, "OK", message)
+        self.assertEqual(message.flags & ~0x08, flags, message)
+
+    def assert_receipt(self, message, name, data, flags=0):
+        self.assert_ok(message, flags)
+        self.assertEqual(message.NAME, name.encode())
+        self.assertEqual(message.SIZE, len(data))
+        self.assertEqual(message.DIGEST, sha256(data))
+        self.assertLess(abs(message.TIME[0] - time.time()), 60)
+        self.assertTrue(8 <= len(message.FILE_VERSION) <= 32)
+
+    def assert_no_stages(self, daemon):
+        self.assertEqual([name for name in daemon.files() if ".ftxferd-" in name], [])
+
+
+class TestConnection(V2Test):
+    def test_hello(self):
+        client = self.client(self.daemon())
+        self.assertEqual(client.hello.PROTOCOL_VERSION, 2)
+        self.assertEqual(client.hello.MAX_DATA, MIB)
+        self.assertGreaterEqual(client.hello.MAX_REQUESTS, 16)
+        self.assertIn(b"ftxferd", client.hello.AGENT)
+        client.send(frame("PING", 0, 0, encode([("TOKEN", b"tick")])))
+        self.assertEqual(client.next().TOKEN, b"tick")
+        client.half_close()
+        self.assertIsNone(client.next())
+
+    def test_all_in_one_segment(self):
+        daemon = self.daemon()
+        client = Client(daemon.address, hello=False)
+        self.addCleanup(client.close)
+        early = client.put_frames(1, "a.txt", b"hello") + frame(
+            "STAT", 2, BARRIER, encode([("NAME", "a.txt")]))
+        client = self.client(daemon, early=early)
+        receipt = client.next()
+        self.assert_receipt(receipt, "a.txt", b"hello")
+        found = client.next()
+        self.assertEqual((found.id, found.KIND, found.SIZE), (2, 1, 5))
+        self.assertEqual(found.FILE_VERSION, receipt.FILE_VERSION)
+        self.assertEqual(found.DIGEST, sha256(b"hello"))
+        self.assertEqual(read_file(daemon.path("a.txt")), b"hello")
+
+    def test_breaches(self):
+        daemon = self.daemon()
+        for data, code in (
+                (frame("HELLO", 0), "PROTOCOL"),
+                (frame("STAT", 0, 0, encode([("NAME", "")])), "ID_IN_USE"),
+                (frame("DATA", 7, 0, b"x"), "PROTOCOL"),
+                (frame("END", 7), "PROTOCOL"),
+                (frame("PONG", 0), "PROTOCOL"),
+                (frame(0x0a, 0), "UNSUPPORTED"),
+                (frame("PING", 0, 1), "UNSUPPORTED"),
+                (b"\x00\x01\x00\x01\x13\x00\x00\x01", "PROTOCOL")):
+            with self.subTest(data=data):
+                client = self.client(daemon)
+                client.send(data)
+                error = client.next()
+                self.assert_error(error, code)
+                self.assertEqual(error.id, 0)
+                self.assertIsNone(client.next())
+
+    def test_request_errors(self):
+        client = self.client(self.daemon())
+        self.assert_error(client.ask("STAT"), "MALFORMED")
+        self.assert_error(client.ask(0x3f), "UNSUPPORTED")
+        self.assert_error(client.ask("STAT", ("NAME", "x"), flags=0x04), "UNSUPPORTED")
+        self.assert_error(client.ask("STAT", ("NAME", "../x")), "BAD_NAME")
+        self.assert_error(client.ask("STAT", ("NAME", "none")), "NOT_FOUND")
+        self.assert_error(client.ask("CANCEL", ("TARGET", 99)), "TOO_LATE")
+        self.assertEqual(client.ask("STAT", ("NAME", "")).KIND, 2)
+
+    def test_auth_ends_it(self):
+        client = self.client(self.daemon())
+        client.send(frame("AUTH", 1) + frame("STAT", 2, 0, encode([("NAME", "")])))
+        self.assert_error(client.result(1), "UNSUPPORTED")
+        self.assert_error(client.result(2), "UNAUTHENTICATED")
+        self.assert_error(client.result(0), "UNAUTHENTICATED")
+        self.assertIsNone(client.next())
+
+    def test_goodbye(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        number = client.request("PUT", ("NAME", "last"), ("SIZE", 5), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(number).type, "GO")
+        daemon.send_signal(15)
+        self.assertEqual(client.next().type, "GOODBYE")
+        self.assert_error(client.ask("STAT", ("NAME", "")), "SHUTTING_DOWN")
+        client.data(number, b"hello")
+        client.end(number, b"hello")
+        self.assert_receipt(client.result(number), "last", b"hello")
+        client.half_close()
+        self.assertIsNone(client.next())
+        daemon.wait()
+        self.assertEqual(read_file(daemon.path("last")), b"hello")
+
+
+class TestNames(V2Test):
+    def test_defaults_allow_nothing(self):
+        daemon = self.daemon()
+        write_file(daemon.path("a"), b"a")
+        client = self.client(daemon)
+        self.assert_error(client.ask("REMOVE", ("NAME", "a")), "FORBIDDEN")
+        self.assert_error(client.ask("RENAME", ("NAME", "a"), ("TO", "b")), "FORBIDDEN")
+        self.assert_error(client.put_now("a", b"b", ("POLICY", REPLACE)), "FORBIDDEN")
+        self.assert_error(client.put("a", b"b", ("POLICY", REPLACE)), "FORBIDDEN")
+        self.assertEqual(read_file(daemon.path("a")), b"a")
+
+    def test_changes(self):
+        daemon = self.daemon(allow_rename=True, allow_remove=True)
+        write_file(daemon.path("a"), b"a")
+        client = self.client(daemon)
+        self.assert_ok(client.ask("MKDIR", ("NAME", "d")))
+        self.assert_ok(client.ask("MKDIR", ("NAME", "d")), EXISTED)
+        self.assert_error(client.ask("MKDIR", ("NAME", "x/y")), "NO_PARENT")
+        self.assert_ok(client.ask("MKDIR", ("NAME", "x/y"), flags=PARENTS))
+        version = client.ask("STAT", ("NAME", "a")).FILE_VERSION
+        self.assert_error(
+            client.ask("RENAME", ("NAME", "a"), ("TO", "d/b"), ("IF_VERSION", b"x" * 16)), "CHANGED")
+        renamed = client.ask("RENAME", ("NAME", "a"), ("TO", "d/b"), ("IF_VERSION", version))
+        self.assert_ok(renamed)
+        self.assertEqual(client.ask("STAT", ("NAME", "d/b")).FILE_VERSION, renamed.FILE_VERSION)
+        self.assert_error(client.ask("REMOVE", ("NAME", "d")), "IS_DIRECTORY")
+        self.assert_error(client.ask("REMOVE", ("NAME", "d"), flags=0x01), "NOT_EMPTY")
+        self.assert_error(client.ask("REMOVE", ("NAME", "d/b"), flags=0x01), "NOT_DIRECTORY")
+        self.assert_ok(client.ask("REMOVE", ("NAME", "d/b")))
+        self.assert_ok(client.ask("REMOVE", ("NAME", "d"), flags=0x01))
+        self.assertEqual(sorted(n for n in os.listdir(daemon.path("")) if n[0] != "."), ["x"])
+
+    def test_busy(self):
+        daemon = self.daemon(allow_rename=True, allow_remove=True)
+        os.mkdir(daemon.path("d"))
+        client = self.client(daemon)
+        number = client.request("PUT", ("NAME", "d/n"), ("SIZE", 1), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(number).type, "GO")
+        self.assert_error(client.put_now("d/n", b"x"), "BUSY")
+        self.assert_error(client.ask("REMOVE", ("NAME", "d/n")), "BUSY")
+        self.assert_error(client.ask("RENAME", ("NAME", "z"), ("TO", "d/n")), "BUSY")
+        self.assert_error(client.ask("REMOVE", ("NAME", "d"), flags=0x01), "BUSY")
+        self.assert_ok(client.ask("CANCEL", ("TARGET", number)))
+        self.assert_error(client.result(number), "CANCELLED")
+        client.end(number, flags=ABORT)
+        self.assert_ok(client.ask("REMOVE", ("NAME", "d"), flags=0x01))
+
+    def test_list(self):
+        daemon = self.daemon()
+        names = {"f%04d" % i for i in range(1500)}
+        for name in names:
+            write_file(daemon.path(name), b"x")
+        os.symlink("f0000", daemon.path("link"))
+        client = self.client(daemon)
+        client.put_now("sum", b"content")
+        found, cursor = [], []
+        while True:
+            page = client.ask("LIST", ("NAME", ""), *cursor, flags=0x01)
+            self.assertEqual(page.type, "PAGE")
+            found += page.entries
+            if page.CURSOR is None:
+                break
+            cursor = [("CURSOR", page.CURSOR)]
+        kinds = {entry["NAME"].decode(): entry for entry in found}
+        self.assertEqual(len(found), len(kinds))
+        self.assertEqual(set(kinds), names | {"link", "sum"})
+        self.assertEqual(kinds["link"]["KIND"], 3)
+        self.assertNotIn("SIZE", kinds["link"])
+        self.assertEqual(kinds["sum"]["SIZE"], 7)
+        self.assertEqual(kinds["sum"]["DIGEST"], sha256(b"content"))
+        self.assert_error(client.ask("LIST", ("NAME", ""), *cursor), "CURSOR_EXPIRED")
+        self.assert_error(client.ask("LIST", ("NAME", "sum")), "NOT_DIRECTORY")
+
+    def test_digest(self):
+        daemon = self.daemon()
+        data = content(3 * MIB)
+        write_file(daemon.path("f"), data)
+        client = self.client(daemon)
+        made = client.ask("DIGEST", ("NAME", "f"), ("DIGEST_KIND", 2))
+        self.assertEqual((made.DIGEST, made.SIZE), (sha256(data), len(data)))
+        made = client.ask("DIGEST", ("NAME", "f"), ("DIGEST_KIND", 2), ("OFFSET", 5), ("LENGTH", 7))
+        self.assertEqual(made.DIGEST, sha256(data[5:12]))
+        self.assert_error(client.ask("DIGEST", ("NAME", "f"), ("OFFSET", 4 * MIB)), "BAD_RANGE")
+        self.assert_error(client.ask("DIGEST", ("NAME", "")), "BAD_NAME")
+
+
+class TestPut(V2Test):
+    def test_sizes(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        for size in (0, 1, 4096, 65536, 65537, 300000, MIB):
+            for how in (client.put_now, client.put):
+                with self.subTest(size=size, how=how.__name__):
+                    name = "%s-%d" % (how.__name__, size)
+                    data = content(size)
+                    self.assert_receipt(how(name, data), name, data)
+                    self.assertEqual(read_file(daemon.path(name)), data)
+                    found = client.ask("STAT", ("NAME", name))
+                    self.assertEqual((found.SIZE, found.DIGEST), (size, sha256(data)))
+        self.assert_no_stages(daemon)
+
+    def test_large(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        data = content(20 * MIB + 12345)
+        for step in (MIB, 65536, 4096 * 3):
+            name = "large-%d" % step
+            self.assert_receipt(client.put(name, data, step=step), name, data)
+            self.assertEqual(read_file(daemon.path(name)), data)
+
+    def test_attributes(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        for how in (client.put_now, client.put):
+            name = how.__name__
+            receipt = how(name, b"x", ("MTIME", (1000000000, 5000)), ("MODE", 0o604))
+            self.assert_receipt(receipt, name, b"x")
+            found = client.ask("STAT", ("NAME", name))
+            self.assertEqual((found.MTIME, found.MODE), ((1000000000, 5000), 0o604))
+            self.assertEqual(found.FILE_VERSION, receipt.FILE_VERSION)
+
+    def test_refusals(self):
+        daemon = self.daemon(max_file_size=1000000)
+        write_file(daemon.path("f"), b"f")
+        os.mkdir(daemon.path("d"))
+        client = self.client(daemon)
+        self.assertEqual(client.hello.MAX_FILE, 1000000)
+        for how in (client.put_now, client.put):
+            with self.subTest(how=how.__name__):
+                self.assert_error(how("f", b"new"), "EXISTS")
+                self.assert_error(how("d", b"new"), "EXISTS")
+                self.assert_error(how("x/y", b"new"), "NO_PARENT")
+                self.assert_error(how("a/../y", b"new"), "BAD_NAME")
+                self.assert_error(how("a\x01", b"new"), "BAD_NAME")
+                self.assert_error(how("l", bytes(1000001)), "TOO_LARGE")
+        self.assertEqual(read_file(daemon.path("f")), b"f")
+        self.assert_no_stages(daemon)
+
+    def test_wrong_content(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        for size in (5, 200000):
+            data = content(size)
+            number = client.request("PUT", ("NAME", "n"), ("SIZE", size), ("DIGEST_KIND", 2))
+            client.result(number)
+            client.data(number, data)
+            client.end(number, data[1:])
+            self.assert_error(client.result(number), "DIGEST_MISMATCH")
+            number = client.request("PUT", ("NAME", "n"), ("SIZE", size + 1), ("DIGEST_KIND", 2),
+                                    flags=NOW)
+            client.data(number, data)
+            client.end(number, data)
+            self.assert_error(client.result(number), "SIZE_MISMATCH")
+            number = client.request("PUT", ("NAME", "n"), ("SIZE", size - 1), ("DIGEST_KIND", 2),
+                                    flags=NOW)
+            client.data(number, data)
+            client.end(number, data)
+            self.assert_error(client.result(number), "SIZE_MISMATCH")
+            number = client.request("PUT", ("NAME", "n"), ("SIZE", size), ("DIGEST_KIND", 2),
+                                    flags=NOW)
+            client.data(number, data)
+            client.end(number, flags=ABORT)
+            self.assert_error(client.result(number), "CANCELLED")
+        self.assert_receipt(client.put_now("n", b"at last"), "n", b"at last")
+        self.assert_no_stages(daemon)
+
+    def test_policies(self):
+        daemon = self.daemon(allow_replace=True)
+        client = self.client(daemon)
+        first = client.put_now("n", b"one")
+        same = client.put_now("n", b"one", ("POLICY", CREATE_OR_SAME), ("DIGEST", sha256(b"one")))
+        self.assert_receipt(same, "n", b"one", SAME)
+        self.assertEqual(same.FILE_VERSION, first.FILE_VERSION)
+        self.assert_error(client.put("n", b"two", ("POLICY", CREATE_OR_SAME),), "MALFORMED")
+        self.assert_error(client.put_now("n", b"two", ("POLICY", CREATE_OR_SAME),
+                                         ("DIGEST", sha256(b"two"))), "EXISTS")
+        self.assert_error(client.put_now("n", b"two", ("POLICY", REPLACE),
+                                         ("IF_VERSION", b"y" * 16)), "CHANGED")
+        second = client.put_now("n", b"two", ("POLICY", REPLACE),
+                                ("IF_VERSION", first.FILE_VERSION))
+        self.assert_receipt(second, "n", b"two")
+        self.assertEqual(read_file(daemon.path("n")), b"two")
+        self.assert_error(client.put_now("gone", b"two", ("POLICY", REPLACE),
+                                         ("IF_VERSION", first.FILE_VERSION)), "CHANGED")
+        third = client.put_now("n", b"six", ("POLICY", REPLACE_OR_SAME), ("DIGEST", sha256(b"six")))
+        self.assert_receipt(third, "n", b"six")
+        os.mkdir(daemon.path("d"))
+        self.assert_error(client.put_now("d", b"two", ("POLICY", REPLACE)), "IS_DIRECTORY")
+        write_file(daemon.path("foreign"), b"by others")
+        same = client.put_now("foreign", b"by others", ("POLICY", CREATE_OR_SAME),
+                              ("DIGEST", sha256(b"by others")))
+        self.assert_receipt(same, "foreign", b"by others", SAME)
+        self.assert_no_stages(daemon)
+
+    def test_parents(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        self.assert_receipt(client.put_now("a/b/c", b"x", flags=PARENTS), "a/b/c", b"x")
+        self.assert_receipt(client.put("d/e/f", b"x", flags=PARENTS), "d/e/f", b"x")
+        self.assertEqual(read_file(daemon.path("a/b/c")), b"x")
+        self.assertEqual(read_file(daemon.path("d/e/f")), b"x")
+        self.assert_error(client.put_now("a/b/c/d", b"x", flags=PARENTS), "NO_PARENT")
+
+    def test_many(self):
+        """All at once, without waiting for any answer."""
+        daemon = self.daemon()
+        client = self.client(daemon)
+        data = content(4096)
+        for base in range(0, 1000, 200):
+            out = b"".join(client.put_frames(i + 1, "m%d" % (base + i), data) for i in range(200))
+            client.send(out)
+            results = {}
+            while len(results) < 200:
+                message = client.next()
+                results[message.id] = message
+            for number, message in results.items():
+                self.assert_receipt(message, "m%d" % (base + number - 1), data)
+        self.assertEqual(len([n for n in os.listdir(daemon.path("")) if n[0] == "m"]), 1000)
+
+    def test_too_many_heads(self):
+        client = self.client(self.daemon())
+        numbers = [client.request("PUT", ("NAME", "h%d" % i), ("SIZE", 3), ("DIGEST_KIND", 2))
+                   for i in range(17)]
+        self.assert_error(client.result(numbers[16]), "TOO_MANY")
+        for number in numbers[:16]:
+            self.assertEqual(client.result(number).type, "GO")
+            client.data(number, b"abc")
+            client.end(number, b"abc")
+        for i, number in enumerate(numbers[:16]):
+            self.assert_receipt(client.result(number), "h%d" % i, b"abc")
+
+    def test_a_broken_connection_leaves_nothing(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        number = client.request("PUT", ("NAME", "n"), ("SIZE", MIB), flags=NOW)
+        client.send(frame("DATA", number, 0, bytes(MIB))[:300000])
+        client.close()
+        wait_for(lambda: "op=v2" in daemon.err(), "its end")
+        self.assertFalse(os.path.exists(daemon.path("n")))
+        self.assert_receipt(self.client(daemon).put_now("n", b"x"), "n", b"x")
+
+
+class TestGet(V2Test):
+    def test_sizes(self):
+        daemon = self.daemon()
+        for max_data in (65536, MIB):
+            client = self.client(daemon, max_data=max_data)
+            for size in (0, 1, 65536, 65537, 3 * MIB + 5, 40 * MIB):
+                with self.subTest(size=size, max_data=max_data):
+                    data = content(size)
+                    write_file(daemon.path("f"), data)
+                    file, got, end = client.get("f")
+                    self.assertEqual((file.SIZE, file.OFFSET, file.DIGEST), (size, 0, None))
+                    self.assertEqual(got, data)
+                    self.assertEqual((end.type, end.flags, end.DIGEST), ("END", 0, sha256(data)))
+
+    def test_stored_digest(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        for size in (10, 40 * MIB):
+            data = content(size)
+            name = "f%d" % size
+            receipt = client.put(name, data)
+            file, got, end = client.get(name)
+            self.assertEqual(got, data)
+            self.assertEqual((file.DIGEST, file.FILE_VERSION), (sha256(data), receipt.FILE_VERSION))
+            self.assertEqual((end.type, end.DIGEST), ("END", None))
+
+    def test_ranges(self):
+        daemon = self.daemon()
+        data = content(MIB)
+        client = self.client(daemon)
+        client.put("f", data)
+        for offset, length in ((0, 10), (5, 100000), (MIB, None), (MIB - 1, 99), (70000, None)):
+            with self.subTest(offset=offset, length=length):
+                more = [] if length is None else [("LENGTH", length)]
+                file, got, end = client.get("f", ("OFFSET", offset), *more)
+                wanted = data[offset:] if length is None else data[offset:offset + length]
+                self.assertEqual(got, wanted)
+                self.assertEqual((file.OFFSET, end.DIGEST), (offset, sha256(wanted)))
+        self.assert_error(client.get("f", ("OFFSET", MIB + 1))[0], "BAD_RANGE")
+
+    def test_refusals(self):
+        daemon = self.daemon()
+        os.mkdir(daemon.path("d"))
+        os.symlink("d", daemon.path("l"))
+        write_file(daemon.path("f"), b"f")
+        client = self.client(daemon)
+        self.assert_error(client.get("none")[0], "NOT_FOUND")
+        self.assert_error(client.get("none/x")[0], "NOT_FOUND")
+        self.assert_error(client.get("d")[0], "IS_DIRECTORY")
+        self.assert_error(client.get("l")[0], "NOT_REGULAR")
+        self.assert_error(client.get("f", ("IF_VERSION", b"z" * 16))[0], "CHANGED")
+
+    def test_resume(self):
+        daemon = self.daemon()
+        data = content(MIB)
+        client = self.client(daemon)
+        version = client.put("f", data).FILE_VERSION
+        for more in ([("FILE_VERSION", version)],):
+            file, got, end = client.get("f", ("RESUME", 70000), *more)
+            self.assertEqual((file.OFFSET, got, end.DIGEST), (70000, data[70000:], None))
+        number = client.request("GET", ("NAME", "f"), ("RESUME", 7), ("DIGEST", sha256(data)))
+        self.assertEqual(client.result(number).OFFSET, 7)
+        self.assertEqual(client.content(number)[0], data[7:])
+        number = client.request("GET", ("NAME", "f"), ("RESUME", 7), ("DIGEST", sha256(b"")))
+        self.assertEqual(client.result(number).OFFSET, 0)
+        self.assertEqual(client.content(number)[0], data)
+        for prefix, offset in ((data[:5000], 5000), (b"x" * 5000, 0), (None, 0)):
+            number = client.request(
+                "GET", ("NAME", "f"), ("RESUME", 5000), ("DIGEST_KIND", 2))
+            file = client.result(number)
+            self.assertEqual((file.flags, file.OFFSET), (1, None))
+            digest = [] if prefix is None else [("DIGEST", sha256(prefix))]
+            client.send(frame("PREFIX", number, 0, encode([("OFFSET", 5000)] + digest)))
+            go = client.result(number)
+            self.assertEqual((go.type, go.OFFSET), ("GO", offset))
+            self.assertEqual(client.content(number)[0], data[offset:])
+
+    def test_many(self):
+        daemon = self.daemon()
+        client = self.client(daemon)
+        for i in range(100):
+            client.put_now("m%d" % i, content(4096, i))
+        numbers = [client.request("GET", ("NAME", "m%d" % i)) for i in range(100)]
+        for i, number in enumerate(numbers):
+            self.assertEqual(client.result(number).type, "FILE")
+            self.assertEqual(client.content(number)[0], content(4096, i))
+
+    def test_both_ways(self):
+        """Content comes while other content goes."""
+        daemon = self.daemon()
+        client = self.client(daemon)
+        down, up = content(30 * MIB, 1), content(30 * MIB, 2)
+        write_file(daemon.path("down"), down)
+        get = client.request("GET", ("NAME", "down"))
+        put = client.request("PUT", ("NAME", "up"), ("SIZE", len(up)), ("DIGEST_KIND", 2))
+        got = b""
+        out = b"".join(frame("DATA", put, 0, up[at:at + MIB]) for at in range(0, len(up), MIB))
+        out += frame("END", put, 0, encode([("DIGEST", sha256(up))]))
+        client.socket.setblocking(False)
+        gone, messages = False, []
+        deadline = time.monotonic() + 60
+        while len([m for m in messages if m.type in ("OK", "END")]) < 2:
+            self.assertLess(time.monotonic(), deadline)
+            try:
+                client.buffer += client.socket.recv(1 << 20)
+            except BlockingIOError:
+                time.sleep(0.001)
+            while len(client.buffer) >= 8 and len(client.buffer) >= 8 + int.from_bytes(
+                    client.buffer[:4], "big"):
+                message = client.next()
+                messages.append(message)
+                if message.type == "DATA":
+                    got += message.payload
+                gone = gone or message.type == "GO"
+            if gone and out:
+                try:
+                    out = out[client.socket.send(out[:MIB]):]
+                except BlockingIOError:
+                    pass
+        client.socket.settimeout(20)
+        self.assertEqual(got, down)
+        self.assertEqual(read_file(daemon.path("up")), up)
+
+    def test_changed(self):
+        daemon = self.daemon()
+        data = content(60 * MIB)
+        write_file(daemon.path("f"), data)
+        client = self.client(daemon)
+        number = client.request("GET", ("NAME", "f"))
+        self.assertEqual(client.result(number).type, "FILE")
+        self.assertEqual(client.result(number).type, "DATA")
+        os.truncate(daemon.path("f"), 2 * MIB)
+        got, end = client.content(number)
+        self.assertEqual((end.type, end.flags, end.DIGEST), ("END", 0x02, None))
+        self.assertEqual(client.ask("STAT", ("NAME", "f")).SIZE, 2 * MIB)
+
+    def test_cancel(self):
+        daemon = self.daemon()
+        write_file(daemon.path("f"), content(60 * MIB))
+        client = self.client(daemon)
+        number = client.request("GET", ("NAME", "f"))
+        self.assertEqual(client.result(number).type, "FILE")
+        cancel = client.request("CANCEL", ("TARGET", number))
+        got, end = client.content(number)
+        self.assert_error(end, "CANCELLED")
+        self.assert_ok(client.result(cancel))
+        self.assertLess(len(got), 60 * MIB)
+
+
+if __name__ == "__main__":
+    unittest.main()
