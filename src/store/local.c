@@ -166,13 +166,18 @@ static void
 run_reserve(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
+	struct local_put *put = lt->put;
 
-	lt->rc =
-	    lt->put->stage.kind == STAGE_THROUGH
-		? FTX_OK
-		: space_reserve(lt->root->space, lt->put->stage.fd, lt->t.size, &lt->put->hold);
-	if (lt->rc == FTX_OK)
-		(void)stage_prefer_direct(&lt->put->stage, lt->t.size);
+	lt->rc = put->stage.kind == STAGE_THROUGH
+		     ? FTX_OK
+		     : space_extend(lt->root->space, put->stage.fd, put->reserved,
+			   lt->t.size - put->reserved, &put->hold);
+	if (lt->rc != FTX_OK)
+		return;
+	/* What grows is in the page cache already. */
+	if (put->reserved == 0)
+		(void)stage_prefer_direct(&put->stage, lt->t.size);
+	put->reserved = lt->t.size;
 }
 
 static void

@@ -1,15 +1,29 @@
 /* A put on a local directory: its end, and one that is begun with it. */
+#include <errno.h>
+#include <unistd.h>
+
 #include "loop/worker.h"
 #include "store/local_private.h"
 
-/* Of a put_whole(): all that comes before. False: it has failed. */
+/* More was promised than has come: the file is cut. */
+static bool
+cut_to_size(struct local_transfer *lt)
+{
+	if (lt->put->stage.kind == STAGE_THROUGH || lt->put->reserved <= lt->t.size)
+		return true;
+	lt->rc = ftruncate(lt->put->stage.fd, (off_t)lt->t.size) == 0 ? FTX_OK
+								      : ftx_rc_from_errno(errno);
+	return lt->rc == FTX_OK;
+}
+
+/* All that comes before a commit: of a put_whole(), everything. False: it has failed. */
 static bool
 write_whole(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
 	if (!put->whole)
-		return true;
+		return cut_to_size(lt);
 	put->whole = false;
 	lt->rc = stage_open(&put->stage, lt->root, &put->spec);
 	if (lt->rc != FTX_OK)

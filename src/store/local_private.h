@@ -25,9 +25,10 @@ struct local_put {
 	struct put_spec spec; /* its name is the transfer's */
 	struct commit commit;
 	struct space_hold hold;
-	bool whole;     /* put_whole(): nothing is done of it yet */
-	bool in_memory; /* put_whole(): struct transfer's */
-	bool joins;     /* in a batch: it has come as far as its commit */
+	uint64_t reserved; /* bytes */
+	bool whole;        /* put_whole(): nothing is done of it yet */
+	bool in_memory;    /* put_whole(): struct transfer's */
+	bool joins;        /* in a batch: it has come as far as its commit */
 };
 
 struct local_transfer {

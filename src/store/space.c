@@ -148,22 +148,23 @@ with_overhead(uint64_t size, uint64_t block)
  * would write the zeroes itself.
  */
 static enum ftx_rc
-allocate(int fd, uint64_t size)
+allocate(int fd, uint64_t from, uint64_t size)
 {
 #ifdef HAVE_FALLOCATE
 	int err;
 
 	do {
-		err = fallocate(fd, 0, 0, (off_t)size) == 0 ? 0 : errno;
+		err = fallocate(fd, 0, (off_t)from, (off_t)size) == 0 ? 0 : errno;
 	} while (err == EINTR);
 	if (err == 0)
 		return FTX_OK;
 	/* ext4 keeps what it had got hold of until the file is cut. */
-	if (ftruncate(fd, 0) != 0)
+	if (ftruncate(fd, (off_t)from) != 0)
 		return FTX_IO;
 	return ftx_rc_from_errno(err);
 #else
 	(void)fd;
+	(void)from;
 	(void)size;
 	return FTX_UNSUPPORTED;
 #endif
@@ -207,14 +208,14 @@ promise(struct space_fs *fs, int fd, uint64_t size, struct space_hold *hold)
 	if (rc != FTX_OK)
 		return rc;
 	hold->fs = fs;
-	hold->bytes = with_overhead(size, block);
-	atomic_fetch_add(&fs->promised, hold->bytes);
+	hold->bytes += with_overhead(size, block);
+	atomic_fetch_add(&fs->promised, with_overhead(size, block));
 	return FTX_OK;
 }
 
 /* What the file system has, or keeps itself once it is allocated: which may take long. */
 static enum ftx_rc
-admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+admit(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
 {
 	struct space_fs *fs;
 	struct stat st;
@@ -232,7 +233,7 @@ admit(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 		goto out;
 	fs->allocating += size;
 	pthread_mutex_unlock(&fs->admission);
-	rc = allocate(fd, size);
+	rc = allocate(fd, from, size);
 	pthread_mutex_lock(&fs->admission);
 	fs->allocating -= size;
 	if (rc == FTX_UNSUPPORTED)
@@ -246,24 +247,30 @@ out:
 enum ftx_rc
 space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 {
+	return space_extend(s, fd, 0, size, hold);
+}
+
+enum ftx_rc
+space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
+{
 	enum ftx_rc rc;
 
-	if (size > INT64_MAX)
+	if (size > INT64_MAX || from > (uint64_t)INT64_MAX - size)
 		return FTX_TOO_LARGE;
 	if (size == 0)
 		return FTX_OK;
 	if (s->max == 0)
-		return admit(s, fd, size, hold);
+		return admit(s, fd, from, size, hold);
 	rc = take_share(s, size);
 	if (rc != FTX_OK)
 		return rc;
-	rc = admit(s, fd, size, hold);
+	rc = admit(s, fd, from, size, hold);
 	if (rc != FTX_OK) {
 		return_share(s, size);
 		return rc;
 	}
 	hold->space = s;
-	hold->share = size;
+	hold->share += size;
 	return FTX_OK;
 }
 

@@ -35,6 +35,12 @@ void space_free(struct space *s);
  */
 enum ftx_rc space_reserve(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/*
+ * So many more, behind the first `from` of them, which were promised before: they stay whatever
+ * happens.
+ */
+enum ftx_rc space_extend(
+    struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
 /* So many bytes of it have been written: the file system knows of them now. */
 void space_written(struct space_hold *hold, uint64_t bytes);
 /* The upload has ended: published, or dropped and its file gone. Idempotent. */

@@ -52,6 +52,13 @@ store_reserve(struct transfer *t, uint64_t size)
 	t->store->ops->reserve(t);
 }
 
+void
+store_end_here(struct transfer *t)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
+	t->size = t->offset;
+}
+
 static uint64_t
 rest_of(const struct transfer *t)
 {

@@ -112,8 +112,13 @@ enum ftx_rc store_get_digest(struct store *s, const char *name, transfer_done_cb
 /* Before the first read: only what stands between these offsets is read, and t->offset is from. */
 void store_set_range(struct transfer *t, uint64_t from, uint64_t end);
 
-/* Promises `size` bytes until the transfer ends. FTX_NO_SPACE, FTX_TOO_LARGE. */
+/*
+ * Promises `size` bytes until the transfer ends. FTX_NO_SPACE, FTX_TOO_LARGE. Who does not know the
+ * size promises some, and more (in all) before they are used up; and says at the end what it was.
+ */
 void store_reserve(struct transfer *t, uint64_t size);
+/* There are no more bytes to come than were written. */
+void store_end_here(struct transfer *t);
 /*
  * Writes the chunk's bytes at t->offset, not beyond t->size. The chunk is the transfer's until
  * WRITE has ended: the owner takes it back then (transfer_take_chunk()). With FTX_OK t->offset has

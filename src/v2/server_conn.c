@@ -7,8 +7,10 @@
 #include "net/conn.h"
 #include "v2/server_private.h"
 
-/* What is collected for the client, or waits for it to read; more is not asked for meanwhile. */
+/* A frame, but for one of DATA. */
 #define INPUT_MAX (V2_HEADER_SIZE + V2_CONTROL_MAX)
+/* Output that waits for the client to read it; more requests are not taken then. */
+#define OUTPUT_MAX ((size_t)256 * 1024)
 
 static const char *const states[] = {
 	[V2S_OPENING_PREFACE] = "opening_preface",
@@ -24,6 +26,12 @@ v2s_enter(struct v2s_conn *c, enum v2s_conn_state state)
 {
 	c->state = (uint8_t)state;
 	log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(c->conn), states[state]);
+}
+
+bool
+v2s_is_stalled(const struct v2s_conn *c)
+{
+	return c->out.len + conn_output_length(c->conn) > OUTPUT_MAX;
 }
 
 void
@@ -107,7 +115,7 @@ look_at_end(struct v2s_conn *c)
 	}
 	if (c->content_id != 0 || c->skip > 0 || conn_input_length(c->conn) > 0) {
 		/* Bytes that wait for us are no end in the middle of something. */
-		if (c->receiving == NULL && !c->blocked && !c->stalled)
+		if (c->receiving == NULL && !c->blocked && !c->stalled && !c->more.queued)
 			conn_close(c->conn, end);
 		return;
 	}
@@ -174,6 +182,7 @@ on_input(void *arg)
 {
 	struct v2s_conn *c = arg;
 
+	c->heard_at = worker_now(c->worker);
 	if (c->receiving != NULL)
 		pump_on_input(&c->receive);
 	else if (c->sending && conn_peer_end(c->conn) != FTX_OK)

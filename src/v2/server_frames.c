@@ -6,8 +6,6 @@
 
 /* Frames that are taken before it is somebody else's turn. */
 #define FRAMES_MAX 64
-/* Output that waits for the client to read it; more requests are not taken then. */
-#define OUTPUT_MAX ((size_t)256 * 1024)
 /* Content that is thrown away after a final result. */
 #define DISCARD_MAX ((uint64_t)64 * 1024 * 1024)
 
@@ -321,7 +319,7 @@ may_read(struct v2s_conn *c)
 {
 	if (c->closed || c->state == V2S_CLOSING || c->receiving != NULL)
 		return false;
-	c->stalled = c->out.len + conn_output_length(c->conn) > OUTPUT_MAX;
+	c->stalled = v2s_is_stalled(c);
 	return !c->stalled;
 }
 

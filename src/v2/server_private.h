@@ -100,6 +100,7 @@ struct v2s_request {
 	uint64_t prefix_at;              /* GET: since when it has been due, ms */
 	struct meta_version has_version; /* GET: the one that the client has */
 	bool stored;                     /* GET: FILE had the digest */
+	bool needs_room;                 /* PUT: a stream: more is to be promised first */
 	bool ended;                      /* PUT: its END has come */
 	uint64_t received;               /* PUT: bytes of content, with those of frames under way */
 	struct v2_end put_end;           /* PUT: what that said */
@@ -181,7 +182,8 @@ struct v2s_conn {
 	bool is_awake; /* the timer runs every second */
 	uint64_t opened;
 	uint64_t sent_at;           /* a message of ours */
-	uint64_t heard, heard_at;   /* bytes received by then */
+	uint64_t heard;             /* bytes received, by the last look */
+	uint64_t heard_at;          /* when any came, or it was we who did not read */
 	uint64_t taken, taken_at;   /* bytes that the peer has taken of ours */
 	uint64_t window_at, window; /* of the least rate */
 	uint64_t goodbye_at;
@@ -197,6 +199,9 @@ void v2s_send_bytes(struct v2s_conn *c, const void *p, size_t len);
 void v2s_flush(struct v2s_conn *c);
 void v2s_fail(struct v2s_conn *c, enum ftx_rc why, uint16_t target);
 void v2s_enter(struct v2s_conn *c, enum v2s_conn_state state);
+
+/* So much waits for the client to read it that nothing large is to be added. */
+bool v2s_is_stalled(const struct v2s_conn *c);
 
 /* server_frames.c: what comes from the client */
 void v2s_read_frames(struct v2s_conn *c);

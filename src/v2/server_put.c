@@ -18,6 +18,9 @@ enum event {
 /* A file with NOW that is not larger is kept in memory until it is whole; and all such together. */
 #define SMALL_MAX    ((uint64_t)64 * 1024)
 #define BUFFERED_MAX ((size_t)1024 * 1024)
+/* What a stream is promised at first, and at most in one step. A frame always fits. */
+#define STREAM_FIRST ((uint64_t)2 * V2_DATA_MAX)
+#define STREAM_STEP  ((uint64_t)64 * 1024 * 1024)
 
 static const char *const states[] = {
 	"put_waiting",
@@ -42,6 +45,13 @@ static bool
 has_now(const struct v2s_request *r)
 {
 	return (r->flags & V2_PUT_NOW) != 0;
+}
+
+/* Its size is not known before its end. */
+static bool
+is_stream(const struct v2s_request *r)
+{
+	return !V2_HAS(&r->m.put, SIZE);
 }
 
 static bool
@@ -74,8 +84,6 @@ take(struct v2s_request *r, const struct v2_frame *f)
 	rc = v2s_take_version(r->m.put.if_version, &r->if_version);
 	if (rc == FTX_OK)
 		rc = v2s_take_name(r, r->m.put.name, true, false, &r->name);
-	if (rc == FTX_OK && !V2_HAS(&r->m.put, SIZE))
-		rc = FTX_NOT_OFFERED;
 	if (rc == FTX_OK && max > 0 && r->m.put.size > max)
 		rc = FTX_TOO_LARGE;
 	return rc;
@@ -124,6 +132,27 @@ make_spec(const struct v2s_request *r)
 	};
 }
 
+/* A stream always has room for one more frame before that is read. */
+static void
+grow(struct v2s_request *r)
+{
+	struct transfer *t = r->transfer;
+
+	if (!is_stream(r) || r->answered || r->ended)
+		return;
+	r->needs_room |= t->size - r->received < V2_DATA_MAX;
+	if (r->needs_room && t->op == TRANSFER_IDLE)
+		store_reserve(t, t->size + (t->size < STREAM_STEP ? t->size : STREAM_STEP));
+}
+
+static void
+on_grown(struct v2s_request *r)
+{
+	r->needs_room = false;
+	if (r->c->receiver == r)
+		pump_set_total(&r->c->receive, r->transfer->size);
+}
+
 static void
 on_finished(void *arg)
 {
@@ -134,6 +163,8 @@ on_finished(void *arg)
 		c->receiving = NULL;
 		if (r->digest_rc != FTX_OK)
 			v2s_refuse(r, r->digest_rc);
+		else
+			grow(r);
 	} else { /* all that was received is written */
 		c->receiver = NULL;
 		v2s_event(r, ON_CONTENT);
@@ -168,6 +199,8 @@ on_opened(struct v2s_request *r, enum ftx_rc rc)
 {
 	if (rc != FTX_OK)
 		refuse(r, rc);
+	else if (is_stream(r))
+		store_reserve(r->transfer, STREAM_FIRST);
 	else if (r->m.put.size == 0)
 		v2s_event(r, ON_READY);
 	else
@@ -186,8 +219,9 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 		on_opened(r, rc);
 		break;
 	case TRANSFER_WRITE:
-		if (c->receiver == r)
-			pump_on_io(&c->receive, rc);
+		pump_on_io(&c->receive, rc);
+		if (r->needs_room)
+			grow(r);
 		break;
 	case TRANSFER_COMMIT:
 		if (rc == FTX_OK)
@@ -197,10 +231,12 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 		break;
 	case TRANSFER_RESERVE:
 	default:
-		if (rc == FTX_OK)
-			v2s_event(r, ON_READY);
-		else
+		if (rc != FTX_OK)
 			refuse(r, rc);
+		else if (r->state == PUT_RECEIVING)
+			on_grown(r);
+		else
+			v2s_event(r, ON_READY);
 		break;
 	}
 	v2s_run(c);
@@ -287,7 +323,8 @@ v2s_put_takes(const struct v2s_request *r)
 	if (is_small(r))
 		return r->content != NULL || c->buffered == 0 ||
 		       c->buffered + r->m.put.size <= BUFFERED_MAX;
-	return r->state == PUT_RECEIVING && (c->receiver == NULL || c->receiver == r);
+	return r->state == PUT_RECEIVING && !r->needs_room &&
+	       (c->receiver == NULL || c->receiver == r);
 }
 
 bool
@@ -299,6 +336,10 @@ v2s_put_waits_for_client(const struct v2s_request *r)
 enum ftx_rc
 v2s_put_expects(const struct v2s_request *r, uint64_t length)
 {
+	uint64_t max = r->c->server->max_file_size;
+
+	if (is_stream(r))
+		return max > 0 && length > max - r->received ? FTX_TOO_LARGE : FTX_OK;
 	return length <= r->m.put.size - r->received ? FTX_OK : FTX_SIZE_MISMATCH;
 }
 
@@ -357,9 +398,10 @@ judge(struct v2s_request *r)
 	const struct v2_put *put = &r->m.put;
 	const struct v2_end *end = &r->put_end;
 
-	if (end->digest.kind != put->digest_kind)
+	if (end->digest.kind != put->digest_kind || (is_stream(r) && !V2_HAS(end, SIZE)))
 		return FTX_BAD_MESSAGE;
-	if (r->received != put->size || (V2_HAS(end, SIZE) && end->size != put->size))
+	if ((!is_stream(r) && r->received != put->size) ||
+	    (V2_HAS(end, SIZE) && end->size != r->received))
 		return FTX_SIZE_MISMATCH;
 	if (!digest_equal(&r->sum, &end->digest) ||
 	    (V2_HAS(put, DIGEST) && !digest_equal(&r->sum, &put->digest)))
@@ -419,6 +461,8 @@ commit(struct v2s_request *r)
 		v2s_want_place(r, V2S_NOW, commit_whole);
 		return;
 	}
+	if (is_stream(r))
+		store_end_here(r->transfer);
 	store_set_digest(r->transfer, &r->sum);
 	store_commit(r->transfer);
 }

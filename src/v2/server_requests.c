@@ -77,6 +77,13 @@ static unsigned most_places(enum v2s_class class)
 	return most[class];
 }
 
+/* A page is large, so there are none while the client does not read. */
+static bool
+has_place(const struct v2s_conn *c, enum v2s_class class)
+{
+	return c->places[class] < most_places(class) && (class != V2S_LISTS || !v2s_is_stalled(c));
+}
+
 void
 v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r))
 {
@@ -84,7 +91,7 @@ v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(str
 
 	r->place = place;
 	r->on_place = on_place;
-	if (c->places[place] >= most_places(place) || !TAILQ_EMPTY(&c->waiting[place])) {
+	if (!has_place(c, place) || !TAILQ_EMPTY(&c->waiting[place])) {
 		r->is_waiting = true;
 		TAILQ_INSERT_TAIL(&c->waiting[place], r, waiting);
 		return;
@@ -113,8 +120,8 @@ give_places(struct v2s_conn *c)
 	for (int i = 0; i < V2S_CLASSES; i++) {
 		struct v2s_request *r;
 
-		while ((r = TAILQ_FIRST(&c->waiting[i])) != NULL &&
-		       c->places[i] < most_places((enum v2s_class)i)) {
+		while (
+		    (r = TAILQ_FIRST(&c->waiting[i])) != NULL && has_place(c, (enum v2s_class)i)) {
 			TAILQ_REMOVE(&c->waiting[i], r, waiting);
 			r->is_waiting = false;
 			r->has_place = true;

@@ -34,10 +34,9 @@ look(struct v2s_conn *c)
 	const struct conn_progress moved = conn_progress(c->conn);
 	uint64_t now = now_of(c);
 
-	if (moved.received != c->heard || !is_ready_to_read(c)) {
-		c->heard = moved.received;
+	c->heard = moved.received;
+	if (!is_ready_to_read(c))
 		c->heard_at = now;
-	}
 	if (moved.taken != c->taken || moved.all_taken) {
 		c->taken = moved.taken;
 		c->taken_at = now;
@@ -188,9 +187,9 @@ v2s_arm(struct v2s_conn *c)
 	if (timer_running(&c->timer) && c->is_awake)
 		return;
 	if (c->state <= V2S_OPENING_HELLO)
-		wait = limits->request_ms;
+		wait = limits->request_ms > 0 ? limits->request_ms : WORKING_MS;
 	else if (c->state == V2S_OPEN && c->live == 0 && conn_output_length(c->conn) == 0)
-		wait = limits->idle_ms / 4 + 1;
+		wait = limits->idle_ms > 0 ? limits->idle_ms / 4 + 1 : WORKING_MS;
 	c->is_awake = wait == LOOK_MS;
 	worker_timer_start(c->worker, &c->timer, clock_after(now_of(c), wait));
 }

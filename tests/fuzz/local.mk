@@ -112,7 +112,7 @@ tests_fuzz_replay_v2_message_SOURCES = $(fuzz_v2_message_sources) $(replay_sourc
 
 fuzz_session_cppflags = $(fuzz_cppflags) $(LIBEVENT_CFLAGS)
 fuzz_session_ldadd = \
-	src/libdaemon.a src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
+	src/libdaemon.a src/libv2server.a src/libv2message.a src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
 	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 fuzz_session_sources = \
 	tests/fuzz/fuzz_session.c tests/fuzz/target.h \

@@ -4,6 +4,7 @@ pair_files = \
 	tests/pair/client_upload.pair \
 	tests/pair/server_halfclose.pair \
 	tests/pair/server_names.pair \
+	tests/pair/server_v2.pair \
 	tests/pair/server_download.pair \
 	tests/pair/server_upload.pair
 
@@ -14,6 +15,7 @@ tests_pair_pair_run_SOURCES = \
 	tests/pair/pair_run.c \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h
 tests_pair_pair_run_LDADD = \
+	src/libv2server.a src/libv2message.a \
 	src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a src/libcore.a \
 	src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 

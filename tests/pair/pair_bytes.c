@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "v1/message.h"
+#include "v2/frame.h"
 
 uint8_t bytes[PAIR_BYTES_MAX];
 size_t bytes_len;
@@ -69,11 +70,77 @@ add_repeated(unsigned long long n)
 		bytes[bytes_len++] = (uint8_t)(i * 31 >> 3);
 }
 
+static void
+add_number(unsigned long long n, size_t size)
+{
+	for (size_t i = size; i > 0; i--) {
+		uint8_t byte = (uint8_t)(n >> 8 * (i - 1));
+
+		add_bytes(&byte, 1);
+	}
+}
+
+static unsigned
+type_of(const char *name)
+{
+	unsigned type = 0;
+
+	while (type < 255 && strcmp(v2_type_name((uint8_t)type), name) != 0)
+		type++;
+	return type < 255 ? type : (unsigned)strtoul(name, NULL, 16);
+}
+
+/* frame TYPE ID FLAGS: its length is known at the word `end`. */
+static void
+begin_frame(char **p, size_t *frame)
+{
+	unsigned type = type_of(name_of(p));
+	unsigned long long id = strtoull(name_of(p), NULL, 10);
+	unsigned long long flags = strtoull(name_of(p), NULL, 16);
+
+	*frame = bytes_len;
+	add_number(0, 4);
+	add_number(type, 1);
+	add_number(flags, 1);
+	add_number(id, 2);
+}
+
+static void
+end_frame(size_t frame)
+{
+	size_t len = bytes_len;
+
+	bytes_len = frame;
+	add_number(len - frame - V2_HEADER_SIZE, 4);
+	bytes_len = len;
+}
+
+/* attr NUMBER VALUE, or attr NUMBER u8|u16|u32|u64 N */
+static void
+add_attr(char **p)
+{
+	static const char *const sizes[] = { "u8", "u16", "u32", "u64" };
+	unsigned long long number = strtoull(name_of(p), NULL, 16);
+	size_t len;
+	char *value = word(p, &len);
+
+	add_number(number, 2);
+	for (size_t i = 0; value != NULL && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (strcmp(value, sizes[i]) == 0) {
+			add_number((size_t)1 << i, 2);
+			add_number(strtoull(name_of(p), NULL, 0), (size_t)1 << i);
+			return;
+		}
+	}
+	add_number(len, 2);
+	add_bytes(value, len);
+}
+
 void
 parse_bytes(char *p)
 {
 	char *w;
-	size_t len;
+	size_t len, frame = 0;
 
 	bytes_len = 0;
 	while ((w = word(&p, &len)) != NULL) {
@@ -90,6 +157,17 @@ parse_bytes(char *p)
 
 			v1_upload_size_encode(strtoull(name_of(&p), NULL, 0), size);
 			add_bytes(size, sizeof(size));
+		} else if (strcmp(w, "preface") == 0) {
+			uint8_t preface[V2_PREFACE_SIZE];
+
+			v2_preface_encode(preface);
+			add_bytes(preface, sizeof(preface));
+		} else if (strcmp(w, "frame") == 0) {
+			begin_frame(&p, &frame);
+		} else if (strcmp(w, "end") == 0) {
+			end_frame(frame);
+		} else if (strcmp(w, "attr") == 0) {
+			add_attr(&p);
 		} else if (strcmp(w, "fill") == 0) {
 			add_repeated(strtoull(name_of(&p), NULL, 0));
 		} else if (strcmp(w, "hex") == 0) {

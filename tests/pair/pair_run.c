@@ -314,9 +314,23 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 {
 	bool upload;
 
-	if (strcmp(cmd, "SERVER") == 0)
-		stage_serve(st, strcmp(name_of(&p), "upload") == 0);
-	else if (strcmp(cmd, "CLIENT") == 0) {
+	if (strcmp(cmd, "SERVER") == 0) {
+		const char *half = name_of(&p);
+
+		if (strcmp(half, "v2") == 0)
+			stage_serve_v2(st);
+		else
+			stage_serve(st, strcmp(half, "upload") == 0);
+	} else if (strcmp(cmd, "ALLOW") == 0) {
+		const char *what = name_of(&p);
+
+		st->server2.allow_replace |= strcmp(what, "replace") == 0;
+		st->server2.allow_rename |= strcmp(what, "rename") == 0;
+		st->server2.allow_remove |= strcmp(what, "remove") == 0;
+	} else if (strcmp(cmd, "DRAIN") == 0) {
+		v2_server_drain(st->v2);
+		stage_settle(st);
+	} else if (strcmp(cmd, "CLIENT") == 0) {
 		const char *remote, *local;
 
 		upload = strcmp(name_of(&p), "upload") == 0;

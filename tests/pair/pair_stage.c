@@ -184,6 +184,18 @@ stage_serve(struct pair_stage *st, bool upload)
 	stage_settle(st);
 }
 
+void
+stage_serve_v2(struct pair_stage *st)
+{
+	make_conn(st);
+	st->server2.store = st->server.store;
+	st->server2.registry = st->registry;
+	st->server2.max_file_size = st->server.max_file_size;
+	st->server2.names = st->server.names;
+	MUST(v2_server_attach(&st->v2, st->conn, &st->server2) == FTX_OK);
+	stage_settle(st);
+}
+
 static void
 on_notice(void *arg, enum v1_notice notice)
 {

@@ -14,6 +14,7 @@
 #include "net/conn.h"
 #include "v1/client.h"
 #include "v1/server.h"
+#include "v2/server.h"
 
 struct pool;
 struct registry;
@@ -29,6 +30,8 @@ struct pair_stage {
 	struct registry *registry;
 	struct registry_claim *held; /* HOLD: by somebody else */
 	struct v1_server server;
+	struct v2_server server2;
+	struct v2s_conn *v2; /* of version 2, while its connection lasts */
 	struct v1_client client;
 	struct conn_limits limits;
 	char remote[512], local[512];
@@ -58,6 +61,7 @@ void stage_down(struct pair_stage *st);
 /* Two connected sockets, the second one for a half. */
 void stage_socketpair(const struct pair_stage *st, int fds[2]);
 void stage_serve(struct pair_stage *st, bool upload);
+void stage_serve_v2(struct pair_stage *st);
 void stage_client(struct pair_stage *st, bool upload, const char *remote, const char *local);
 /* Runs the loop until nothing happens any more. */
 void stage_settle(struct pair_stage *st);

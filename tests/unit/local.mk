@@ -353,7 +353,7 @@ tests_unit_test_pid_file_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_server_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c $(unit_sources)
 tests_unit_test_server_LDADD = \
-	src/libdaemon.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
+	src/libdaemon.a src/libv2server.a src/libv2message.a src/libv1server.a src/libv1message.a src/libnet.a src/libcore.a \
 	src/libstore.a src/libloop.a src/libconf.a src/libbase.a \
 	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(LIBCONFIG_LIBS) $(LIBSYSTEMD_LIBS) $(CHECK_LIBS)
 
