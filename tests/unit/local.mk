@@ -55,6 +55,7 @@ room_tests = \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
+	tests/unit/test_v2_both \
 	tests/unit/test_v2_client \
 	tests/unit/test_v2_frame \
 	tests/unit/test_v2_message \
@@ -235,6 +236,11 @@ tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
 tests_unit_test_v1_message_LDADD = src/libv1message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_both_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_both_SOURCES = tests/unit/test_v2_both.c $(unit_sources)
+tests_unit_test_v2_both_LDADD = src/libv2client.a src/libv2server.a src/libv2message.a src/libcore.a \
+	src/libnet.a src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_v2_client_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v2_client_SOURCES = \
