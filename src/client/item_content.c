@@ -88,7 +88,7 @@ write_stream(void *arg, const void *p, size_t len, size_t *n)
 /* --- Uploads --- */
 
 static void
-put_ended_well(struct item *item, const struct v2_put_request *put)
+put_ended_well(struct item *item, struct v2_put_request *put)
 {
 	struct ftxfer_totals *t = &item->s->totals;
 	char hex[DIGEST_HEX_SIZE];
@@ -106,6 +106,7 @@ put_ended_well(struct item *item, const struct v2_put_request *put)
 	t->bytes_done += put->receipt.size;
 	t->bytes_moved += put->moved - put->resumed;
 	t->bytes_known += put->receipt.size - item->counted;
+	v2_put_clear(put);
 	item_done(item, &e);
 }
 
@@ -123,12 +124,14 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 			  o->rc == FTX_SIZE_MISMATCH || o->rc == FTX_TAKEN_OVER);
 
 	item->moved = put->moved;
+	if (!ok)
+		item->s->totals.bytes_moved += put->moved - put->resumed;
 	item_leave(item);
-	if (ok && !stale)
+	if (ok && !stale) {
 		put_ended_well(item, put);
-	v2_put_clear(put);
-	if (ok && !stale)
 		return;
+	}
+	v2_put_clear(put);
 	/*
 	 * An upload of long ago is known by the same id, and what it published is gone: this one is
 	 * asked for anew. So is, once, what was damaged on the way or changed while it was read.
@@ -196,6 +199,8 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
 
 	item->moved = get->moved;
+	if (o->rc != FTX_OK)
+		item->s->totals.bytes_moved += get->moved - get->resumed;
 	item_leave(item);
 	if (o->rc == FTX_OK) {
 		e.bytes = get->moved;
