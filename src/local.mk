@@ -49,6 +49,7 @@ src_libstore_a_SOURCES = \
 	src/store/put_spec.h \
 	src/store/reader.c src/store/reader.h \
 	src/store/root.c src/store/root.h \
+	src/store/settle.c src/store/settle.h \
 	src/store/space.c src/store/space.h \
 	src/store/stage.c src/store/stage.h \
 	src/store/stage_write.c \

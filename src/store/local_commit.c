@@ -28,11 +28,12 @@ write_whole(struct local_transfer *lt)
 	lt->rc = stage_open(&put->stage, lt->root, &put->spec);
 	if (lt->rc != FTX_OK)
 		return false;
-	put->commit.sound = commit_is_sound(put->stage.fd);
+	put->commit.sound = !put->stage.in_memory && commit_is_sound(put->stage.fd);
 	put->in_memory = put->stage.in_memory;
 	put->stage.digest = lt->t.digest;
 	put->stage.meta = &lt->t.meta;
-	if (lt->t.size > 0)
+	/* In memory the write tells whether there is room, and nothing is promised but by files. */
+	if (lt->t.size > 0 && !put->in_memory)
 		lt->rc = space_reserve(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
 	if (lt->rc == FTX_OK && lt->t.size > 0)
 		lt->rc = local_write_piece(lt, lt->t.content, (size_t)lt->t.size);

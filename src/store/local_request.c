@@ -77,6 +77,8 @@ run_op(struct local_request *lr)
 		    wanted_version(spec), &lr->r.meta);
 	case REQUEST_REMOVE:
 		return names_remove(lr->root, spec->name, spec->directory, wanted_version(spec));
+	case REQUEST_SETTLE:
+		return settle(lr->root, spec->name, &spec->if_version, &spec->attrs, &lr->r.meta);
 	case REQUEST_LIST:
 		return run_list(lr);
 	case REQUEST_SUM:
@@ -160,6 +162,7 @@ local_request_start(struct store_request *r)
 		[REQUEST_RENAME] = POOL_COMMIT,
 		[REQUEST_REMOVE] = POOL_SYNC,
 		[REQUEST_SUM] = POOL_OPEN,
+		[REQUEST_SETTLE] = POOL_COMMIT,
 	};
 
 	submit((struct local_request *)r, lanes[r->op]);

@@ -17,6 +17,7 @@ request_op_name(enum request_op op)
 		[REQUEST_RENAME] = "rename",
 		[REQUEST_REMOVE] = "remove",
 		[REQUEST_SUM] = "sum",
+		[REQUEST_SETTLE] = "settle",
 	};
 
 	return (size_t)op < sizeof(names) / sizeof(names[0]) ? names[op] : "unknown";
@@ -187,4 +188,11 @@ store_sum(struct store *s, const struct request_spec *spec, request_done_cb *on_
     struct store_request **out)
 {
 	return begin(s, REQUEST_SUM, spec, on_done, owner, out);
+}
+
+enum ftx_rc
+store_settle(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out)
+{
+	return begin(s, REQUEST_SETTLE, spec, on_done, owner, out);
 }

@@ -23,6 +23,7 @@
 #include "store/listing.h"
 #include "store/meta.h"
 #include "store/path.h"
+#include "store/settle.h"
 
 struct store;
 struct store_request;
@@ -33,7 +34,8 @@ enum request_op {
 	REQUEST_MKDIR,
 	REQUEST_RENAME,
 	REQUEST_REMOVE,
-	REQUEST_SUM
+	REQUEST_SUM,
+	REQUEST_SETTLE
 };
 
 /* What is asked. Which members an operation looks at is said in store/store.h; the rest are 0. */
@@ -46,7 +48,9 @@ struct request_spec {
 	bool digests;                   /* STAT, LIST: with those that are stored */
 	bool has_mode;                  /* MKDIR: */
 	mode_t mode;                    /* its permission bits; else the store's own */
-	struct meta_version if_version; /* RENAME, REMOVE: of this version only; none: of any */
+	struct meta_version if_version; /* RENAME, REMOVE: of this version only; none: of any.
+					   SETTLE: the one that was looked at */
+	struct settle_attrs attrs;      /* SETTLE: what the file is to have */
 	const char *after;              /* LIST: begins behind this name; NULL: at the first */
 	struct path_rules rules;        /* LIST: names that they refuse are left out */
 	struct listing_limits limits;   /* LIST: of a page */
@@ -74,8 +78,8 @@ struct store_request {
 	void (*release_claim)(void *claim);
 
 	/* How it ended, after FTX_OK. */
-	struct meta meta;         /* STAT; RENAME: under the new name; SUM: of what was read */
-	bool existed;             /* MKDIR: it was there already */
+	struct meta meta; /* STAT, SETTLE; RENAME: under the new name; SUM: of what was read */
+	bool existed;     /* MKDIR: it was there already */
 	struct listing_page page; /* LIST: owned; the entries may be taken out of it */
 	const char *cursor; /* LIST: borrowed, until the next page: `after` to go on from here */
 	struct digest_value digest; /* SUM */

@@ -17,7 +17,7 @@
  * And those that move no content, each of which completes once, or once a page:
  *
  *	looking		store_stat, store_list (store_list_next), store_sum
- *	changing	store_mkdir, store_rename, store_remove
+ *	changing	store_mkdir, store_rename, store_remove, store_settle
  *	all		store_request_cancel, store_request_close
  *
  * A transfer has one operation at a time. Each ends with one call of on_done, never within the call
@@ -210,6 +210,12 @@ enum ftx_rc store_remove(struct store *s, const struct request_spec *spec, reque
  * such kind.
  */
 enum ftx_rc store_sum(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
+    void *owner, struct store_request **out) FTX_MUST_CHECK;
+/*
+ * The file spec.name of the version spec.if_version is to count as stored: it gets spec.attrs, and
+ * is made durable (store/settle.h). r->meta: what it is like then.
+ */
+enum ftx_rc store_settle(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
     void *owner, struct store_request **out) FTX_MUST_CHECK;
 /*
  * LIST and SUM end soon, with FTX_CANCELLED if it comes in time; what changes names is not stopped.

@@ -4,7 +4,7 @@
 
 #include "v2/server_private.h"
 
-/* It is what stands there. Nothing was stored, and nothing was synced, by us. */
+/* It is what stands there, durable. */
 static void
 answer_same(struct v2s_request *r, const struct meta *found)
 {
@@ -20,7 +20,45 @@ answer_same(struct v2s_request *r, const struct meta *found)
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	m.time = v2s_time(&now);
-	v2s_answer(r, V2_MESSAGE_put_ok, &m, V2_OK_SAME | V2_OK_UNSYNCED);
+	v2s_answer(
+	    r, V2_MESSAGE_put_ok, &m, V2_OK_SAME | (r->c->server->in_memory ? V2_OK_UNSYNCED : 0));
+}
+
+static void
+on_settled(void *owner, struct store_request *asked, enum ftx_rc rc)
+{
+	struct v2s_request *r = owner;
+	struct v2s_conn *c = r->c;
+	struct meta found = asked->meta;
+
+	store_request_close(asked);
+	r->asked = NULL;
+	if (rc == FTX_OK)
+		answer_same(r, &found);
+	else if (rc == FTX_OTHER_VERSION || rc == FTX_NOT_FOUND)
+		v2s_put_go_on(r); /* it was, and is no more */
+	else
+		v2s_refuse(r, rc);
+	v2s_run(c);
+}
+
+/* With policy 4 it gets the attributes of the request, if the client might replace it as well. */
+static void
+settle_target(struct v2s_request *r, const struct meta *found)
+{
+	const struct v2_put *m = &r->m.put;
+	struct request_spec spec = { .name = r->name, .if_version = found->version };
+
+	if (m->policy == V2_REPLACE_OR_SAME && r->c->server->allow_replace)
+		spec.attrs = (struct settle_attrs){
+			.has_mode = V2_HAS(m, MODE),
+			.mode = m->mode,
+			.has_mtime = V2_HAS(m, MTIME),
+			.mtime = { .tv_sec = m->mtime.sec, .tv_nsec = m->mtime.nsec },
+			.digest = m->digest,
+		};
+	if (store_settle(r->c->server->store, &spec, on_settled, r, &r->asked) != FTX_OK)
+		v2s_refuse(r, FTX_NOMEM);
 }
 
 static void
@@ -36,7 +74,7 @@ on_summed(void *owner, struct store_request *asked, enum ftx_rc rc)
 	if (same && r->if_version.len > 0 && !meta_same_version(&r->if_version, &found.version))
 		v2s_refuse(r, FTX_OTHER_VERSION);
 	else if (same)
-		answer_same(r, &found);
+		settle_target(r, &found);
 	else
 		v2s_put_go_on(
 		    r); /* also where it could not be read: that is no reason not to store it */

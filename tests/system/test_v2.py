@@ -338,6 +338,16 @@ class TestPut(V2Test):
         same = client.put_now("foreign", b"by others", ("POLICY", CREATE_OR_SAME),
                               ("DIGEST", sha256(b"by others")))
         self.assert_receipt(same, "foreign", b"by others", SAME)
+        self.assertEqual(client.ask("STAT", ("NAME", "foreign")).FILE_VERSION, same.FILE_VERSION)
+        attributes = [("MTIME", (1234567890, 0)), ("MODE", 0o600)]
+        for policy, mtime in ((CREATE_OR_SAME, None), (REPLACE_OR_SAME, (1234567890, 0))):
+            same = client.put_now("foreign", b"by others", ("POLICY", policy),
+                                  ("DIGEST", sha256(b"by others")), *attributes)
+            self.assert_receipt(same, "foreign", b"by others", SAME)
+            found = client.ask("STAT", ("NAME", "foreign"))
+            self.assertEqual(found.FILE_VERSION, same.FILE_VERSION)
+            self.assertEqual(found.MTIME == (1234567890, 0), mtime is not None)
+        self.assertEqual((found.MODE, found.DIGEST), (0o600, sha256(b"by others")))
         self.assert_no_stages(daemon)
 
     def test_parents(self):
