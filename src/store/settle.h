@@ -21,7 +21,7 @@ struct settle_attrs {
 	bool has_mode, has_mtime;
 	mode_t mode; /* permission bits */
 	struct timespec mtime;
-	/* Of its content. Stored with it again where its time has changed; none: it is lost then. */
+	/* Of its content: stored with it again where its time has changed. None: that one is lost. */
 	struct digest_value digest;
 };
 

@@ -11,7 +11,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_v1_message \
 	tests/fuzz/fuzz_v2_frame \
-	tests/fuzz/fuzz_v2_message
+	tests/fuzz/fuzz_v2_message \
+	tests/fuzz/fuzz_v2_session
 
 .PHONY: fuzz
 if FUZZING
@@ -41,7 +42,8 @@ fuzz_replays = \
 	tests/fuzz/replay_session \
 	tests/fuzz/replay_v1_message \
 	tests/fuzz/replay_v2_frame \
-	tests/fuzz/replay_v2_message
+	tests/fuzz/replay_v2_message \
+	tests/fuzz/replay_v2_session
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
@@ -112,7 +114,8 @@ tests_fuzz_replay_v2_message_SOURCES = $(fuzz_v2_message_sources) $(replay_sourc
 
 fuzz_session_cppflags = $(fuzz_cppflags) $(LIBEVENT_CFLAGS)
 fuzz_session_ldadd = \
-	src/libdaemon.a src/libv2server.a src/libv2message.a src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
+	src/libdaemon.a src/libv2server.a src/libv2message.a \
+	src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a \
 	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 fuzz_session_sources = \
 	tests/fuzz/fuzz_session.c tests/fuzz/target.h \
@@ -128,3 +131,15 @@ tests_fuzz_fuzz_session_SOURCES = $(fuzz_session_sources)
 tests_fuzz_replay_session_CPPFLAGS = $(fuzz_session_cppflags) -DFUZZ_TARGET='"session"'
 tests_fuzz_replay_session_LDADD = $(fuzz_session_ldadd)
 tests_fuzz_replay_session_SOURCES = $(fuzz_session_sources) $(replay_sources)
+
+fuzz_v2_session_sources = \
+	tests/fuzz/fuzz_v2_session.c tests/fuzz/target.h \
+	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
+	tests/pair/pair_stage.c tests/pair/pair_stage.h
+tests_fuzz_fuzz_v2_session_CPPFLAGS = $(fuzz_session_cppflags)
+tests_fuzz_fuzz_v2_session_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_v2_session_LDADD = $(fuzz_session_ldadd)
+tests_fuzz_fuzz_v2_session_SOURCES = $(fuzz_v2_session_sources)
+tests_fuzz_replay_v2_session_CPPFLAGS = $(fuzz_session_cppflags) -DFUZZ_TARGET='"v2_session"'
+tests_fuzz_replay_v2_session_LDADD = $(fuzz_session_ldadd)
+tests_fuzz_replay_v2_session_SOURCES = $(fuzz_v2_session_sources) $(replay_sources)

@@ -51,6 +51,7 @@ room_tests = \
 	tests/unit/test_latency \
 	tests/unit/test_store \
 	tests/unit/test_stored_digest \
+	tests/unit/test_settle \
 	tests/unit/test_sum \
 	tests/unit/test_timer \
 	tests/unit/test_utf8 \
@@ -200,7 +201,7 @@ tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_SOURCES = \
 	tests/unit/test_store.c tests/unit/test_store.h \
 	tests/unit/test_store_close.c \
-	tests/unit/test_store_get.c tests/unit/test_store_meta.c \
+	tests/unit/test_store_get.c tests/unit/test_store_whole.c tests/unit/test_store_meta.c \
 	tests/unit/test_store_reader.c \
 	tests/unit/test_store_request.c \
 	$(fake_sources) $(unit_sources)
@@ -221,6 +222,9 @@ tests_unit_test_listing_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_listing_SOURCES = tests/unit/test_listing.c $(fake_sources) $(unit_sources)
 tests_unit_test_listing_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
+tests_unit_test_settle_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_settle_SOURCES = tests/unit/test_settle.c $(unit_sources)
+tests_unit_test_settle_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 tests_unit_test_sum_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sum_SOURCES = tests/unit/test_sum.c $(unit_sources)
 tests_unit_test_sum_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)

@@ -227,6 +227,28 @@ START_TEST(test_threads)
 }
 END_TEST
 
+/* A directory that is being removed, and uploads into it, exclude each other. */
+START_TEST(test_removals)
+{
+	struct registry_claim *up = claim("d/e/f", REGISTRY_UPLOAD), *removal;
+
+	busy("d", REGISTRY_REMOVAL);
+	busy("d/e", REGISTRY_REMOVAL);
+	registry_release(claim("d/e/f/g", REGISTRY_REMOVAL));
+	registry_release(claim("dd", REGISTRY_REMOVAL));
+	registry_release(up);
+	removal = claim("d/e", REGISTRY_REMOVAL);
+	busy("d/e", REGISTRY_REMOVAL);
+	busy("d/e", REGISTRY_UPLOAD);
+	busy("d/e/f", REGISTRY_UPLOAD);
+	busy("d/e/f/g", REGISTRY_UPLOAD);
+	registry_release(claim("d/f", REGISTRY_UPLOAD));
+	registry_release(claim("d/e/f", REGISTRY_DOWNLOAD));
+	registry_release(removal);
+	registry_release(claim("d/e/f", REGISTRY_UPLOAD));
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -240,6 +262,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_names_are_apart);
 	tcase_add_test(tc, test_the_name_is_copied);
 	tcase_add_test(tc, test_many_names);
+	tcase_add_test(tc, test_removals);
 	tcase_add_test(tc, test_threads);
 }
 

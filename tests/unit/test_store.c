@@ -103,6 +103,20 @@ owner_put(struct owner *o, const char *name)
 }
 
 void
+owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content)
+{
+	size_t len = strlen(content);
+	struct digest_value v;
+
+	*o = (struct owner){ 0 };
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, len, &v), FTX_OK);
+	ck_assert_int_eq(
+	    store_put_whole(store, spec, (uint8_t *)strdup(content), len, &v, on_done, o, &o->t),
+	    FTX_OK);
+	owner_began(o);
+}
+
+void
 owner_get(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };
@@ -487,6 +501,7 @@ add_cases(Suite *s)
 	add_meta_cases(s);
 	add_reader_cases(s);
 	add_request_cases(s);
+	add_whole_cases(s);
 }
 
 int

@@ -37,6 +37,7 @@ void store_teardown(void);
 void owner_put(struct owner *o, const char *name);
 void owner_put_spec(struct owner *o, const struct put_spec *spec);
 void owner_get(struct owner *o, const char *name);
+void owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content);
 void owner_get_digest(struct owner *o, const char *name);
 /* Until the operation under way has ended; how. */
 enum ftx_rc owner_wait(struct owner *o, enum transfer_op op);
@@ -62,5 +63,6 @@ void add_get_cases(Suite *s);
 void add_meta_cases(Suite *s);
 void add_reader_cases(Suite *s);
 void add_request_cases(Suite *s);
+void add_whole_cases(Suite *s);
 
 #endif

@@ -1,0 +1,121 @@
+/* store: puts whose content is at hand, puts of unknown size, and gets of a part. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/names.h"
+#include "unit/test_store.h"
+
+/* All of it in one operation, on a disk and as if in memory. */
+START_TEST(test_whole)
+{
+	const struct put_spec spec = { .name = "new", .has_mode = true, .mode = 0604 };
+	struct owner o = { 0 };
+	struct meta m;
+
+	store_start(root_kinds[_i % ROOT_KINDS]);
+	root->in_memory = _i < ROOT_KINDS;
+	owner_put_whole(&o, &spec, "content");
+	UNIT_CHECK(!o.told);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	ck_assert_int_eq(names_stat(root, "new", false, &m), FTX_OK);
+	ck_assert(meta_same_version(&m.version, &o.t->meta.version));
+	ck_assert_uint_eq(m.mode, 0604);
+	ck_assert_uint_eq(o.t->size, 7);
+	owner_close(&o);
+	unit_holds("root/new", "content", 7);
+	owner_put_whole(&o, &spec, "another");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_EXISTS);
+	owner_close(&o);
+	unit_holds("root/new", "content", 7);
+	store_teardown();
+}
+END_TEST
+
+/* More than one batch of them, each in its own fate. */
+START_TEST(test_many_wholes)
+{
+	static struct owner owners[100];
+	char names[100][16];
+
+	store_start(ROOT_EXCLUSIVE);
+	root->in_memory = false;
+	unit_write("root/n50", "there", 5);
+	for (int i = 0; i < COUNT(owners); i++) {
+		struct put_spec spec = { .name = names[i] };
+
+		snprintf(names[i], sizeof(names[i]), "n%d", i);
+		owner_put_whole(&owners[i], &spec, names[i]);
+	}
+	for (int i = 0; i < COUNT(owners); i++) {
+		ck_assert_int_eq(
+		    owner_wait(&owners[i], TRANSFER_COMMIT), i == 50 ? FTX_EXISTS : FTX_OK);
+		owner_close(&owners[i]);
+	}
+	unit_holds("root/n99", "n99", 3);
+	unit_holds("root/n50", "there", 5);
+	store_teardown();
+}
+END_TEST
+
+/* Its size is said at the end; what was promised beyond it is given back. */
+START_TEST(test_grows)
+{
+	struct owner o = { 0 };
+	struct stat st;
+
+	store_start(root_kinds[_i]);
+	owner_put(&o, "new");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 100000), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, "one", 3), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, 1000000), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, "two", 3), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, INT64_MAX), FTX_NO_SPACE);
+	store_end_here(o.t);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", "onetwo", 6);
+	ck_assert_int_eq(stat("root/new", &st), 0);
+	ck_assert_int_le(st.st_blocks, 32);
+	store_teardown();
+}
+END_TEST
+
+/* A part is checked at its own end. */
+START_TEST(test_range)
+{
+	struct owner o = { 0 };
+	char got[8] = "";
+
+	unit_write("root/file", "0123456789", 10);
+	unit_sleep_ms(20);
+	store_start(ROOT_EXCLUSIVE);
+	owner_get(&o, "file");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	store_set_range(o.t, 3, 7);
+	ck_assert_uint_eq(o.t->offset, 3);
+	ck_assert_uint_eq(store_read_now(o.t, got, 4), 4);
+	ck_assert_str_eq(got, "3456");
+	unit_write("root/file", "abcdefghij", 10);
+	ck_assert_uint_eq(store_read_now(o.t, got, 4), 0);
+	store_read(o.t, owner_chunk(), 4);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_READ), FTX_CHANGED);
+	chunk_put(worker_chunks(worker), transfer_take_chunk(o.t));
+	owner_close(&o);
+	store_teardown();
+}
+END_TEST
+
+void
+add_whole_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "whole");
+
+	tcase_add_checked_fixture(tc, store_setup, NULL);
+	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
+	tcase_add_test(tc, test_many_wholes);
+	tcase_add_loop_test(tc, test_grows, 0, ROOT_KINDS);
+	tcase_add_test(tc, test_range);
+}
