@@ -78,7 +78,8 @@ run_op(struct local_request *lr)
 	case REQUEST_REMOVE:
 		return names_remove(lr->root, spec->name, spec->directory, wanted_version(spec));
 	case REQUEST_SETTLE:
-		return settle(lr->root, spec->name, &spec->if_version, &spec->attrs, &lr->r.meta);
+		return settle_existing(
+		    lr->root, spec->name, &spec->if_version, &spec->attrs, &lr->r.meta);
 	case REQUEST_LIST:
 		return run_list(lr);
 	case REQUEST_SUM:

@@ -53,7 +53,7 @@ settle_file(
 }
 
 enum ftx_rc
-settle(struct root *r, const char *name, const struct meta_version *version,
+settle_existing(struct root *r, const char *name, const struct meta_version *version,
     const struct settle_attrs *attrs, struct meta *m)
 {
 	const char *leaf;

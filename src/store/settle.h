@@ -21,7 +21,7 @@ struct settle_attrs {
 	bool has_mode, has_mtime;
 	mode_t mode; /* permission bits */
 	struct timespec mtime;
-	/* Of its content: stored with it again where its time has changed. None: that one is lost. */
+	/* Of its content: stored with it again where its time changes. None: that one is lost. */
 	struct digest_value digest;
 };
 
@@ -30,7 +30,7 @@ struct settle_attrs {
  * content, attributes and name are durable, and *m says what the file is like from then on.
  * FTX_NOT_FOUND, FTX_ACCESS: the attributes are not ours to change. FTX_IO, ...
  */
-enum ftx_rc settle(struct root *r, const char *name, const struct meta_version *version,
+enum ftx_rc settle_existing(struct root *r, const char *name, const struct meta_version *version,
     const struct settle_attrs *attrs, struct meta *m) FTX_MUST_CHECK;
 
 #endif

@@ -38,13 +38,13 @@ START_TEST(test_as_it_stands)
 	struct settle_attrs none = { 0 };
 	struct meta before = look(), m;
 
-	ck_assert_int_eq(settle(root, "f", &before.version, &none, &m), FTX_OK);
+	ck_assert_int_eq(settle_existing(root, "f", &before.version, &none, &m), FTX_OK);
 	ck_assert(meta_same_version(&m.version, &before.version));
-	ck_assert_int_eq(settle(root, "none", &before.version, &none, &m), FTX_NOT_FOUND);
-	ck_assert_int_eq(settle(root, "no/f", &before.version, &none, &m), FTX_NOT_FOUND);
+	ck_assert_int_eq(settle_existing(root, "none", &before.version, &none, &m), FTX_NOT_FOUND);
+	ck_assert_int_eq(settle_existing(root, "no/f", &before.version, &none, &m), FTX_NOT_FOUND);
 	unit_sleep_ms(20);
 	unit_write("root/f", "another", 7);
-	ck_assert_int_eq(settle(root, "f", &before.version, &none, &m), FTX_OTHER_VERSION);
+	ck_assert_int_eq(settle_existing(root, "f", &before.version, &none, &m), FTX_OTHER_VERSION);
 }
 END_TEST
 
@@ -60,7 +60,7 @@ START_TEST(test_attributes)
 
 	ck_assert_int_eq(digest_of(DIGEST_XXH128, "content", 7, &attrs.digest), FTX_OK);
 	unit_sleep_ms(20);
-	ck_assert_int_eq(settle(root, "f", &before.version, &attrs, &m), FTX_OK);
+	ck_assert_int_eq(settle_existing(root, "f", &before.version, &attrs, &m), FTX_OK);
 	after = look();
 	ck_assert(meta_same_version(&m.version, &after.version));
 	ck_assert(!meta_same_version(&m.version, &before.version));
@@ -71,7 +71,7 @@ START_TEST(test_attributes)
 	ck_assert(after.digest.kind == DIGEST_NONE || digest_equal(&after.digest, &attrs.digest));
 	unit_holds("root/f", "content", 7);
 	/* Once more: it has all of it, and is not changed. */
-	ck_assert_int_eq(settle(root, "f", &after.version, &attrs, &m), FTX_OK);
+	ck_assert_int_eq(settle_existing(root, "f", &after.version, &attrs, &m), FTX_OK);
 	ck_assert(meta_same_version(&m.version, &after.version));
 }
 END_TEST

@@ -57,8 +57,8 @@ store_teardown(void)
 	ck_assert_int_eq(unit_descriptors(), descriptors);
 }
 
-static void
-on_done(void *arg, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
+void
+owner_hears(void *arg, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
 {
 	struct owner *o = arg;
 
@@ -81,7 +81,7 @@ on_claim_back(void *arg)
 	o->claim_returns++;
 }
 
-static void
+void
 owner_began(struct owner *o)
 {
 	transfer_set_claim(o->t, o, on_claim_back);
@@ -92,7 +92,7 @@ void
 owner_put_spec(struct owner *o, const struct put_spec *spec)
 {
 	*o = (struct owner){ .closes = o->closes };
-	ck_assert_int_eq(store_put(store, spec, on_done, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_put(store, spec, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -103,24 +103,10 @@ owner_put(struct owner *o, const char *name)
 }
 
 void
-owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content)
-{
-	size_t len = strlen(content);
-	struct digest_value v;
-
-	*o = (struct owner){ 0 };
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, len, &v), FTX_OK);
-	ck_assert_int_eq(
-	    store_put_whole(store, spec, (uint8_t *)strdup(content), len, &v, on_done, o, &o->t),
-	    FTX_OK);
-	owner_began(o);
-}
-
-void
 owner_get(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };
-	ck_assert_int_eq(store_get(store, name, on_done, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_get(store, name, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -128,7 +114,7 @@ void
 owner_get_digest(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };
-	ck_assert_int_eq(store_get_digest(store, name, on_done, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_get_digest(store, name, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -455,7 +441,7 @@ START_TEST(test_put_attributes)
 
 	store_start(root_kinds[_i]);
 	pool_block();
-	ck_assert_int_eq(store_put(store, &spec, on_done, &o, &o.t), FTX_OK);
+	ck_assert_int_eq(store_put(store, &spec, owner_hears, &o, &o.t), FTX_OK);
 	owner_began(&o);
 	memset(name, 'x', sizeof(name) - 1);
 	spec.mode = 0;

@@ -34,10 +34,12 @@ void store_start(unsigned root_flags);
 /* All that was begun comes to its end; nothing may be left of it but files. */
 void store_teardown(void);
 
+/* What a store is to call, and to be called when it was asked for a transfer. */
+void owner_hears(void *arg, struct transfer *t, enum transfer_op op, enum ftx_rc rc);
+void owner_began(struct owner *o);
 void owner_put(struct owner *o, const char *name);
 void owner_put_spec(struct owner *o, const struct put_spec *spec);
 void owner_get(struct owner *o, const char *name);
-void owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content);
 void owner_get_digest(struct owner *o, const char *name);
 /* Until the operation under way has ended; how. */
 enum ftx_rc owner_wait(struct owner *o, enum transfer_op op);
