@@ -1,0 +1,581 @@
+"""The commands of ftxfer, as a person uses them, with the real daemon: protocol 2."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import SystemTest, ftxfer, run
+from wire import DEADLINE, content, read_file, write_file
+
+USAGE, BAD_DATA, NO_INPUT, REFUSED, EXISTS, AGAIN, PROTOCOL, FORBIDDEN = (
+    64, 65, 66, 69, 73, 75, 76, 77)
+PREFACE = b"\xf7FTX\r\n\x1a\n"
+
+
+class CommandTest(SystemTest):
+    options = {"allow_replace": True, "allow_rename": True, "allow_remove": True}
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.daemon(**self.options)
+        self.where = self.server.where
+        self.environ = dict(os.environ, XDG_CONFIG_HOME=self.scratch("config"),
+                            XDG_STATE_HOME=self.scratch("state"), LC_ALL="C.UTF-8")
+
+    def ftxfer(self, *args, **kwargs):
+        kwargs.setdefault("env", self.environ)
+        return run(ftxfer() + list(args), **kwargs)
+
+    def succeeds(self, *args, **kwargs):
+        ran = self.ftxfer(*args, **kwargs)
+        self.assertEqual(ran.status, 0, ran)
+        return ran
+
+    def fails(self, status, pattern, *args, **kwargs):
+        ran = self.ftxfer(*args, **kwargs)
+        self.assertEqual(ran.status, status, ran)
+        self.assertRegex(ran.err, "(?i)" + pattern)
+        return ran
+
+    def there(self, path=""):
+        return "%s/%s" % (self.where, path)
+
+    def tree(self, name="tree"):
+        """Odd names, an empty directory, modes and times."""
+        top = self.scratch(name)
+        for path in ("", "sub", "sub/deep", "empty", "with space", "ü", "-dash"):
+            os.mkdir(os.path.join(top, path))
+        for number, path in enumerate(("a", "sub/b c", "sub/deep/-x", "ü/é", "-dash/*", "zero",
+                                       "with space/%20", "sub/a:b")):
+            full = os.path.join(top, path)
+            write_file(full, content(number * 1000, number + 1))
+            os.chmod(full, 0o640)
+            os.utime(full, ns=(10 ** 9, (1500000000 + number) * 10 ** 9 + number))
+        write_file(os.path.join(top, "large"), content(3 * 1024 * 1024 + 17, 99))
+        return top
+
+    def assert_same_trees(self, one, other, attributes=True):
+        self.assertEqual(self.listed(one, attributes), self.listed(other, attributes))
+
+    def listed(self, top, attributes):
+        found = {}
+        for at, dirs, files in os.walk(top):
+            for name in dirs:
+                if os.path.islink(os.path.join(at, name)):
+                    continue
+                found[os.path.relpath(os.path.join(at, name), top)] = "directory"
+            for name in files:
+                full = os.path.join(at, name)
+                st = os.lstat(full)
+                if stat.S_ISREG(st.st_mode):
+                    found[os.path.relpath(full, top)] = (
+                        hashlib.sha256(read_file(full)).hexdigest(),
+                        (stat.S_IMODE(st.st_mode), st.st_mtime_ns) if attributes else None)
+        return found
+
+    def events(self, text):
+        return [json.loads(line) for line in text.splitlines()]
+
+
+class TestOneFile(CommandTest):
+    def test_there_and_back(self):
+        for size in (0, 1, 4096, 65536, 1 << 20, (1 << 20) + 1, 5000000):
+            with self.subTest(size=size):
+                name = "n%d" % size
+                here = self.scratch(name, content(size))
+                os.chmod(here, 0o604)
+                os.utime(here, (1, 1234567890))
+                self.succeeds("put", here, self.there(name))
+                self.assertEqual(read_file(self.server.path(name)), content(size))
+                back = self.scratch("back")
+                self.succeeds("get", self.there(name), "-o", back)
+                self.assertEqual(read_file(back), content(size))
+                st = os.stat(back)
+                self.assertEqual((stat.S_IMODE(st.st_mode), st.st_mtime), (0o604, 1234567890))
+
+    def test_create_and_replace(self):
+        one, two = self.scratch("one", b"one"), self.scratch("two", b"two!")
+        self.succeeds("put", one, self.there("n"))
+        self.fails(EXISTS, "exists.*--replace", "put", two, self.there("n"))
+        self.assertEqual(read_file(self.server.path("n")), b"one")
+        self.succeeds("put", "--replace", two, self.there("n"))
+        self.assertEqual(read_file(self.server.path("n")), b"two!")
+
+    def test_where_it_goes(self):
+        here = self.scratch("name", b"data")
+        os.mkdir(self.server.path("d"))
+        self.succeeds("put", here, self.there("d"))     # a directory
+        self.succeeds("put", here, self.there())        # the root
+        self.succeeds("put", here, self.there("d/as"))  # itself
+        self.fails(REFUSED, "-p", "put", here, self.there("no/"))
+        self.succeeds("put", "-p", here, self.there("new/"))
+        for name in ("d/name", "name", "d/as", "new/name"):
+            self.assertEqual(read_file(self.server.path(name)), b"data", name)
+
+    def test_a_local_name_with_a_colon(self):
+        os.mkdir(self.scratch("a:"))
+        write_file(self.scratch("a:") + "/b", b"data")
+        self.succeeds("put", "./a:/b", self.there("n"), cwd=self.dir)
+        self.assertEqual(read_file(self.server.path("n")), b"data")
+
+    def test_refusals(self):
+        here = self.scratch("here", b"data")
+        os.mkdir(self.server.path("d"))
+        self.fails(NO_INPUT, "no such file", "put", self.scratch("none"), self.there("n"))
+        self.fails(NO_INPUT, "-r", "put", self.dir, self.there("n"))
+        self.fails(REFUSED, "no such file", "get", self.there("none"), "-o", self.scratch("x"))
+        self.fails(REFUSED, "-r", "get", self.there("d"), "-o", self.scratch("x"))
+        self.fails(REFUSED, "not allowed", "put", here, self.there("a/../b"))
+        self.fails(EXISTS, "directory", "get", self.there("none"), "-o", self.scratch("no/x"))
+        self.assertFalse(os.path.exists(self.scratch("x")))
+
+    def test_standard_output(self):
+        write_file(self.server.path("n"), content(3000000))
+        ran = subprocess.run(ftxfer() + ["get", self.there("n"), "-o", "-"], env=self.environ,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(ran.stdout, content(3000000))
+
+    def test_standard_input(self):
+        ran = subprocess.run(ftxfer() + ["put", "-", self.there("n")], env=self.environ,
+                             input=content(3000001), stderr=subprocess.PIPE, timeout=DEADLINE)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(read_file(self.server.path("n")), content(3000001))
+
+
+class TestTrees(CommandTest):
+    def test_there_and_back(self):
+        tree = self.tree()
+        os.symlink("a", os.path.join(tree, "link"))
+        os.symlink("/etc", os.path.join(tree, "way-out"))
+        os.mkfifo(os.path.join(tree, "fifo"))
+        ran = self.succeeds("put", "-r", tree, self.there())
+        for name in ("link", "way-out", "fifo"):
+            self.assertRegex(ran.err, "skipped.*" + name)
+        for jobs in ("1", "4"):
+            back = self.scratch("back" + jobs)
+            os.mkdir(back)
+            self.succeeds("get", "-r", "-j", jobs, self.there("tree"), "-o", back)
+            self.assert_same_trees(tree, os.path.join(back, "tree"))
+
+    def test_links_on_the_server_are_not_followed(self):
+        os.mkdir(self.server.path("d"))
+        os.symlink("/etc/passwd", self.server.path("d/file"))
+        os.symlink("/etc", self.server.path("d/dir"))
+        ran = self.succeeds("get", "-r", self.there("d"), "-o", self.scratch("d"))
+        self.assertRegex(ran.err, "skipped.*d/dir.*link")
+        self.assertEqual(os.listdir(self.scratch("d")), [])
+
+    def test_patterns(self):
+        for name in ("a.txt", "b.txt", "c.dat", ".h.txt", "x/1.txt", "y/1.txt", "y/2"):
+            os.makedirs(os.path.dirname(self.server.path(name)), exist_ok=True)
+            write_file(self.server.path(name), name.encode())
+        into = self.scratch("into")
+        os.mkdir(into)
+        self.succeeds("get", self.there("*.txt"), "-o", into)
+        self.assertEqual(sorted(os.listdir(into)), ["a.txt", "b.txt"])
+        self.succeeds("get", self.there("[xz]/?.txt"), self.there("c.dat"), "-o", into)
+        self.assertEqual(sorted(os.listdir(into)), ["1.txt", "a.txt", "b.txt", "c.dat"])
+        self.assertEqual(read_file(os.path.join(into, "1.txt")), b"x/1.txt")
+        self.fails(REFUSED, "no name.*matches", "get", self.there("q*"), "-o", into)
+
+    def test_sync(self):
+        tree = self.tree()
+        self.succeeds("sync", tree, self.there("copy"))
+        self.assert_same_trees(tree, self.server.path("copy"))
+        for args in ((), ("-c",)):
+            ran = self.succeeds("sync", *args, "--json", tree, self.there("copy"))
+            self.assertEqual(self.events(ran.out)[-1]["bytes_moved"], 0)
+        write_file(os.path.join(tree, "a"), b"changed")
+        write_file(os.path.join(tree, "sub/new"), b"new")
+        os.remove(os.path.join(tree, "zero"))
+        write_file(self.server.path("copy/extra"), b"extra")
+        os.makedirs(self.server.path("copy/old/er"))
+        write_file(self.server.path("copy/old/er/file"), b"old")
+        before = self.listed(self.server.path("copy"), True)
+        ran = self.succeeds("sync", "-n", "--delete", tree, self.there("copy"))
+        self.assertEqual(self.listed(self.server.path("copy"), True), before)
+        for name in ("put.*/a", "put.*sub/new", "remove.*extra", "remove.*old/er/file"):
+            self.assertRegex(ran.err, "would " + name)
+        self.succeeds("sync", tree, self.there("copy"))
+        self.assertTrue(os.path.exists(self.server.path("copy/extra")))
+        self.succeeds("sync", "--delete", tree, self.there("copy"))
+        self.assert_same_trees(tree, self.server.path("copy"))
+        # And the other way.
+        write_file(self.server.path("copy/a"), b"again!")
+        write_file(os.path.join(tree, "mine"), b"mine")
+        os.mkdir(os.path.join(tree, "own"))
+        self.succeeds("sync", "--delete", self.there("copy"), tree)
+        self.assert_same_trees(tree, self.server.path("copy"))
+
+    def test_checksum_sees_what_time_and_size_do_not(self):
+        tree = self.tree()
+        self.succeeds("sync", tree, self.there("copy"))
+        full = os.path.join(tree, "sub/b c")
+        st = os.stat(full)
+        write_file(full, content(st.st_size, 77))
+        os.utime(full, ns=(st.st_atime_ns, st.st_mtime_ns))
+        self.succeeds("sync", tree, self.there("copy"))
+        self.assertNotEqual(read_file(full), read_file(self.server.path("copy/sub/b c")))
+        self.fails(BAD_DATA, "b c.*differs", "verify", tree, self.there("copy"))
+        self.succeeds("sync", "-c", tree, self.there("copy"))
+        self.assertEqual(read_file(full), read_file(self.server.path("copy/sub/b c")))
+        self.succeeds("verify", tree, self.there("copy"))
+
+    def test_verify_changes_nothing(self):
+        tree = self.tree()
+        self.succeeds("sync", tree, self.there("copy"))
+        os.remove(self.server.path("copy/zero"))
+        write_file(self.server.path("copy/more"), b"")
+        before = self.listed(self.server.path("copy"), True), self.listed(tree, True)
+        ran = self.fails(BAD_DATA, "zero.*not on the server", "verify", tree, self.there("copy"))
+        self.assertRegex(ran.err, "more.*on the server only")
+        self.assertEqual((self.listed(self.server.path("copy"), True), self.listed(tree, True)),
+                         before)
+
+    def test_what_fails_is_named_and_the_rest_done(self):
+        tree = self.tree()
+        os.makedirs(self.server.path("tree/sub"))
+        write_file(self.server.path("tree/sub/b c"), b"other")
+        ran = self.fails(EXISTS, "sub/b c.*exists", "put", "-r", tree, self.there())
+        self.assertRegex(ran.err, r"8 files.*1 failed")
+        self.assertEqual(read_file(self.server.path("tree/sub/b c")), b"other")
+        self.assertTrue(os.path.exists(self.server.path("tree/ü/é")))
+
+
+class TestNames(CommandTest):
+    def test_ls_stat_sum(self):
+        os.mkdir(self.server.path("d"))
+        write_file(self.server.path("d/n"), b"data")
+        write_file(self.server.path("a"), b"")
+        self.assertEqual(self.succeeds("ls", self.there()).out, "a\nd/\n")
+        self.assertEqual(self.succeeds("ls", "-R", self.there()).out, "a\nd/\nd/n\n")
+        self.assertRegex(self.succeeds("ls", "-l", self.there("d")).out,
+                         r"^-r\S{8} +4 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d n\n$")
+        self.assertRegex(self.succeeds("stat", self.there("d/n")).out, "^d/n: file, 4 bytes, mode")
+        self.assertEqual(self.succeeds("sum", "--digest", "sha256", self.there("d/n")).out,
+                         hashlib.sha256(b"data").hexdigest() + "  d/n\n")
+        self.fails(REFUSED, "no such", "ls", self.there("none"))
+
+    def test_mkdir_mv_rm(self):
+        self.succeeds("mkdir", self.there("d"))
+        self.succeeds("mkdir", self.there("d"))
+        self.fails(REFUSED, "-p", "mkdir", self.there("a/b/c"))
+        self.succeeds("mkdir", "-p", self.there("a/b/c"))
+        write_file(self.server.path("a/b/n"), b"data")
+        write_file(self.server.path("m"), b"old")
+        self.fails(EXISTS, "--replace", "mv", self.there("a/b/n"), self.there("m"))
+        self.succeeds("mv", "--replace", self.there("a/b/n"), self.there("m"))
+        self.assertEqual(read_file(self.server.path("m")), b"data")
+        self.succeeds("rm", self.there("m"))
+        self.fails(REFUSED, "-r", "rm", self.there("a"))
+        write_file(self.server.path("a/b/c/n"), b"data")
+        self.succeeds("rm", "-r", self.there("a"), self.there("d"))
+        self.assertEqual(self.succeeds("ls", self.there()).out, "")
+
+
+class TestForbidden(CommandTest):
+    options = {}
+
+    def test_by_default(self):
+        write_file(self.server.path("n"), b"data")
+        here = self.scratch("here", b"other")
+        self.fails(FORBIDDEN, "does not let", "rm", self.there("n"))
+        self.fails(FORBIDDEN, "does not let", "mv", self.there("n"), self.there("m"))
+        self.fails(FORBIDDEN, "does not let", "put", "--replace", here, self.there("n"))
+        self.assertEqual(read_file(self.server.path("n")), b"data")
+
+
+class TestSettings(CommandTest):
+    def config(self, text):
+        os.makedirs(self.scratch("config") + "/ftxfer", exist_ok=True)
+        write_file(self.scratch("config") + "/ftxfer/config", text.encode())
+
+    def test_alias(self):
+        os.mkdir(self.server.path("d"))
+        write_file(self.server.path("d/n"), b"data")
+        self.config('aliases = ["here = ftx://%s/d"];' % self.where)
+        self.assertEqual(self.succeeds("ls", "here:").out, "n\n")
+        self.succeeds("get", "here:n", "-o", self.scratch("x"))
+        self.environ["FTXFER_ALIASES"] = "here=ftx://%s/" % self.where
+        self.assertEqual(self.succeeds("ls", "here:").out, "d/\n")
+
+    def test_wrong(self):
+        self.config("jobs = 0;")
+        self.fails(USAGE, r"config:1: .*jobs", "ls", self.there())
+        self.config("")
+        self.environ["FTXFER_JOBS"] = "x"
+        self.fails(USAGE, "FTXFER_JOBS", "ls", self.there())
+
+    def test_usage(self):
+        for args in (("put",), ("put", "x"), ("put", "x", "y"), ("get", "x"), ("ls",),
+                     ("ls", "-Z", self.there()), ("mv", self.there("a")), ("rm", self.there()),
+                     ("get", self.there("a"), "127.0.0.1:1/b"), ("put", "-", "-", self.there("a")),
+                     ("get", self.there("*"), "-o", "-"), ("help", "none"),
+                     ("sync", "a", "b"), ("verify", self.there("a"), "b"), ("ls", "me@h:/a"),
+                     ("get", "--json", self.there("a"), "-o", "-")):
+            with self.subTest(args=args):
+                ran = self.fails(USAGE, "try ftxfer help", *args)
+                self.assertEqual(len(ran.err.splitlines()), 1, ran)
+
+    def test_help(self):
+        self.assertIn("sync", self.succeeds("help").out)
+        text = self.succeeds("help", "put").out
+        self.assertIn("--replace", text)
+        self.assertEqual(self.succeeds("put", "--help").out, text)
+        self.assertNotIn("--replace", self.succeeds("ls", "--help").out)
+
+
+class TestJson(CommandTest):
+    def test_each_item_ends(self):
+        write_file(self.server.path("a"), b"data")
+        ran = self.fails(REFUSED, "", "get", "--json", self.there("a"), self.there("none"), "-o",
+                         self.dir)
+        events = self.events(ran.out)
+        ended = {event["remote"]: event for event in events if event["event"] in ("done", "failed")}
+        self.assertEqual(ended["a"]["bytes"], 4)
+        self.assertEqual(ended["none"]["exit"], REFUSED)
+        self.assertEqual(events[-1]["event"], "summary")
+        self.assertEqual((events[-1]["done"], events[-1]["failed"], events[-1]["exit"]),
+                         (1, 1, REFUSED))
+        self.assertEqual(ran.err, "")
+
+    def test_without_a_server(self):
+        self.server.stop()
+        ran = self.ftxfer("stat", "--json", "--retry-time", "0", self.there("a"))
+        self.assertEqual(ran.status, AGAIN)
+        self.assertEqual([event["event"] for event in self.events(ran.out)], ["failed", "summary"])
+
+    def test_bytes_that_are_no_utf8(self):
+        name = os.path.join(self.server.path("").encode(), b"a\xffb")
+        write_file(name, b"data")
+        entry = self.events(self.succeeds("ls", "--json", self.there()).out)[1]
+        self.assertEqual((entry["remote"], entry["remote_hex"]), ("a\ufffdb", "61ff62"))
+
+
+class TestAgain(CommandTest):
+    def restart(self, after):
+        """SIGKILL, and a new daemon on the same root and port."""
+        time.sleep(after)
+        self.server.process.kill()
+        self.server.process.wait()
+        port = self.server.port
+        self.server = self.daemon(root=self.server.path(""), args=("-l", str(port)), **self.options)
+
+    def test_a_server_that_comes_back(self):
+        tree = self.scratch("many")
+        for number in range(2000):
+            os.makedirs(os.path.join(tree, "d%d" % (number // 100)), exist_ok=True)
+            write_file(os.path.join(tree, "d%d" % (number // 100), "n%d" % number),
+                       content(4096, number + 1))
+        killed = threading.Thread(target=self.restart, args=(0.05,))
+        # Its first daemon ends by SIGKILL.
+        self._cleanups = [one for one in self._cleanups if one[0] != self._stopped]
+        killed.start()
+        ran = self.ftxfer("put", "-rp", "--replace", tree, self.there("x"))
+        killed.join()
+        self.assertEqual(ran.status, 0, ran)
+        self.assert_same_trees(tree, self.server.path("x/many"))
+
+    def test_nothing_is_tried_again_in_vain(self):
+        begin = time.monotonic()
+        self.fails(REFUSED, "no such", "get", self.there("none"), "-o", self.scratch("x"))
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_gives_up_after_a_time(self):
+        self.server.stop()
+        begin = time.monotonic()
+        self.fails(AGAIN, "could not connect", "ls", "--retry-time", "1", self.there())
+        self.assertGreater(time.monotonic() - begin, 0.9)
+
+    def test_broken_on_the_way(self):
+        """Each of the first connections breaks somewhere else; then one holds."""
+        data = content(3000000)
+        here = self.scratch("here", data)
+        for way in ("up", "down"):
+            for reset in (False, True):
+                with self.subTest(way=way, reset=reset):
+                    relay = Relay(self.server.address, way, (5, 100, 70000, 2000000), reset)
+                    self.addCleanup(relay.close)
+                    name = "%s-%s" % (way, reset)
+                    if way == "down":
+                        write_file(self.server.path(name), data)
+                        back = self.scratch("back")
+                        ran = self.succeeds("get", "--json", relay.where + "/" + name, "-o", back)
+                        self.assertEqual(read_file(back), data)
+                        # What had come once does not come again.
+                        self.assertLess(self.events(ran.out)[-1]["bytes_moved"], 3000000 + (1 << 20))
+                    else:
+                        self.succeeds("put", here, relay.where + "/" + name)
+                    self.assertEqual(read_file(self.server.path(name)), data)
+                    self.assertEqual(relay.count, 5)
+
+    def test_killed_by_a_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            proxy = self.proxy(self.server, "--delay", "0.05")
+            process = subprocess.Popen(
+                ftxfer() + ["put", self.scratch("here", content(3000000)), proxy.where + "/n"],
+                env=self.environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            time.sleep(0.3)
+            process.send_signal(number)
+            self.assertIn(b"cancelled", process.communicate(timeout=DEADLINE)[1])
+            self.assertEqual(process.returncode, -number)
+        self.assertFalse(os.path.exists(self.server.path("n")))
+
+
+class Relay:
+    """Passes connections on; the first ones break after so many bytes in that direction."""
+
+    def __init__(self, target, way, limits, reset):
+        self.target, self.way, self.limits, self.reset = target, way, limits, reset
+        self.count = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.where = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            limit = self.limits[self.count] if self.count < len(self.limits) else None
+            self.count += 1
+            server = socket.create_connection(self.target)
+            for way, one, other in (("up", client, server), ("down", server, client)):
+                threading.Thread(target=self.forward, daemon=True, args=(
+                    one, other, limit if way == self.way else None)).start()
+
+    def forward(self, one, other, left):
+        try:
+            while True:
+                data = one.recv(65536 if left is None else min(65536, left))
+                other.sendall(data)
+                if not data:
+                    other.shutdown(socket.SHUT_WR)
+                    return
+                if left is not None:
+                    left -= len(data)
+                    if left == 0:
+                        break
+        except OSError:
+            return
+        for peer in (one, other):
+            if self.reset:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            try:
+                peer.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            peer.close()
+
+
+class TestHostile(CommandTest):
+    def frame(self, kind, identity, payload, flags=0):
+        return struct.pack(">IBBH", len(payload), kind, flags, identity) + payload
+
+    def attribute(self, number, value):
+        return struct.pack(">HH", number, len(value)) + value
+
+    def serve(self, answer):
+        """A server that says HELLO and answers each request with answer(type, id)."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        hello = b"".join((self.attribute(1, b"\0\2"), self.attribute(3, b"\1\2"),
+                          self.attribute(4, struct.pack(">I", 1 << 20)), self.attribute(5, b"\1\0"),
+                          self.attribute(6, struct.pack(">I", 1 << 20))))
+
+        def play():
+            try:
+                while True:
+                    peer = listener.accept()[0]
+                    with peer, peer.makefile("rb") as stream:
+                        peer.sendall(PREFACE + self.frame(1, 0, hello))
+                        stream.read(8)
+                        while True:
+                            head = stream.read(8)
+                            if len(head) < 8:
+                                break
+                            length, kind, _, identity = struct.unpack(">IBBH", head)
+                            stream.read(length)
+                            said = answer(kind, identity)
+                            if said:
+                                peer.sendall(said)
+            except OSError:
+                pass
+
+        threading.Thread(target=play, daemon=True).start()
+        return "127.0.0.1:%d" % listener.getsockname()[1]
+
+    def entry(self, name, kind=1):
+        parts = self.attribute(0x10, name) + self.attribute(0x15, bytes([kind]))
+        parts += self.attribute(0x13, bytes(12)) + self.attribute(0x14, b"\1\xa4")
+        if kind == 1:
+            parts += self.attribute(0x12, bytes(8)) + self.attribute(0x16, b"version1")
+        return self.attribute(0x28, parts)
+
+    def directory(self):
+        return (self.attribute(0x15, b"\2") + self.attribute(0x13, bytes(12)) +
+                self.attribute(0x14, b"\1\xed"))
+
+    def test_names_that_climb(self):
+        into = self.scratch("into")
+        os.mkdir(into)
+        os.makedirs(self.scratch("state") + "/ftxfer")
+        before = sorted(os.listdir(self.dir))
+        for name in (b"..", b".", b"../x", b"/x", b"a/b", b"", b"a\0b", b"n" * 256):
+            with self.subTest(name=name):
+                def answer(kind, identity):
+                    if kind == 0x13:
+                        return self.frame(0x50, identity, self.directory())
+                    if kind == 0x14:
+                        return self.frame(0x53, identity, self.entry(name))
+                    return b""
+                where = self.serve(answer)
+                ran = self.ftxfer("get", "-r", where + "/d", "-o", into)
+                self.assertNotEqual(ran.status, 0, ran)
+                # Nothing beside it; what is there was before.
+                self.assertEqual(sorted(os.listdir(self.dir)), before)
+                self.assertIn(os.listdir(into), ([], ["d"]))
+                self.assertFalse(os.path.exists(self.scratch("x")))
+
+    def test_a_tree_without_a_bottom(self):
+        def answer(kind, identity):
+            if kind == 0x13:
+                return self.frame(0x50, identity, self.directory())
+            if kind == 0x14:
+                return self.frame(0x53, identity, self.entry(b"d", 2))
+            return b""
+        into = self.scratch("into")
+        os.mkdir(into)
+        self.fails(70, "too large", "get", "-r", self.serve(answer) + "/d", "-o", into)
+
+    def test_no_such_protocol(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def play():
+            try:
+                while True:
+                    peer = listener.accept()[0]
+                    peer.sendall(b"HTTP/1.0 400 Bad\r\n\r\n")
+                    peer.close()
+            except OSError:
+                pass
+        threading.Thread(target=play, daemon=True).start()
+        self.fails(PROTOCOL, "", "ls", "127.0.0.1:%d/" % listener.getsockname()[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
