@@ -10,6 +10,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_path \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_v1_message \
+	tests/fuzz/fuzz_v2_client \
 	tests/fuzz/fuzz_v2_frame \
 	tests/fuzz/fuzz_v2_message \
 	tests/fuzz/fuzz_v2_session
@@ -41,6 +42,7 @@ fuzz_replays = \
 	tests/fuzz/replay_path \
 	tests/fuzz/replay_session \
 	tests/fuzz/replay_v1_message \
+	tests/fuzz/replay_v2_client \
 	tests/fuzz/replay_v2_frame \
 	tests/fuzz/replay_v2_message \
 	tests/fuzz/replay_v2_session
@@ -143,3 +145,18 @@ tests_fuzz_fuzz_v2_session_SOURCES = $(fuzz_v2_session_sources)
 tests_fuzz_replay_v2_session_CPPFLAGS = $(fuzz_session_cppflags) -DFUZZ_TARGET='"v2_session"'
 tests_fuzz_replay_v2_session_LDADD = $(fuzz_session_ldadd)
 tests_fuzz_replay_v2_session_SOURCES = $(fuzz_v2_session_sources) $(replay_sources)
+
+fuzz_v2_client_sources = \
+	tests/fuzz/fuzz_v2_client.c tests/fuzz/target.h \
+	tests/fuzz/v2_server.c tests/fuzz/v2_server.h \
+	tests/fuzz/step_pool.c tests/fuzz/step_pool.h
+fuzz_v2_client_ldadd = \
+	src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a src/libloop.a src/libbase.a \
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS)
+tests_fuzz_fuzz_v2_client_CPPFLAGS = $(fuzz_session_cppflags)
+tests_fuzz_fuzz_v2_client_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_v2_client_LDADD = $(fuzz_v2_client_ldadd)
+tests_fuzz_fuzz_v2_client_SOURCES = $(fuzz_v2_client_sources)
+tests_fuzz_replay_v2_client_CPPFLAGS = $(fuzz_session_cppflags) -DFUZZ_TARGET='"v2_client"'
+tests_fuzz_replay_v2_client_LDADD = $(fuzz_v2_client_ldadd)
+tests_fuzz_replay_v2_client_SOURCES = $(fuzz_v2_client_sources) $(replay_sources)
