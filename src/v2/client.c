@@ -156,8 +156,8 @@ v2_client_next_id(const struct v2_client *c)
 
 	do { /* there is one: of as many as may be live, fewer are */
 		id = id < LIVE_MAX ? (uint16_t)(id + 1) : 1;
-	} while ((c->slots[id] != NULL || c->taken[id] != 0) && id != c->last_id);
-	return c->slots[id] == NULL && c->taken[id] == 0 ? id : 0;
+	} while ((c->slots[id] != NULL || c->cancelling[id]) && id != c->last_id);
+	return c->slots[id] == NULL && !c->cancelling[id] ? id : 0;
 }
 
 void

@@ -97,7 +97,7 @@ take_cancel_result(struct v2_client *c, const struct v2_frame *f, uint16_t targe
 	else if (f->type == V2_ERROR)
 		rc = fault_rc(v2_error_decode(f, &c->terms, &error));
 	if (rc == FTX_OK)
-		c->taken[target] &= (uint8_t)~ID_CANCELLING;
+		c->cancelling[target] = false;
 	return rc;
 }
 
@@ -133,8 +133,7 @@ take_for_request(struct v2_client *c, const struct v2_frame *f)
 	struct v2_working working;
 	struct v2_request *r;
 
-	if (f->id > CANCEL_ID && f->id <= CANCEL_ID + LIVE_MAX &&
-	    (c->taken[f->id - CANCEL_ID] & ID_CANCELLING) != 0)
+	if (f->id > CANCEL_ID && f->id <= CANCEL_ID + LIVE_MAX && c->cancelling[f->id - CANCEL_ID])
 		return take_cancel_result(c, f, (uint16_t)(f->id - CANCEL_ID));
 	r = f->id <= LIVE_MAX ? c->slots[f->id] : NULL;
 	if (r == NULL)

@@ -68,7 +68,6 @@ push_frame(struct v2_client *c)
 	return true;
 }
 
-/* The frame of content is sent: what was to follow it at once, does. */
 static void
 end_frame(struct v2_client *c)
 {
@@ -77,11 +76,6 @@ end_frame(struct v2_client *c)
 	conn_add_content(c->conn, s->len);
 	chunk_put(worker_chunks(c->worker), s->chunk);
 	s->chunk = NULL;
-	if (s->abort == 0)
-		return;
-	v2_client_send_abort(c, s->abort);
-	c->taken[s->abort] &= (uint8_t)~ID_OWES_END;
-	s->abort = 0;
 }
 
 static void
@@ -94,7 +88,7 @@ begin_frame(struct v2_client *c, struct v2_put_request *put)
 		.id = put->r.id,
 	};
 
-	*s = (struct v2_sender){ .chunk = put->chunk, .len = put->chunk->len, .id = put->r.id };
+	*s = (struct v2_sender){ .chunk = put->chunk, .len = put->chunk->len };
 	v2_frame_encode(&f, s->header);
 	put->chunk = NULL;
 	put->moved += s->len;

@@ -94,17 +94,12 @@ struct v2_request_ops {
 
 enum v2_client_state { GREETING, OPEN, PARTING, HALF_CLOSED, CLOSED };
 
-/* Why an id may not be used, though no request has it. */
-enum { ID_CANCELLING = 1, ID_OWES_END = 2 };
-
 /* The frame of DATA that is being sent. */
 struct v2_sender {
 	struct chunk *chunk; /* owned: the payload; NULL: no frame is under way */
 	uint8_t header[V2_HEADER_SIZE];
-	size_t at;      /* bytes sent, the header's included */
-	size_t len;     /* of the payload */
-	uint16_t id;    /* whose */
-	uint16_t abort; /* the frame is to be followed by END with ABORT of this id; 0: it is not */
+	size_t at;  /* bytes sent, the header's included */
+	size_t len; /* of the payload */
 };
 
 struct v2_client {
@@ -126,7 +121,7 @@ struct v2_client {
 	struct v2_requests done;                /* whose on_done comes soon */
 	struct v2_requests pings;               /* without a PONG */
 	struct v2_request *slots[LIVE_MAX + 1]; /* by id: sent, and without a final result */
-	uint8_t taken[LIVE_MAX + 1];            /* by id: ID_CANCELLING, ... */
+	bool cancelling[LIVE_MAX + 1];          /* by id: a CANCEL has no result yet */
 	unsigned held;                          /* handed in, and not done */
 	unsigned queued, live, prepared, heads, barriers, writing;
 	uint16_t last_id;

@@ -260,13 +260,8 @@ abort_content(struct v2_put_request *put)
 
 	put->owed_id = 0;
 	no_head_any_more(put);
-	if (id == 0 || c->conn == NULL)
-		return;
-	if (c->sender.chunk != NULL && c->sender.id == id) {
-		c->sender.abort = id;
-		c->taken[id] |= ID_OWES_END;
-	} else
-		v2_client_send_abort(c, id);
+	if (id != 0 && c->conn != NULL)
+		v2_client_send_abort(c, id); /* behind the frame that is under way */
 }
 
 static enum ftx_rc

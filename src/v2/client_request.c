@@ -187,9 +187,9 @@ v2_request_send_cancel(struct v2_request *r)
 	uint8_t frame[V2_FRAME_ROOM];
 	enum ftx_rc rc;
 
-	if ((c->taken[r->id] & ID_CANCELLING) != 0)
+	if (c->cancelling[r->id])
 		return;
-	c->taken[r->id] |= ID_CANCELLING;
+	c->cancelling[r->id] = true;
 	rc = v2_client_add_frame(
 	    c, frame, v2_cancel_encode(&m, 0, (uint16_t)(CANCEL_ID + r->id), frame, sizeof(frame)));
 	if (rc != FTX_OK)

@@ -362,6 +362,8 @@ v2_source_digest(struct v2_put_request *put, uint64_t upto)
 void
 v2_source_continue(struct v2_put_request *put)
 {
+	if (put->stream == NULL)
+		return; /* a job tells */
 	if (put->digesting)
 		digest_on(put);
 	else

@@ -323,7 +323,7 @@ v2_target_finish(struct v2_get_request *get)
 void
 v2_target_continue(struct v2_get_request *get)
 {
-	if (!get->stalled)
+	if (get->stream == NULL || !get->stalled)
 		return;
 	get->stalled = false;
 	if (get->finishing)

@@ -298,7 +298,6 @@ do_to_client(enum op op, struct cursor *in)
 	default:
 		if (client != NULL)
 			v2_client_abort(client, FTX_CANCELLED);
-		break;
 	}
 }
 
@@ -333,7 +332,6 @@ do_from_server(enum op op, struct cursor *in)
 		if (peer >= 0)
 			close(peer);
 		peer = -1;
-		break;
 	}
 }
 

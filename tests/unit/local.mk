@@ -255,7 +255,7 @@ tests_unit_test_v2_client_SOURCES = \
 	tests/unit/test_v2_client_get.c tests/unit/test_v2_client_get.h \
 	tests/unit/test_v2_client_resume.c \
 	tests/unit/v2_peer.c tests/unit/v2_peer.h \
-	$(unit_sources)
+	$(fake_sources) $(unit_sources)
 tests_unit_test_v2_client_LDADD = src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a \
 	src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "unit/fake_sys.h"
 #include "unit/test_v2_client_put.h"
 
 struct v2_put_request put, second;
@@ -180,6 +181,21 @@ START_TEST(test_go)
 	ck_assert_int_eq(asker.times, 0);
 	peer_says_receipt(id, content, BIG);
 	expect_outcome(&asker, FTX_OK, V2_WHOSE_NONE);
+}
+END_TEST
+
+/* Of a file, too, that is read in odd pieces. */
+START_TEST(test_odd_reads)
+{
+	uint16_t id;
+
+	fake_orders.io_max = _i == 0 ? 5000 : 1000;
+	peer_greet(32, 65536);
+	v2_client_put(client, &put);
+	id = take_big_head();
+	say_go(id, 0);
+	take_content(id, 0, BIG);
+	take_end(id, BIG);
 }
 END_TEST
 
@@ -396,6 +412,7 @@ add_put_cases(Suite *s)
 	tcase_add_test(tc, test_now);
 	tcase_add_test(tc, test_many_now);
 	tcase_add_test(tc, test_go);
+	tcase_add_loop_test(tc, test_odd_reads, 0, 2);
 	tcase_add_test(tc, test_heads);
 	tcase_add_loop_test(tc, test_wrong_receipt, 0, 3);
 	tcase_add_loop_test(tc, test_resume, 0, 2);
