@@ -89,6 +89,17 @@ on_timer(void *arg)
 	session_kick(arg);
 }
 
+/* A caller's struct, as long as it is to the caller: what that does not know is 0. */
+static void
+take(void *to, size_t room, const void *from)
+{
+	size_t size;
+
+	memcpy(&size, from, sizeof(size));
+	memset(to, 0, room);
+	memcpy(to, from, size < room ? size : room);
+}
+
 static bool
 take_spec(struct ftxfer_session *s, const struct ftxfer_session_spec *spec)
 {
@@ -116,10 +127,12 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
     const struct ftxfer_session_callbacks *callbacks, void *arg)
 {
 	struct ftxfer_session *s = calloc(1, sizeof(*s));
+	struct ftxfer_session_spec known;
 
 	if (s == NULL)
 		return NULL;
-	s->callbacks = *callbacks;
+	take(&known, sizeof(known), spec);
+	take(&s->callbacks, sizeof(s->callbacks), callbacks);
 	s->arg = arg;
 	s->idle_told = true;
 	s->soon.deliver = turn;
@@ -127,7 +140,7 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->trees);
-	if (!take_spec(s, spec) || digest_start() != FTX_OK ||
+	if (!take_spec(s, &known) || digest_start() != FTX_OK ||
 	    worker_new(&s->worker, base) != FTX_OK ||
 	    pool_new(&s->pool, POOL_THREADS_APART) != FTX_OK ||
 	    worker_timer_init(s->worker, &s->timer, on_timer, s) != FTX_OK) {
@@ -138,16 +151,19 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 }
 
 unsigned long
-ftxfer_session_add(struct ftxfer_session *s, const struct ftxfer_item_spec *spec)
+ftxfer_session_add(struct ftxfer_session *s, const struct ftxfer_item_spec *asked)
 {
-	struct item *item = item_new(s, spec->op, spec->flags, spec->remote, spec->local);
+	struct ftxfer_item_spec spec;
+	struct item *item;
 	bool ok = true;
 
+	take(&spec, sizeof(spec), asked);
+	item = item_new(s, spec.op, spec.flags, spec.remote, spec.local);
 	if (item == NULL)
 		return 0;
-	item->to = session_copy(spec->to, &ok);
-	item->pattern = session_copy(spec->pattern, &ok);
-	item->fd = spec->local == NULL ? spec->fd : -1;
+	item->to = session_copy(spec.to, &ok);
+	item->pattern = session_copy(spec.pattern, &ok);
+	item->fd = spec.local == NULL ? spec.fd : -1;
 	if (!ok || item->remote == NULL || (item->op == FTXFER_OP_RENAME && item->to == NULL)) {
 		item_free(item);
 		return 0;
