@@ -242,7 +242,7 @@ class TestPut(V2Test):
                     ("DIGEST", sha256(data)), ("SIZE", size)])))
                 self.assert_receipt(client.result(number), name, data)
                 self.assertEqual(read_file(daemon.path(name)), data)
-                # What was promised beyond that is given back, megabytes; a few blocks are the file system's.
+                # What was promised beyond it is given back; a few blocks are the file system's.
                 self.assertLessEqual(os.stat(daemon.path(name)).st_blocks * 512, size + 65536)
         number = client.request("PUT", ("NAME", "n"), ("DIGEST_KIND", 2))
         client.result(number)
