@@ -187,7 +187,13 @@ report_event(struct report *r, const struct ftxfer_event *e)
 		break;
 	case FTXFER_EVENT_FAILED:
 		if (e->sums_up)
-			break; /* its parts have said why */
+			break;                       /* its parts have said why */
+		if (e->status == FTXFER_CANCELLED) { /* as is all that was left */
+			if (!r->cancelled)
+				log_error("cancelled");
+			r->cancelled = true;
+			break;
+		}
 		name_of(e, name, sizeof(name));
 		progress_hide(&r->bar);
 		log_error("%s: %s", name, e->text);

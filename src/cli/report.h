@@ -26,6 +26,7 @@ struct report {
 	uint64_t started, said;    /* ms of base/clock */
 	enum ftxfer_status status; /* of the first failure */
 	uint64_t files, bytes;     /* that were done */
+	bool cancelled;            /* said once */
 	bool moves;                /* the command moves content */
 };
 
