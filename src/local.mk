@@ -42,6 +42,8 @@ src_libstore_a_SOURCES = \
 	src/store/listing.c src/store/listing.h \
 	src/store/local.c src/store/local.h src/store/local_private.h \
 	src/store/local_commit.c \
+	src/store/local_prefix.c \
+	src/store/local_put.c \
 	src/store/local_request.c \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \
@@ -51,13 +53,19 @@ src_libstore_a_SOURCES = \
 	src/store/root.c src/store/root.h \
 	src/store/settle.c src/store/settle.h \
 	src/store/space.c src/store/space.h \
-	src/store/stage.c src/store/stage.h \
+	src/store/stage.c src/store/stage.h src/store/stage_private.h \
+	src/store/stage_open.c \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/request.c src/store/request.h \
 	src/store/stored_digest.c src/store/stored_digest.h \
 	src/store/sum.c src/store/sum.h \
-	src/store/transfer.c src/store/transfer.h
+	src/store/transfer.c src/store/transfer.h \
+	src/store/upload_key.h \
+	src/store/upload_log.c src/store/upload_log.h \
+	src/store/uploads.c src/store/uploads.h src/store/uploads_private.h \
+	src/store/uploads_keep.c \
+	src/store/uploads_write.c
 
 noinst_LIBRARIES += src/libnet.a
 src_libnet_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
@@ -146,7 +154,8 @@ src_libdaemon_a_SOURCES = \
 	src/daemon/service.c src/daemon/service.h \
 	src/daemon/services.c src/daemon/services.h \
 	src/daemon/session.c src/daemon/session.h \
-	src/daemon/sockets.c src/daemon/sockets.h
+	src/daemon/sockets.c src/daemon/sockets.h \
+	src/daemon/upkeep.c src/daemon/upkeep.h
 
 sbin_PROGRAMS += ftxferd
 ftxferd_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBCONFIG_CFLAGS)

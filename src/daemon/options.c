@@ -65,6 +65,12 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "max_stage_bytes", .type = OPTION_SIZE, .offset = AT(max_stage_bytes),
 	  .initial = "0", .min = 0, .max = INT64_MAX, .arg = "SIZE",
 	  .help = "space that all unfinished uploads together may have (0: no limit)" },
+	{ .name = "partials_keep_time", .type = OPTION_TIME, .offset = AT(partials_keep_time),
+	  .initial = "86400", .min = 0, .max = 30 * 24 * HOUR_MS, .arg = "TIME",
+	  .help = "time that unfinished uploads are kept to be gone on with, and receipts" },
+	{ .name = "partials_keep_bytes", .type = OPTION_SIZE, .offset = AT(partials_keep_bytes),
+	  .initial = "10G", .min = 0, .max = INT64_MAX, .arg = "SIZE",
+	  .help = "space that unfinished uploads may have that nobody works on" },
 	{ .name = "names", .type = OPTION_CHOICE, .offset = AT(names),
 	  .initial = "utf8", .words = name_words,
 	  .help = "what the names of uploaded files may be made of: UTF-8 without control "

@@ -34,6 +34,8 @@ struct daemon_options {
 	uint64_t max_file_size;
 	uint64_t max_stage_bytes;
 	uint64_t max_depth;
+	uint64_t partials_keep_time;
+	uint64_t partials_keep_bytes;
 	unsigned names; /* enum path_alphabet */
 	mode_t file_mode;
 	bool allow_replace, allow_rename, allow_remove;

@@ -16,10 +16,12 @@
 #include "daemon/services.h"
 #include "daemon/session.h"
 #include "daemon/sockets.h"
+#include "daemon/upkeep.h"
 #include "loop/pool.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
 #include "store/root.h"
+#include "store/uploads.h"
 #include "store/space.h"
 
 /* What a connection may need at a time: its socket, a stage and its directory. */
@@ -55,6 +57,7 @@ struct server {
 	struct timer grace; /* of the first one's worker */
 	bool has_grace;     /* it has been set up */
 	struct sweep sweep;
+	struct upkeep upkeep;
 	size_t session_max; /* as many as there are descriptors for */
 	bool stopping;
 };
@@ -267,6 +270,7 @@ on_stop_signal(void *arg, int signo)
 	}
 	s->stopping = true;
 	atomic_store(&s->sweep.stop, true);
+	upkeep_stop(&s->upkeep);
 	notify_stopping();
 	services_order(&s->services, ORDER_STOP);
 	worker_timer_start(
@@ -322,6 +326,8 @@ start_services(struct server *s)
 	if (rc == FTX_OK)
 		rc = signal_watch_new(&s->signals, worker_base(main_worker(s)), stop_signals,
 		    2 + hup, on_stop_signal, s);
+	if (rc == FTX_OK)
+		rc = upkeep_start(&s->upkeep, s->root, main_worker(s), s->pool);
 	if (rc == FTX_OK) {
 		start_sweep(s);
 		rc = services_start(&s->services);
@@ -336,6 +342,11 @@ server_start(struct server *s)
 	enum ftx_rc rc = pool_new(&s->pool, (unsigned)o->pool_threads);
 
 	space_set_max(s->root->space, o->max_stage_bytes);
+	if (rc == FTX_OK)
+		rc = root_keep_uploads(s->root);
+	if (rc == FTX_OK)
+		uploads_set_limits(
+		    s->root->uploads, o->partials_keep_time / 1000, o->partials_keep_bytes);
 	if (rc == FTX_OK)
 		rc = registry_new(&s->registry);
 	if (rc == FTX_OK)
@@ -366,6 +377,7 @@ server_close(struct server *s)
 	sockets_close(&s->sockets);
 	if (s->has_grace)
 		worker_timer_clear(main_worker(s), &s->grace);
+	upkeep_clear(&s->upkeep);
 	pool_free(s->pool);
 	signal_watch_free(s->signals);
 	services_clear(&s->services);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "store/root.h"
 #include "store/stage.h"
+#include "store/uploads.h"
 
 /*
  * syncfs(2) writes all that waits on a file system, whosever it is. So it is only called while
@@ -206,6 +207,45 @@ sync_directories(struct commit_list *list)
 	}
 }
 
+/* What is known of uploads is durable before the first name is given. */
+static void
+record_all(struct commit_list *list)
+{
+	struct root *r = NULL;
+	enum ftx_rc rc;
+	struct commit *c;
+
+	STAILQ_FOREACH (c, list, link) {
+		if (c->rc == FTX_OK)
+			c->rc = stage_record(c->stage);
+		if (c->rc == FTX_OK && stage_needs_settling(c->stage))
+			r = c->stage->root;
+	}
+	if (r == NULL)
+		return;
+	rc = uploads_settle(r->uploads);
+	STAILQ_FOREACH (c, list, link) {
+		if (c->rc == FTX_OK && stage_needs_settling(c->stage))
+			c->rc = rc;
+	}
+}
+
+static void
+note_all(struct commit_list *list)
+{
+	struct uploads *u = NULL;
+	struct commit *c;
+
+	STAILQ_FOREACH (c, list, link) {
+		if (c->rc != FTX_OK || c->stage->upload == NULL)
+			continue;
+		stage_note_published(c->stage);
+		u = c->stage->root->uploads;
+	}
+	if (u != NULL)
+		uploads_note(u);
+}
+
 void
 commit_all(struct commit_list *list)
 {
@@ -214,12 +254,14 @@ commit_all(struct commit_list *list)
 	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link))
 		prepare(c);
 	sync_contents(list);
+	record_all(list);
 	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link)) {
 		if (c->rc == FTX_OK)
 			c->rc = stage_give_name(c->stage, c->cancelled);
 		c->named = c->rc == FTX_OK;
 	}
 	sync_directories(list);
+	note_all(list);
 	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link))
 		stage_discard(c->stage);
 }

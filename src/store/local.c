@@ -59,46 +59,6 @@ local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
 	return FTX_OK;
 }
 
-/* put: OPEN */
-static void
-run_put_open(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	lt->rc = stage_open(&lt->put->stage, lt->root, &lt->put->spec);
-	if (lt->rc != FTX_OK)
-		return;
-	lt->put->stage.meta = &lt->t.meta;
-	lt->put->commit.sound = commit_is_sound(lt->put->stage.fd);
-}
-
-static void
-on_put_opened(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	lt->t.replaces = lt->put->stage.replaces;
-	lt->t.in_memory = lt->put->stage.in_memory;
-	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
-	local_on_job_done(job);
-}
-
-static enum ftx_rc
-local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done, void *owner,
-    struct transfer **out)
-{
-	struct local_transfer *lt;
-	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
-
-	if (rc != FTX_OK)
-		return rc;
-	lt->put->spec = *spec;
-	lt->put->spec.name = lt->t.name;
-	*out = &lt->t;
-	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
-	return FTX_OK;
-}
-
 /* get: OPEN */
 static void
 look_at_file(struct local_transfer *lt)
@@ -161,97 +121,6 @@ local_get(struct store *s, const char *name, bool digests, transfer_done_cb *on_
 	return FTX_OK;
 }
 
-/* RESERVE */
-static void
-run_reserve(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-	struct local_put *put = lt->put;
-
-	lt->rc = put->stage.kind == STAGE_THROUGH
-		     ? FTX_OK
-		     : space_extend(lt->root->space, put->stage.fd, put->reserved,
-			   lt->t.size - put->reserved, &put->hold);
-	if (lt->rc != FTX_OK)
-		return;
-	/* What grows is in the page cache already. */
-	if (put->reserved == 0)
-		(void)stage_prefer_direct(&put->stage, lt->t.size);
-	put->reserved = lt->t.size;
-}
-
-static void
-on_reserved(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	lt->t.direct = lt->put->stage.direct;
-	local_on_job_done(job);
-}
-
-static void
-local_reserve(struct transfer *t)
-{
-	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_reserved);
-}
-
-/* WRITE */
-enum ftx_rc
-local_write_piece(struct local_transfer *lt, const void *p, size_t len)
-{
-	struct iovec iov = { (void *)(uintptr_t)p, len };
-
-	return stage_write(&lt->put->stage, &iov, 1, lt->t.offset);
-}
-
-static void
-run_write(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	lt->rc = local_write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
-}
-
-static void
-on_written(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	if (lt->rc == FTX_OK) {
-		space_written(&lt->put->hold, lt->t.chunk->len);
-		lt->t.offset += lt->t.chunk->len;
-	}
-	local_on_job_done(job);
-}
-
-static void
-local_write(struct transfer *t)
-{
-	local_submit((struct local_transfer *)t, POOL_BULK, run_write, on_written);
-}
-
-static enum ftx_rc
-local_write_now(struct transfer *t, const void *p, size_t len)
-{
-	struct local_transfer *lt = (struct local_transfer *)t;
-	enum ftx_rc rc = local_write_piece(lt, p, len);
-
-	if (rc == FTX_OK)
-		space_written(&lt->put->hold, len);
-	return rc;
-}
-
-static enum ftx_rc
-local_write_pipe(struct transfer *t, int pipe, size_t len)
-{
-	struct local_transfer *lt = (struct local_transfer *)t;
-	enum ftx_rc rc = stage_write_pipe(&lt->put->stage, pipe, len, t->offset);
-
-	if (rc == FTX_OK)
-		space_written(&lt->put->hold, len);
-	return rc;
-}
-
 /* READ */
 static void
 run_read(struct pool_job *job)
@@ -303,7 +172,8 @@ static void
 local_transfer_free(struct local_transfer *lt)
 {
 	if (lt->t.kind == TRANSFER_PUT)
-		space_release(&lt->put->hold);
+		local_put_clear(lt);
+	digest_clear(&lt->t.prefix);
 	transfer_clear(&lt->t);
 	free(lt);
 }
@@ -315,7 +185,7 @@ run_discard(struct pool_job *job)
 
 	reader_close(&lt->reader);
 	if (lt->t.kind == TRANSFER_PUT)
-		stage_discard(&lt->put->stage);
+		local_put_discard(lt);
 }
 
 static void
@@ -328,7 +198,7 @@ static void
 local_discard(struct transfer *t)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
-	bool staged = t->kind == TRANSFER_PUT && lt->put->stage.kind != STAGE_NONE;
+	bool staged = t->kind == TRANSFER_PUT && local_put_needs_discard(lt);
 
 	if (reader_close_is_quick(&lt->reader))
 		reader_close(&lt->reader);
@@ -358,6 +228,7 @@ static const struct store_ops local_ops = {
 	.read = local_read,
 	.write_now = local_write_now,
 	.write_pipe = local_write_pipe,
+	.prefix = local_prefix,
 	.read_now = local_read_now,
 	.file = local_file,
 	.resident = local_resident,

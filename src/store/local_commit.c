@@ -1,5 +1,6 @@
 /* A put on a local directory: its end, and one that is begun with it. */
 #include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "loop/worker.h"
@@ -16,28 +17,74 @@ cut_to_size(struct local_transfer *lt)
 	return lt->rc == FTX_OK;
 }
 
-/* All that comes before a commit: of a put_whole(), everything. False: it has failed. */
-static bool
-write_whole(struct local_transfer *lt)
+static void
+write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
-	if (!put->whole)
-		return cut_to_size(lt);
-	put->whole = false;
-	lt->rc = stage_open(&put->stage, lt->root, &put->spec);
-	if (lt->rc != FTX_OK)
-		return false;
-	put->commit.sound = !put->stage.in_memory && commit_is_sound(put->stage.fd);
 	put->in_memory = put->stage.in_memory;
 	put->stage.digest = lt->t.digest;
-	put->stage.meta = &lt->t.meta;
 	/* In memory the write tells whether there is room, and nothing is promised but by files. */
 	if (lt->t.size > 0 && !put->in_memory)
 		lt->rc = space_reserve(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
-	if (lt->rc == FTX_OK && lt->t.size > 0)
-		lt->rc = local_write_piece(lt, lt->t.content, (size_t)lt->t.size);
+	if (lt->rc == FTX_OK && lt->t.size > 0) {
+		struct iovec iov = { lt->t.content, (size_t)lt->t.size };
+
+		lt->rc = stage_write(&put->stage, &iov, 1, 0);
+	}
+}
+
+/*
+ * It has entered (uploads_enter()). What could not be published is gone, and nothing is known of it
+ * from here on.
+ */
+static void
+end_commit(struct local_transfer *lt)
+{
+	struct upload_claim *claim = lt->put->claim;
+
+	if (claim != NULL && lt->rc != FTX_OK)
+		(void)uploads_forget(claim);
+	uploads_leave(claim);
+}
+
+/*
+ * All that comes before a commit: of a put_whole(), everything. False: it has failed, or there is
+ * nothing to be done; else end_commit() is owed.
+ */
+static bool
+prepare(struct local_transfer *lt, bool wait)
+{
+	struct local_put *put = lt->put;
+	bool whole = put->whole;
+
+	if (whole) {
+		lt->rc = local_put_open(lt, wait);
+		if (put->again)
+			return false;
+		put->whole = false;
+		if (lt->rc != FTX_OK || lt->t.published)
+			return false;
+	}
+	if (!uploads_enter(put->claim)) {
+		lt->rc = FTX_TAKEN_OVER;
+		return false;
+	}
+	lt->rc = FTX_OK;
+	if (whole)
+		write_content(lt);
+	else
+		(void)cut_to_size(lt);
+	if (lt->rc != FTX_OK)
+		end_commit(lt);
 	return lt->rc == FTX_OK;
+}
+
+static void
+publish(struct local_transfer *lt)
+{
+	lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
+	end_commit(lt);
 }
 
 static void
@@ -45,10 +92,11 @@ run_commit(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
-	if (write_whole(lt))
-		lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
+	if (prepare(lt, lt->put->again))
+		publish(lt);
 }
 
+/* Nobody waits here for an upload that is in another one's hands: that may be one of these. */
 static void
 run_commits(const struct pool_jobs *jobs)
 {
@@ -60,7 +108,7 @@ run_commits(const struct pool_jobs *jobs)
 
 		lt->put->commit.stage = &lt->put->stage;
 		lt->put->commit.cancelled = &lt->t.cancelled;
-		lt->put->joins = write_whole(lt);
+		lt->put->joins = prepare(lt, false);
 		if (lt->put->joins)
 			STAILQ_INSERT_TAIL(&list, &lt->put->commit, link);
 	}
@@ -68,8 +116,10 @@ run_commits(const struct pool_jobs *jobs)
 	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
 		struct local_transfer *lt = local_transfer_of(job);
 
-		if (lt->put->joins)
-			lt->rc = lt->put->commit.rc;
+		if (!lt->put->joins)
+			continue;
+		lt->rc = lt->put->commit.rc;
+		end_commit(lt);
 	}
 }
 
@@ -100,6 +150,10 @@ on_whole_committed(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
+	if (lt->put->again) {
+		local_submit(lt, POOL_LONG, run_commit, on_whole_committed);
+		return;
+	}
 	if (lt->rc == FTX_OK) {
 		lt->t.offset = lt->t.size;
 		lt->t.in_memory = lt->put->in_memory;
@@ -122,16 +176,16 @@ on_whole_at_once(struct mail *m)
 static bool
 commit_whole_now(struct local_transfer *lt)
 {
-	bool ok;
-
 	if (!lt->root->in_memory)
 		return false;
-	ok = write_whole(lt);
-	if (ok && !lt->put->stage.in_memory)
-		return false;
-	if (ok)
-		lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
-	return true;
+	if (!prepare(lt, false))
+		return !lt->put->again;
+	if (lt->put->stage.in_memory) {
+		publish(lt);
+		return true;
+	}
+	uploads_leave(lt->put->claim);
+	return false;
 }
 
 enum ftx_rc
@@ -145,8 +199,8 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 
 	if (rc != FTX_OK)
 		return rc;
-	lt->put->spec = *spec;
-	lt->put->spec.name = lt->t.name;
+	local_put_set_spec(lt, spec);
+	lt->put->terms.keep = false; /* there is no middle to end in */
 	lt->put->whole = true;
 	lt->put->commit.sound = true; /* it will be looked at */
 	lt->put->stage.root = lt->root;

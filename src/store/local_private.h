@@ -12,6 +12,7 @@
 #include "store/root.h"
 #include "store/stage.h"
 #include "store/store.h"
+#include "store/uploads.h"
 
 struct local_store {
 	struct store store; /* the first member */
@@ -29,6 +30,11 @@ struct local_put {
 	bool whole;        /* put_whole(): nothing is done of it yet */
 	bool in_memory;    /* put_whole(): struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
+	/* ---- of an upload that is known by its key */
+	bool keyed;                 /* what follows is true */
+	struct upload_terms terms;  /* spec.upload points here */
+	struct upload_claim *claim; /* owned; NULL: it has none (any more) */
+	bool again;                 /* the claim is to be waited for */
 };
 
 struct local_transfer {
@@ -56,6 +62,29 @@ void local_on_job_done(struct pool_job *job);
 enum ftx_rc local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
     transfer_done_cb *on_done, void *owner, struct local_transfer **out) FTX_MUST_CHECK;
 enum ftx_rc local_write_piece(struct local_transfer *lt, const void *p, size_t len) FTX_MUST_CHECK;
+
+/* local_put.c: as in struct store_ops. */
+enum ftx_rc local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
+    void *owner, struct transfer **out) FTX_MUST_CHECK;
+void local_reserve(struct transfer *t);
+void local_write(struct transfer *t);
+enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
+enum ftx_rc local_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
+/* spec is the put's from here on. */
+void local_put_set_spec(struct local_transfer *lt, const struct put_spec *spec);
+/*
+ * What OPEN does. FTX_BUSY and put->again: what has the upload is in the middle of something, and
+ * is to be waited for.
+ */
+enum ftx_rc local_put_open(struct local_transfer *lt, bool wait) FTX_MUST_CHECK;
+/* There is something that takes a job, which calls the next one. */
+bool local_put_needs_discard(const struct local_transfer *lt);
+void local_put_discard(struct local_transfer *lt);
+/* The last step, on the worker. */
+void local_put_clear(struct local_transfer *lt);
+
+/* local_prefix.c: likewise. */
+void local_prefix(struct transfer *t);
 
 /* local_commit.c: as in struct store_ops. */
 void local_commit(struct transfer *t);

@@ -7,6 +7,7 @@
 #include "store/request.h"
 #include "store/root.h"
 #include "store/sum.h"
+#include "store/uploads.h"
 
 struct local_request {
 	struct store_request r; /* the first member */
@@ -21,7 +22,7 @@ struct local_request {
 };
 
 static struct local_request *
-local_of_job(struct pool_job *job)
+request_of_job(struct pool_job *job)
 {
 	return (struct local_request *)((char *)job - offsetof(struct local_request, job));
 }
@@ -61,10 +62,18 @@ run_sum(struct local_request *lr)
 	return rc;
 }
 
+/* Before a name is taken away: after a crash nobody could tell any more that it was published. */
+static enum ftx_rc
+settle(const struct root *r)
+{
+	return r->uploads != NULL ? uploads_settle(r->uploads) : FTX_OK;
+}
+
 static enum ftx_rc
 run_op(struct local_request *lr)
 {
 	const struct request_spec *spec = &lr->r.spec;
+	enum ftx_rc rc;
 
 	switch (lr->r.op) {
 	case REQUEST_STAT:
@@ -73,9 +82,15 @@ run_op(struct local_request *lr)
 		return names_mkdir(lr->root, spec->name, spec->parents,
 		    spec->has_mode ? &spec->mode : NULL, &lr->r.existed);
 	case REQUEST_RENAME:
+		rc = settle(lr->root);
+		if (rc != FTX_OK)
+			return rc;
 		return names_rename(lr->root, spec->name, spec->to, spec->replace,
 		    wanted_version(spec), &lr->r.meta);
 	case REQUEST_REMOVE:
+		rc = settle(lr->root);
+		if (rc != FTX_OK)
+			return rc;
 		return names_remove(lr->root, spec->name, spec->directory, wanted_version(spec));
 	case REQUEST_SETTLE:
 		return settle_existing(
@@ -93,7 +108,7 @@ run_op(struct local_request *lr)
 static void
 run(struct pool_job *job)
 {
-	struct local_request *lr = local_of_job(job);
+	struct local_request *lr = request_of_job(job);
 	bool looks = lr->r.op == REQUEST_LIST || lr->r.op == REQUEST_SUM;
 
 	lr->again = false;
@@ -112,7 +127,7 @@ static void submit(struct local_request *lr, enum pool_lane lane);
 static void
 done(struct pool_job *job)
 {
-	struct local_request *lr = local_of_job(job);
+	struct local_request *lr = request_of_job(job);
 
 	if (lr->again)
 		submit(lr, lr->r.op == REQUEST_SUM ? POOL_LONG : POOL_BULK);

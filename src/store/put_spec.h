@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "store/meta.h"
+#include "store/upload_key.h"
 
 enum put_policy {
 	PUT_CREATE, /* a name that exists is refused */
@@ -24,6 +25,8 @@ struct put_spec {
 	bool parents; /* missing directories of the name are made, with the root's mode */
 	/* PUT_REPLACE: only what has this version; none: whatever there is, or nothing */
 	struct meta_version if_version;
+	const struct upload_terms
+	    *upload; /* borrowed: it is known again by that; NULL: by nothing */
 	bool has_mode, has_mtime;
 	mode_t mode;           /* permission bits; others are dropped. Else: the root's mode */
 	struct timespec mtime; /* tv_nsec < 1,000,000,000 */

@@ -23,6 +23,7 @@
 #include "base/rc.h"
 #include "base/log.h"
 #include "store/path.h"
+#include "store/uploads.h"
 
 /*
  * Where the kernel has unnamed files (O_TMPFILE) a crash leaves nothing behind. Elsewhere stage
@@ -164,6 +165,8 @@ root_close(struct root *r)
 {
 	if (r == NULL)
 		return;
+	if (!uploads_close(r->uploads))
+		r->left = true; /* stages that may be unknown by the next start */
 	if (r->marked && !r->left && !r->unswept)
 		remove_mark(r); /* all transfers are gone, and so are their stages */
 	space_free(r->space);
@@ -264,6 +267,12 @@ root_set_left(struct root *r)
 	pthread_mutex_lock(&r->lock);
 	r->left = true;
 	pthread_mutex_unlock(&r->lock);
+}
+
+enum ftx_rc
+root_keep_uploads(struct root *r)
+{
+	return uploads_open(&r->uploads, r);
 }
 
 bool
@@ -372,7 +381,8 @@ is_stale_stage(const struct walk *w, const FTSENT *e)
 	snprintf(own, sizeof(own), "%s%016" PRIx64 "-", PATH_STAGE_PREFIX, w->root->run);
 	return e->fts_info != FTS_D && e->fts_info != FTS_DNR && e->fts_level >= 1 &&
 	       strncmp(e->fts_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0 &&
-	       strncmp(e->fts_name, own, strlen(own)) != 0;
+	       strncmp(e->fts_name, own, strlen(own)) != 0 &&
+	       (w->root->uploads == NULL || !uploads_keep(w->root->uploads, e->fts_name));
 }
 
 /*

@@ -29,6 +29,8 @@ enum root_flag {
 	ROOT_NO_LINK_UNNAMED = 1 << 6 /* naming an O_TMPFILE file by link(2) */
 };
 
+struct uploads;
+
 struct root {
 	int fd; /* owned: the directory, open for reading */
 	unsigned flags;
@@ -37,6 +39,7 @@ struct root {
 	mode_t mode;         /* of published files that are to have no other, whatever the umask */
 	uint64_t run;        /* this process's number, part of its stage files' names */
 	struct space *space; /* owned */
+	struct uploads *uploads; /* owned; NULL: no upload is known again */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */
 	atomic_uint_fast64_t unsynced;
 	/* Directories that are being made, and those that were and could not be made durable. */
@@ -104,6 +107,12 @@ void root_set_left(struct root *r);
 
 /* A mark of an earlier run stood at the start: stage files of it may be lying about. */
 bool root_needs_sweep(const struct root *r);
+/*
+ * A daemon's, once its space has its limit: what is known of uploads (store/uploads.h) is read, and
+ * kept from here on.
+ */
+enum ftx_rc root_keep_uploads(struct root *r) FTX_MUST_CHECK;
+
 /*
  * Removes the stage files of earlier runs, in all directories, and then their mark. path: the
  * root's, absolute. Blocks (long: it walks the tree); the daemon serves meanwhile, for its own

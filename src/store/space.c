@@ -148,13 +148,15 @@ with_overhead(uint64_t size, uint64_t block)
  * would write the zeroes itself.
  */
 static enum ftx_rc
-allocate(int fd, uint64_t from, uint64_t size)
+allocate(int fd, uint64_t from, uint64_t size, bool beyond)
 {
 #ifdef HAVE_FALLOCATE
 	int err;
 
 	do {
-		err = fallocate(fd, 0, (off_t)from, (off_t)size) == 0 ? 0 : errno;
+		err = fallocate(fd, beyond ? FALLOC_FL_KEEP_SIZE : 0, (off_t)from, (off_t)size) == 0
+			  ? 0
+			  : errno;
 	} while (err == EINTR);
 	if (err == 0)
 		return FTX_OK;
@@ -165,6 +167,7 @@ allocate(int fd, uint64_t from, uint64_t size)
 #else
 	(void)fd;
 	(void)from;
+	(void)beyond;
 	(void)size;
 	return FTX_UNSUPPORTED;
 #endif
@@ -215,7 +218,7 @@ promise(struct space_fs *fs, int fd, uint64_t size, struct space_hold *hold)
 
 /* What the file system has, or keeps itself once it is allocated: which may take long. */
 static enum ftx_rc
-admit(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
+admit(struct space *s, int fd, uint64_t from, uint64_t size, bool beyond, struct space_hold *hold)
 {
 	struct space_fs *fs;
 	struct stat st;
@@ -233,7 +236,7 @@ admit(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *
 		goto out;
 	fs->allocating += size;
 	pthread_mutex_unlock(&fs->admission);
-	rc = allocate(fd, from, size);
+	rc = allocate(fd, from, size, beyond);
 	pthread_mutex_lock(&fs->admission);
 	fs->allocating -= size;
 	if (rc == FTX_UNSUPPORTED)
@@ -245,13 +248,22 @@ out:
 }
 
 enum ftx_rc
-space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+space_keep(struct space *s, uint64_t size, struct space_hold *hold)
 {
-	return space_extend(s, fd, 0, size, hold);
+	enum ftx_rc rc;
+
+	if (s->max == 0)
+		return FTX_OK;
+	rc = take_share(s, size);
+	if (rc != FTX_OK)
+		return rc;
+	hold->space = s;
+	hold->share += size;
+	return FTX_OK;
 }
 
-enum ftx_rc
-space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
+static enum ftx_rc
+extend(struct space *s, int fd, uint64_t from, uint64_t size, bool beyond, struct space_hold *hold)
 {
 	enum ftx_rc rc;
 
@@ -259,19 +271,33 @@ space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space
 		return FTX_TOO_LARGE;
 	if (size == 0)
 		return FTX_OK;
-	if (s->max == 0)
-		return admit(s, fd, from, size, hold);
-	rc = take_share(s, size);
+	rc = space_keep(s, size, hold);
 	if (rc != FTX_OK)
 		return rc;
-	rc = admit(s, fd, from, size, hold);
-	if (rc != FTX_OK) {
+	rc = admit(s, fd, from, size, beyond, hold);
+	if (rc != FTX_OK && s->max > 0) {
 		return_share(s, size);
-		return rc;
+		hold->share -= size;
 	}
-	hold->space = s;
-	hold->share += size;
-	return FTX_OK;
+	return rc;
+}
+
+enum ftx_rc
+space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+{
+	return extend(s, fd, 0, size, false, hold);
+}
+
+enum ftx_rc
+space_reserve_beyond(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+{
+	return extend(s, fd, 0, size, true, hold);
+}
+
+enum ftx_rc
+space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
+{
+	return extend(s, fd, from, size, false, hold);
 }
 
 void

@@ -35,6 +35,14 @@ void space_free(struct space *s);
  */
 enum ftx_rc space_reserve(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/* The same, but the file's size stays what was written to it. */
+enum ftx_rc space_reserve_beyond(
+    struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/*
+ * The same for a file that was allocated by an earlier run: only its share of the most.
+ * FTX_STAGE_FULL.
+ */
+enum ftx_rc space_keep(struct space *s, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
 /*
  * So many more, behind the first `from` of them, which were promised before: they stay whatever
  * happens.

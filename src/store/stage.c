@@ -10,10 +10,9 @@
 
 #include "base/rc.h"
 #include "base/log.h"
-#include "store/iov.h"
-#include "store/names.h"
-#include "store/path.h"
+#include "store/stage_private.h"
 #include "store/stored_digest.h"
+#include "store/uploads.h"
 
 void
 stage_init(struct stage *s)
@@ -30,12 +29,13 @@ stage_init(struct stage *s)
 	s->digest = (struct digest_value){ .kind = DIGEST_NONE };
 	s->if_version = (struct meta_version){ 0 };
 	s->meta = NULL;
+	s->upload = NULL;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
 	s->unsynced = 0;
 }
 
-static void
+void
 stage_close(struct stage *s)
 {
 	if (s->fd >= 0)
@@ -73,6 +73,51 @@ sync_names(struct stage *s)
 	return stage_dir_synced(s, root_sync_dir(s->dir_fd));
 }
 
+enum ftx_rc
+stage_record(const struct stage *s)
+{
+	struct meta m;
+	struct stat st;
+
+	if (s->upload == NULL)
+		return FTX_OK;
+	if (fstat(s->fd, &st) != 0)
+		return ftx_rc_from_errno(errno);
+	meta_of(&st, &m);
+	m.digest = s->digest;
+	return uploads_ready(s->upload, &m, st.st_ino);
+}
+
+bool
+stage_needs_settling(const struct stage *s)
+{
+	return s->upload != NULL || (s->replaces && s->root->uploads != NULL);
+}
+
+/* What is known of uploads, before a name is given away. */
+static enum ftx_rc
+record_and_settle(const struct stage *s)
+{
+	enum ftx_rc rc = stage_record(s);
+
+	if (rc == FTX_OK && stage_needs_settling(s))
+		rc = uploads_settle(s->root->uploads);
+	return rc;
+}
+
+void
+stage_note_published(const struct stage *s)
+{
+	if (s->upload != NULL)
+		uploads_published(s->upload, s->meta);
+}
+
+void
+stage_park(struct stage *s)
+{
+	stage_close(s);
+}
+
 void
 stage_discard(struct stage *s)
 {
@@ -83,52 +128,6 @@ stage_discard(struct stage *s)
 			(void)sync_names(s);
 	}
 	stage_close(s);
-}
-
-/* st: of what has the name; NULL: nothing has. */
-static enum ftx_rc
-look_at_version(const struct stage *s, const struct stat *st)
-{
-	struct meta m = { 0 };
-
-	if (s->if_version.len == 0)
-		return FTX_OK;
-	if (st != NULL)
-		meta_of(st, &m);
-	return meta_same_version(&m.version, &s->if_version) ? FTX_OK : FTX_OTHER_VERSION;
-}
-
-/* What stands under the name now decides what may be done. */
-static enum ftx_rc
-look_at_target(struct stage *s, const struct root *r)
-{
-	struct stat st;
-
-	if (fstatat(s->dir_fd, s->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		if (errno != ENOENT)
-			return ftx_rc_from_errno(errno);
-		s->kind = STAGE_UNNAMED;
-		return look_at_version(s, NULL);
-	}
-	if (S_ISREG(st.st_mode)) {
-		if (!s->replace)
-			return FTX_EXISTS;
-		s->replaces = true;
-		s->kind = STAGE_UNNAMED;
-		return look_at_version(s, &st);
-	}
-	if ((r->flags & ROOT_WRITE_THROUGH) == 0)
-		return FTX_NOT_REGULAR;
-	/*
-	 * The user's own name: /dev/stdout is a link to what it means. A link to a file was
-	 * resolved by the caller.
-	 */
-	if (S_ISLNK(st.st_mode) && fstatat(s->dir_fd, s->leaf, &st, 0) != 0)
-		return ftx_rc_from_errno(errno);
-	if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
-		return FTX_NOT_REGULAR;
-	s->kind = STAGE_THROUGH;
-	return FTX_OK;
 }
 
 /* Through /proc, since AT_EMPTY_PATH needs a capability before Linux 6.10 (link(2)). */
@@ -143,133 +142,6 @@ link_unnamed(const struct stage *s, const struct root *r, const char *name)
 	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", s->fd);
 	return linkat(AT_FDCWD, proc, s->dir_fd, name, AT_SYMLINK_FOLLOW);
-}
-
-/*
- * An unnamed file, where this kernel has them, this file system does not refuse to name them, and
- * /proc is there to do so.
- */
-static bool
-open_unnamed(struct stage *s, struct root *r)
-{
-	errno = EOPNOTSUPP;
-#ifdef O_TMPFILE
-	struct stat st;
-
-	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
-	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
-		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
-		return false;
-	}
-	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-#else
-	(void)r;
-#endif
-	return s->fd >= 0;
-}
-
-static enum ftx_rc
-open_named(struct stage *s, struct root *r)
-{
-	enum ftx_rc rc = root_stage_name(r, s->temp, sizeof(s->temp));
-
-	if (rc == FTX_OK) {
-		s->fd = openat(
-		    s->dir_fd, s->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (s->fd < 0)
-			rc = ftx_rc_from_errno(errno);
-	}
-	if (rc != FTX_OK) {
-		s->temp[0] = '\0'; /* nothing of that name is ours */
-		return rc;
-	}
-	s->kind = STAGE_NAMED;
-	return FTX_OK;
-}
-
-/* O_TMPFILE where this kernel or file system has none: open(2). */
-static bool
-no_tmpfile(int err)
-{
-	return err == EOPNOTSUPP || err == EISDIR || err == ENOENT || err == EINVAL;
-}
-
-static enum ftx_rc
-open_stage_file(struct stage *s, struct root *r)
-{
-	if (open_unnamed(s, r))
-		return FTX_OK;
-	if (!no_tmpfile(errno))
-		return ftx_rc_from_errno(errno);
-	return open_named(s, r);
-}
-
-static bool
-stands_in_memory(const struct stage *s, const struct root *r)
-{
-	struct stat st;
-
-	return fstat(s->fd, &st) == 0 && root_is_memory(r, s->fd, st.st_dev);
-}
-
-/*
- * The directory that the file will stand in. One that another request is making just now may be
- * there and not durable yet: what is published in it would go with it.
- */
-static enum ftx_rc
-open_target_dir(struct stage *s, const struct put_spec *spec, const char **leaf)
-{
-	struct root *r = s->root;
-	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
-
-	if (rc == FTX_NO_PARENT && spec->parents) {
-		rc = names_make_parents(r, spec->name);
-		if (rc == FTX_OK)
-			rc = path_open_parent(
-			    r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
-	} else if (rc == FTX_OK && atomic_load(&r->making) > 0)
-		rc = names_sync_parents(r, spec->name);
-	return rc;
-}
-
-enum ftx_rc
-stage_open(struct stage *s, struct root *r, const struct put_spec *spec)
-{
-	const char *leaf;
-	enum ftx_rc rc;
-
-	stage_init(s);
-	s->root = r;
-	s->may_wait = (r->flags & ROOT_MAY_WAIT) != 0;
-	s->replace = spec->policy == PUT_REPLACE;
-	s->mode = spec->has_mode ? spec->mode & 0777 : r->mode;
-	s->has_mtime = spec->has_mtime;
-	s->mtime = spec->mtime;
-	s->if_version = spec->if_version;
-	rc = open_target_dir(s, spec, &leaf);
-	if (rc != FTX_OK)
-		goto fail;
-	if (strlen(leaf) >= sizeof(s->leaf)) {
-		rc = FTX_BAD_NAME;
-		goto fail;
-	}
-	memcpy(s->leaf, leaf, strlen(leaf) + 1);
-	rc = look_at_target(s, r);
-	if (rc != FTX_OK)
-		goto fail;
-	if (s->kind == STAGE_THROUGH) {
-		s->fd = openat(s->dir_fd, s->leaf, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-		rc = s->fd >= 0 ? FTX_OK : ftx_rc_from_errno(errno);
-	} else
-		rc = open_stage_file(s, r);
-	if (rc == FTX_OK) {
-		s->in_memory = s->kind != STAGE_THROUGH && stands_in_memory(s, r);
-		return FTX_OK;
-	}
-fail:
-	s->kind = STAGE_NONE;
-	stage_close(s);
-	return rc;
 }
 
 /* Gives a named stage the name `to`, which must be free. */
@@ -375,13 +247,15 @@ fall_back_to_named(struct stage *s, struct root *r)
 	if (fstat(s->dir_fd, &st) == 0)
 		root_set_unlinkable(r, st.st_dev, why);
 	s->fd = -1;
-	rc = open_named(s, r);
+	rc = stage_open_named(s, r);
 	if (rc == FTX_OK)
 		rc = copy_content(unnamed, s->fd);
 	if (rc == FTX_OK)
 		rc = stage_set_attrs(s);
 	if (rc == FTX_OK)
 		rc = stage_sync(s);
+	if (rc == FTX_OK)
+		rc = record_and_settle(s); /* it is another file now */
 	close(unnamed);
 	return rc;
 }
@@ -400,7 +274,7 @@ replace_target(struct stage *s)
 	enum ftx_rc rc = FTX_OK;
 
 	if (s->if_version.len > 0)
-		rc = look_at_version(
+		rc = stage_look_at_version(
 		    s, fstatat(s->dir_fd, s->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 ? &st : NULL);
 	if (rc != FTX_OK)
 		return rc;
@@ -475,10 +349,16 @@ stage_publish(struct stage *s, const atomic_bool *cancelled)
 	if (rc == FTX_OK)
 		rc = stage_sync(s);
 	if (rc == FTX_OK && s->kind != STAGE_THROUGH) {
-		rc = stage_give_name(s, cancelled);
+		rc = record_and_settle(s);
+		if (rc == FTX_OK)
+			rc = stage_give_name(s, cancelled);
 		if (rc == FTX_OK)
 			rc = sync_names(s);
+		if (rc == FTX_OK)
+			stage_note_published(s);
 	}
+	if (rc == FTX_OK && s->upload != NULL)
+		uploads_note(s->root->uploads);
 	stage_discard(s);
 	return rc;
 }

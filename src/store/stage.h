@@ -26,6 +26,7 @@
 #include "store/root.h"
 
 struct iovec;
+struct upload_claim;
 
 enum stage_kind {
 	STAGE_NONE,
@@ -48,6 +49,7 @@ struct stage {
 	struct timespec mtime;
 	struct digest_value digest;     /* of the content, to be stored with it */
 	struct meta_version if_version; /* what is replaced must have it; none: any */
+	struct upload_claim *upload;    /* borrowed: it is known by that; NULL: by nothing */
 	struct meta *meta; /* borrowed: told of the published file; NULL: nobody asks */
 	bool in_memory;    /* it stands on no device */
 	bool may_wait;     /* ROOT_MAY_WAIT */
@@ -63,6 +65,17 @@ struct stage {
  * not there. On failure s is empty.
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;
+/*
+ * The same with a stage that has a name, so that it can be opened again by stage_open_kept() after
+ * stage_park(): a new one, or that one; *have: the bytes that are in it. FTX_NOT_FOUND: it is gone.
+ */
+struct stage_kept {
+	char stage[64]; /* empty: a new one */
+};
+enum ftx_rc stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
+    const struct stage_kept *kept, uint64_t *have) FTX_MUST_CHECK;
+/* Closes it as it is; s is empty afterwards. What it was stays under the stage's own name. */
+void stage_park(struct stage *s);
 
 /*
  * Before the first write: a file of this size is better written past the page cache, and can be.
@@ -93,6 +106,14 @@ enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUS
  * the next one.
  */
 enum ftx_rc stage_set_attrs(const struct stage *s) FTX_MUST_CHECK;
+/*
+ * Notes that it is ready to be published, if its upload is known by a claim, which has been
+ * entered. All such notes are made durable (uploads_settle()) before the first name is given.
+ */
+enum ftx_rc stage_record(const struct stage *s) FTX_MUST_CHECK;
+bool stage_needs_settling(const struct stage *s);
+/* Notes that it is published, and durable. */
+void stage_note_published(const struct stage *s);
 /* Makes content and attributes durable. */
 enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;
 /*

@@ -46,7 +46,7 @@ store_set_range(struct transfer *t, uint64_t from, uint64_t end)
 void
 store_reserve(struct transfer *t, uint64_t size)
 {
-	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && !t->published);
 	t->op = TRANSFER_RESERVE;
 	t->size = size;
 	t->store->ops->reserve(t);
@@ -57,6 +57,38 @@ store_end_here(struct transfer *t)
 {
 	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
 	t->size = t->offset;
+}
+
+void
+store_reserve_at(struct transfer *t, uint64_t size, uint64_t offset)
+{
+	assert(t->offset == 0 && (offset == 0 || (offset == t->have && offset <= size)));
+	t->offset = offset;
+	store_reserve(t, size);
+}
+
+enum ftx_rc
+store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len)
+{
+	enum ftx_rc rc;
+
+	assert(t->op == TRANSFER_IDLE && !t->published);
+	assert(len <= (t->kind == TRANSFER_PUT ? t->have : t->size));
+	digest_clear(&t->prefix);
+	rc = digest_init(&t->prefix, kind);
+	if (rc != FTX_OK)
+		return rc;
+	t->op = TRANSFER_PREFIX;
+	t->prefix_len = len;
+	atomic_store(&t->prefix_done, 0);
+	t->store->ops->prefix(t);
+	return FTX_OK;
+}
+
+void
+store_drop(struct transfer *t)
+{
+	t->dropped = true;
 }
 
 static uint64_t

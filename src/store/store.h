@@ -10,8 +10,10 @@
  *		store_reserve	RESERVE
  *		store_write	WRITE, as often as it takes
  *		store_commit	COMMIT
+ *		store_prefix	PREFIX, between OPEN and RESERVE
  *	get	store_get	OPEN
  *		store_read	READ, as often as it takes
+ *		store_prefix	PREFIX, before the first READ
  *	both	store_close	nothing; at any time, exactly once
  *
  * And those that move no content, each of which completes once, or once a page:
@@ -62,6 +64,7 @@ struct store_ops {
 	enum ftx_rc (*write_now)(struct transfer *t, const void *p, size_t len);
 	enum ftx_rc (*write_pipe)(struct transfer *t, int pipe, size_t len);
 	size_t (*read_now)(struct transfer *t, void *p, size_t len);
+	void (*prefix)(struct transfer *t);
 	void (*commit)(struct transfer *t);
 	/* Drops what was not committed and frees t, now or later. Tells nobody. */
 	void (*discard)(struct transfer *t);
@@ -87,7 +90,9 @@ struct store {
 /*
  * A new file, as spec says (which need not stay). OPEN ends with FTX_OK, FTX_EXISTS,
  * FTX_NOT_REGULAR, FTX_NO_PARENT, FTX_OTHER_VERSION, ... FTX_NOMEM at once: no transfer came to be,
- * no callback follows.
+ * no callback follows. With spec->upload: t->published and t->have say what is known of it; if
+ * another transfer has it, that one is stopped (FTX_TAKEN_OVER, t->on_taken), its last operation is
+ * waited for, and this one goes on.
  */
 enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
@@ -119,6 +124,23 @@ void store_set_range(struct transfer *t, uint64_t from, uint64_t end);
 void store_reserve(struct transfer *t, uint64_t size);
 /* There are no more bytes to come than were written. */
 void store_end_here(struct transfer *t);
+/*
+ * The same for a put that goes on at `offset`, which is 0 or t->have: what is behind it is written
+ * anew.
+ */
+void store_reserve_at(struct transfer *t, uint64_t size, uint64_t offset);
+/*
+ * The digest of the first len bytes: of a put those that are kept (at most t->have), of a get those
+ * of the file. PREFIX ends with FTX_OK, and t->prefix is that digest under way: it may be finished,
+ * copied, or taken out and gone on with. It takes long, by steps; store_cancel() ends it with
+ * FTX_CANCELLED. At once: FTX_NOMEM, FTX_UNSUPPORTED; then no callback follows.
+ */
+enum ftx_rc store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len) FTX_MUST_CHECK;
+/*
+ * Of a put with spec.upload: when it is closed nothing of it is kept. (Without this it can be gone
+ * on with by the same key later, if spec.upload->keep said so; not after a commit that failed.)
+ */
+void store_drop(struct transfer *t);
 /*
  * Writes the chunk's bytes at t->offset, not beyond t->size. The chunk is the transfer's until
  * WRITE has ended: the owner takes it back then (transfer_take_chunk()). With FTX_OK t->offset has

@@ -17,6 +17,7 @@ transfer_op_name(enum transfer_op op)
 		[TRANSFER_RESERVE] = "reserve",
 		[TRANSFER_WRITE] = "write",
 		[TRANSFER_READ] = "read",
+		[TRANSFER_PREFIX] = "prefix",
 		[TRANSFER_COMMIT] = "commit",
 		[TRANSFER_DISCARD] = "discard",
 	};

@@ -30,6 +30,7 @@ enum transfer_op {
 	TRANSFER_RESERVE, /* promise the space */
 	TRANSFER_WRITE,
 	TRANSFER_READ,
+	TRANSFER_PREFIX, /* the digest of its first bytes */
 	TRANSFER_COMMIT, /* durable and under its name */
 	TRANSFER_DISCARD /* the last one: drop what was not committed */
 };
@@ -58,6 +59,23 @@ struct transfer {
 	 * commit with FTX_OK: of the published file, as STAT gives it from then on.
 	 */
 	struct meta meta;
+
+	/*
+	 * put with spec.upload, after open. Published before: meta and published_at say what and
+	 * when, superseded that it does not stand under its name any more as it did; nothing is to
+	 * be done but to close it. Else `have` bytes are kept of it: its size, or a multiple of
+	 * 4,096. What they are only their digest can tell (store_prefix()).
+	 */
+	bool published, superseded;
+	struct timespec published_at;
+	uint64_t have;
+	bool dropped; /* store_drop() */
+	/* Optional: another one goes on with the upload; every operation fails from here on. */
+	void (*on_taken)(void *owner, struct transfer *t);
+
+	struct digest prefix;             /* owned: of the first prefix_len bytes, after PREFIX */
+	uint64_t prefix_len;              /* bytes */
+	atomic_uint_fast64_t prefix_done; /* of them, so far */
 
 	uint8_t *content; /* owned: all of a store_put_whole(); NULL: it is another one */
 

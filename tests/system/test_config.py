@@ -96,6 +96,7 @@ class TestCommandLine(SystemTest):
         for key in ("listen_address", "listen_port", "storage_root", "max_connections",
                     "max_connections_per_address", "request_timeout", "idle_timeout", "min_rate",
                     "grace_time", "max_file_size", "max_stage_bytes", "max_depth", "names",
+                    "partials_keep_time", "partials_keep_bytes",
                     "file_mode", "daemonize", "pid_file", "pool_threads", "debug"):
             self.assertRegex(first.out, r"(?m)^(# *)?%s =" % key)
         again = write_file(self.scratch("again"), first.out.encode())

@@ -204,6 +204,10 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_get.c tests/unit/test_store_whole.c tests/unit/test_store_meta.c \
 	tests/unit/test_store_reader.c \
 	tests/unit/test_store_request.c \
+	tests/unit/test_resume.c tests/unit/test_resume.h \
+	tests/unit/test_store_owner.c \
+	tests/unit/test_store_resume.c \
+	tests/unit/test_store_takeover.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 

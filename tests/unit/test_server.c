@@ -378,6 +378,8 @@ static const struct {
 	{ "max_file_size", "0", NULL, "9223372036854775807", "9223372036854775808" },
 	{ "max_stage_bytes", "0", NULL, "9223372036854775807", "9223372036854775808" },
 	{ "max_depth", "0", NULL, "2048", "2049" },
+	{ "partials_keep_time", "0", NULL, "30d", "2592000001ms" },
+	{ "partials_keep_bytes", "0", NULL, "9223372036854775807", "9223372036854775808" },
 };
 
 START_TEST(test_edges_of_options)
@@ -407,6 +409,8 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(options.max_file_size, 0);
 	ck_assert_uint_eq(options.max_stage_bytes, 0);
 	ck_assert_uint_eq(options.max_depth, 32);
+	ck_assert_uint_eq(options.partials_keep_time, 24 * 3600 * 1000);
+	ck_assert_uint_eq(options.partials_keep_bytes, (uint64_t)10 << 30);
 	ck_assert_uint_eq(options.names, PATH_UTF8);
 }
 END_TEST

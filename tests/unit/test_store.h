@@ -26,6 +26,7 @@ struct owner {
 	enum ftx_rc rc;
 	int times;         /* that it was told anything */
 	bool closes;       /* closes its transfer as soon as it is told */
+	int taken;         /* how often it was told that it is another one's */
 	int claim_returns; /* how often the claim was given back */
 };
 
@@ -63,6 +64,8 @@ extern const unsigned root_kinds[ROOT_KINDS];
 void add_close_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_meta_cases(Suite *s);
+void add_resume_cases(Suite *s);
+void add_takeover_cases(Suite *s);
 void add_reader_cases(Suite *s);
 void add_request_cases(Suite *s);
 void add_whole_cases(Suite *s);

@@ -1,0 +1,370 @@
+/*
+ * Puts on a local directory. What is done for one that is known by its key stands between
+ * uploads_enter() and uploads_leave(): so it ends before another one goes on with the upload.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "loop/chunk.h"
+#include "store/local_private.h"
+#include "store/names.h"
+
+/* OPEN */
+
+/* Upload ids are told to nobody. What was published before, and whether it still stands there. */
+static void
+tell_published(struct local_transfer *lt, const struct upload_record *r)
+{
+	struct meta m;
+
+	lt->t.published = true;
+	lt->t.published_at = r->time;
+	lt->t.meta = r->meta;
+	lt->t.superseded = names_stat(lt->root, lt->t.name, false, &m) != FTX_OK ||
+			   !meta_same_version(&m.version, &r->meta.version);
+}
+
+/* A stage that can be opened again: the one that is there, or a new one. */
+static enum ftx_rc
+open_kept(struct local_transfer *lt, const struct upload_record *r)
+{
+	struct local_put *put = lt->put;
+	struct stage_kept kept = { { 0 } };
+	uint64_t have = 0;
+	enum ftx_rc rc = FTX_NOT_FOUND;
+
+	memcpy(kept.stage, r->stage, sizeof(kept.stage));
+	if (kept.stage[0] != '\0')
+		rc = stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have);
+	if (rc == FTX_NOT_FOUND) { /* somebody has removed it */
+		kept.stage[0] = '\0';
+		rc = stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have);
+		if (rc == FTX_OK)
+			rc = uploads_staged(put->claim, put->stage.temp);
+	}
+	if (have < put->terms.size)
+		have -= have % CHUNK_ALIGN;
+	else
+		have = put->terms.size;
+	lt->t.have = have;
+	return rc;
+}
+
+/* One that is not kept, in place of what was. */
+static enum ftx_rc
+open_fresh(struct local_transfer *lt, const struct upload_record *r)
+{
+	struct local_put *put = lt->put;
+	struct stage_kept kept = { { 0 } };
+	uint64_t have;
+
+	memcpy(kept.stage, r->stage, sizeof(kept.stage));
+	if (kept.stage[0] != '\0') {
+		if (stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have) == FTX_OK)
+			stage_discard(&put->stage);
+		uploads_take_hold(put->claim, &put->hold);
+		space_release(&put->hold);
+		if (uploads_staged(put->claim, "") != FTX_OK)
+			return FTX_TAKEN_OVER;
+	}
+	return stage_open(&put->stage, lt->root, &put->spec);
+}
+
+static enum ftx_rc
+open_known(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+	struct upload_record r;
+	enum ftx_rc rc;
+
+	if (!uploads_enter(put->claim))
+		return FTX_TAKEN_OVER;
+	rc = FTX_TAKEN_OVER;
+	if (uploads_look(put->claim, &r)) {
+		rc = FTX_OK;
+		if (r.state == UPLOAD_PUBLISHED)
+			tell_published(lt, &r);
+		else if (put->terms.keep)
+			rc = open_kept(lt, &r);
+		else
+			rc = open_fresh(lt, &r);
+	}
+	if (rc == FTX_OK)
+		put->stage.upload = put->claim;
+	uploads_leave(put->claim);
+	return rc;
+}
+
+enum ftx_rc
+local_put_open(struct local_transfer *lt, bool wait)
+{
+	struct local_put *put = lt->put;
+	struct uploads *uploads = put->keyed ? lt->root->uploads : NULL;
+	enum ftx_rc rc = FTX_OK;
+
+	if (uploads != NULL)
+		rc = uploads_claim(uploads, &put->terms, lt->t.name, wait, &put->claim);
+	put->again = rc == FTX_BUSY;
+	if (rc != FTX_OK)
+		return rc;
+	rc = put->claim != NULL ? open_known(lt) : stage_open(&put->stage, lt->root, &put->spec);
+	if (rc != FTX_OK || lt->t.published)
+		return rc;
+	put->stage.meta = &lt->t.meta;
+	put->commit.sound = !put->stage.in_memory && commit_is_sound(put->stage.fd);
+	return FTX_OK;
+}
+
+static void
+run_put_open(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	lt->rc = local_put_open(lt, lt->put->again);
+}
+
+static void
+on_taken(void *arg)
+{
+	struct local_transfer *lt = arg;
+
+	if (lt->t.owner != NULL && lt->t.on_taken != NULL)
+		lt->t.on_taken(lt->t.owner, &lt->t);
+}
+
+static void
+on_put_opened(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	if (lt->put->again) {
+		local_submit(lt, POOL_LONG, run_put_open, on_put_opened);
+		return;
+	}
+	if (lt->put->claim != NULL)
+		uploads_on_taken(lt->put->claim, lt->t.store->worker, on_taken, lt);
+	lt->t.replaces = lt->put->stage.replaces;
+	lt->t.in_memory = lt->put->stage.in_memory;
+	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
+	local_on_job_done(job);
+}
+
+void
+local_put_set_spec(struct local_transfer *lt, const struct put_spec *spec)
+{
+	struct local_put *put = lt->put;
+
+	put->spec = *spec;
+	put->spec.name = lt->t.name;
+	put->keyed = spec->upload != NULL;
+	if (put->keyed) {
+		put->terms = *spec->upload;
+		put->spec.upload = &put->terms;
+	}
+}
+
+enum ftx_rc
+local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done, void *owner,
+    struct transfer **out)
+{
+	struct local_transfer *lt;
+	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
+
+	if (rc != FTX_OK)
+		return rc;
+	local_put_set_spec(lt, spec);
+	*out = &lt->t;
+	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
+	return FTX_OK;
+}
+
+/* RESERVE */
+
+/* Whether the space goes with the upload, not with this transfer. */
+static bool
+is_kept(const struct local_put *put)
+{
+	return put->claim != NULL && put->terms.keep;
+}
+
+static enum ftx_rc
+promise(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+
+	if (is_kept(put))
+		return space_reserve_beyond(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
+	return space_extend(
+	    lt->root->space, put->stage.fd, put->reserved, lt->t.size - put->reserved, &put->hold);
+}
+
+/* Unfinished content that is only kept makes room for what is under way. */
+static enum ftx_rc
+reserve_space(struct local_transfer *lt)
+{
+	struct uploads *uploads = lt->root->uploads;
+	enum ftx_rc rc;
+
+	do {
+		rc = promise(lt);
+	} while ((rc == FTX_NO_SPACE || rc == FTX_STAGE_FULL) && uploads != NULL &&
+		 uploads_make_room(uploads, lt->t.size));
+	return rc;
+}
+
+/* Goes on where the content that is kept ends, or begins anew. */
+static enum ftx_rc
+prepare_space(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+
+	if (!is_kept(put))
+		return reserve_space(lt);
+	uploads_take_hold(put->claim, &put->hold);
+	if (lt->t.offset > 0)
+		return FTX_OK;
+	space_release(&put->hold);
+	if (lt->t.have > 0 && ftruncate(put->stage.fd, 0) != 0)
+		return ftx_rc_from_errno(errno);
+	return reserve_space(lt);
+}
+
+static void
+run_reserve(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+	struct local_put *put = lt->put;
+
+	lt->rc = FTX_TAKEN_OVER;
+	if (!uploads_enter(put->claim))
+		return;
+	lt->rc = put->stage.kind == STAGE_THROUGH ? FTX_OK : prepare_space(lt);
+	/* What grows is in the page cache already. */
+	if (lt->rc == FTX_OK && put->reserved == 0)
+		(void)stage_prefer_direct(&put->stage, lt->t.size);
+	if (lt->rc == FTX_OK)
+		put->reserved = lt->t.size;
+	if (is_kept(put))
+		uploads_give_hold(put->claim, &put->hold);
+	uploads_leave(put->claim);
+}
+
+static void
+on_reserved(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	lt->t.direct = lt->put->stage.direct;
+	local_on_job_done(job);
+}
+
+void
+local_reserve(struct transfer *t)
+{
+	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_reserved);
+}
+
+/* WRITE */
+static void
+written(struct local_transfer *lt, size_t len)
+{
+	if (!is_kept(lt->put))
+		space_written(&lt->put->hold, len);
+	else
+		uploads_written(lt->put->claim, len);
+}
+
+enum ftx_rc
+local_write_piece(struct local_transfer *lt, const void *p, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)p, len };
+	enum ftx_rc rc;
+
+	if (!uploads_enter(lt->put->claim))
+		return FTX_TAKEN_OVER;
+	rc = stage_write(&lt->put->stage, &iov, 1, lt->t.offset);
+	uploads_leave(lt->put->claim);
+	return rc;
+}
+
+static void
+run_write(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	lt->rc = local_write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
+}
+
+static void
+on_written(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+
+	if (lt->rc == FTX_OK) {
+		written(lt, lt->t.chunk->len);
+		lt->t.offset += lt->t.chunk->len;
+	}
+	local_on_job_done(job);
+}
+
+void
+local_write(struct transfer *t)
+{
+	local_submit((struct local_transfer *)t, POOL_BULK, run_write, on_written);
+}
+
+enum ftx_rc
+local_write_now(struct transfer *t, const void *p, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+	enum ftx_rc rc = local_write_piece(lt, p, len);
+
+	if (rc == FTX_OK)
+		written(lt, len);
+	return rc;
+}
+
+enum ftx_rc
+local_write_pipe(struct transfer *t, int pipe, size_t len)
+{
+	struct local_transfer *lt = (struct local_transfer *)t;
+	enum ftx_rc rc;
+
+	if (!uploads_enter(lt->put->claim))
+		return FTX_TAKEN_OVER;
+	rc = stage_write_pipe(&lt->put->stage, pipe, len, t->offset);
+	uploads_leave(lt->put->claim);
+	if (rc == FTX_OK)
+		written(lt, len);
+	return rc;
+}
+
+/* DISCARD */
+bool
+local_put_needs_discard(const struct local_transfer *lt)
+{
+	return lt->put->stage.kind != STAGE_NONE || lt->put->claim != NULL;
+}
+
+/* What can be gone on with is kept, unless its owner wants it dropped. */
+void
+local_put_discard(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+	bool drop = lt->t.dropped || !put->terms.keep;
+
+	if (put->claim == NULL || (drop && uploads_forget(put->claim)))
+		stage_discard(&put->stage);
+	else
+		stage_park(&put->stage);
+}
+
+void
+local_put_clear(struct local_transfer *lt)
+{
+	uploads_release(lt->put->claim);
+	space_release(&lt->put->hold);
+}

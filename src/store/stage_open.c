@@ -1,0 +1,230 @@
+/* What a stage begins with: the directory, what has the name already, and a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/names.h"
+#include "store/path.h"
+#include "store/stage.h"
+#include "store/stage_private.h"
+
+enum ftx_rc
+stage_look_at_version(const struct stage *s, const struct stat *st)
+{
+	struct meta m = { 0 };
+
+	if (s->if_version.len == 0)
+		return FTX_OK;
+	if (st != NULL)
+		meta_of(st, &m);
+	return meta_same_version(&m.version, &s->if_version) ? FTX_OK : FTX_OTHER_VERSION;
+}
+
+/* What stands under the name now decides what may be done. */
+static enum ftx_rc
+look_at_target(struct stage *s, const struct root *r)
+{
+	struct stat st;
+
+	if (fstatat(s->dir_fd, s->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno != ENOENT)
+			return ftx_rc_from_errno(errno);
+		s->kind = STAGE_UNNAMED;
+		return stage_look_at_version(s, NULL);
+	}
+	if (S_ISREG(st.st_mode)) {
+		if (!s->replace)
+			return FTX_EXISTS;
+		s->replaces = true;
+		s->kind = STAGE_UNNAMED;
+		return stage_look_at_version(s, &st);
+	}
+	if ((r->flags & ROOT_WRITE_THROUGH) == 0)
+		return FTX_NOT_REGULAR;
+	/*
+	 * The user's own name: /dev/stdout is a link to what it means. A link to a file was
+	 * resolved by the caller.
+	 */
+	if (S_ISLNK(st.st_mode) && fstatat(s->dir_fd, s->leaf, &st, 0) != 0)
+		return ftx_rc_from_errno(errno);
+	if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+		return FTX_NOT_REGULAR;
+	s->kind = STAGE_THROUGH;
+	return FTX_OK;
+}
+
+/*
+ * An unnamed file, where this kernel has them, this file system does not refuse to name them, and
+ * /proc is there to do so.
+ */
+static bool
+open_unnamed(struct stage *s, struct root *r)
+{
+	errno = EOPNOTSUPP;
+#ifdef O_TMPFILE
+	struct stat st;
+
+	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
+	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
+		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
+		return false;
+	}
+	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+#else
+	(void)r;
+#endif
+	return s->fd >= 0;
+}
+
+enum ftx_rc
+stage_open_named(struct stage *s, struct root *r)
+{
+	enum ftx_rc rc = root_stage_name(r, s->temp, sizeof(s->temp));
+
+	if (rc == FTX_OK) {
+		s->fd = openat(
+		    s->dir_fd, s->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (s->fd < 0)
+			rc = ftx_rc_from_errno(errno);
+	}
+	if (rc != FTX_OK) {
+		s->temp[0] = '\0'; /* nothing of that name is ours */
+		return rc;
+	}
+	s->kind = STAGE_NAMED;
+	return FTX_OK;
+}
+
+/* O_TMPFILE where this kernel or file system has none: open(2). */
+static bool
+no_tmpfile(int err)
+{
+	return err == EOPNOTSUPP || err == EISDIR || err == ENOENT || err == EINVAL;
+}
+
+static enum ftx_rc
+open_stage_file(struct stage *s, struct root *r)
+{
+	if (open_unnamed(s, r))
+		return FTX_OK;
+	if (!no_tmpfile(errno))
+		return ftx_rc_from_errno(errno);
+	return stage_open_named(s, r);
+}
+
+static bool
+stands_in_memory(const struct stage *s, const struct root *r)
+{
+	struct stat st;
+
+	return fstat(s->fd, &st) == 0 && root_is_memory(r, s->fd, st.st_dev);
+}
+
+/*
+ * The directory that the file will stand in. One that another request is making just now may be
+ * there and not durable yet: what is published in it would go with it.
+ */
+static enum ftx_rc
+open_target_dir(struct stage *s, const struct put_spec *spec, const char **leaf)
+{
+	struct root *r = s->root;
+	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+
+	if (rc == FTX_NO_PARENT && spec->parents) {
+		rc = names_make_parents(r, spec->name);
+		if (rc == FTX_OK)
+			rc = path_open_parent(
+			    r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+	} else if (rc == FTX_OK && atomic_load(&r->making) > 0)
+		rc = names_sync_parents(r, spec->name);
+	return rc;
+}
+
+/* One of an earlier try. */
+static enum ftx_rc
+open_kept(struct stage *s, const char *stage, uint64_t *have)
+{
+	struct stat st;
+
+	if (strlen(stage) >= sizeof(s->temp))
+		return FTX_NOT_FOUND;
+	s->fd = openat(s->dir_fd, stage, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (s->fd < 0)
+		return ftx_rc_from_errno(errno);
+	if (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return FTX_NOT_FOUND;
+	s->kind = STAGE_NAMED;
+	memcpy(s->temp, stage, strlen(stage) + 1);
+	*have = (uint64_t)st.st_size;
+	return FTX_OK;
+}
+
+/* The file that is written to, in whatever way. */
+static enum ftx_rc
+open_file(struct stage *s, const struct stage_kept *kept, uint64_t *have)
+{
+	enum ftx_rc rc;
+
+	if (s->kind == STAGE_THROUGH) {
+		s->fd = openat(s->dir_fd, s->leaf, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+		return s->fd >= 0 ? FTX_OK : ftx_rc_from_errno(errno);
+	}
+	if (kept == NULL)
+		rc = open_stage_file(s, s->root);
+	else if (kept->stage[0] != '\0')
+		rc = open_kept(s, kept->stage, have);
+	else
+		rc = stage_open_named(s, s->root);
+	if (rc == FTX_OK)
+		s->in_memory = stands_in_memory(s, s->root);
+	return rc;
+}
+
+static void
+set_spec(struct stage *s, const struct put_spec *spec)
+{
+	const struct root *r = s->root;
+
+	s->may_wait = (r->flags & ROOT_MAY_WAIT) != 0;
+	s->replace = spec->policy == PUT_REPLACE;
+	s->mode = spec->has_mode ? spec->mode & 0777 : r->mode;
+	s->has_mtime = spec->has_mtime;
+	s->mtime = spec->mtime;
+	s->if_version = spec->if_version;
+}
+
+enum ftx_rc
+stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
+    const struct stage_kept *kept, uint64_t *have)
+{
+	const char *leaf;
+	enum ftx_rc rc;
+
+	stage_init(s);
+	s->root = r;
+	*have = 0;
+	set_spec(s, spec);
+	rc = open_target_dir(s, spec, &leaf);
+	if (rc == FTX_OK && strlen(leaf) >= sizeof(s->leaf))
+		rc = FTX_BAD_NAME;
+	if (rc == FTX_OK) {
+		memcpy(s->leaf, leaf, strlen(leaf) + 1);
+		rc = look_at_target(s, r);
+	}
+	if (rc == FTX_OK)
+		rc = open_file(s, kept, have);
+	if (rc != FTX_OK)
+		stage_close(s);
+	return rc;
+}
+
+enum ftx_rc
+stage_open(struct stage *s, struct root *r, const struct put_spec *spec)
+{
+	uint64_t have;
+
+	return stage_open_kept(s, r, spec, NULL, &have);
+}

@@ -1,0 +1,19 @@
+/*
+ * stage_private.h - what the files of a stage share; nobody else includes it.
+ * Layer: store. Threads: as in stage.h.
+ */
+#ifndef STORE_STAGE_PRIVATE_H
+#define STORE_STAGE_PRIVATE_H
+
+#include "store/stage.h"
+
+struct stat;
+
+/* Closes all; s is empty afterwards. */
+void stage_close(struct stage *s);
+/* A new file with a reserved name, in the open directory. */
+enum ftx_rc stage_open_named(struct stage *s, struct root *r) FTX_MUST_CHECK;
+/* st: of what has the name; NULL: nothing has. FTX_OTHER_VERSION: it is not what was asked for. */
+enum ftx_rc stage_look_at_version(const struct stage *s, const struct stat *st) FTX_MUST_CHECK;
+
+#endif

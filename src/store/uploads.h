@@ -1,0 +1,95 @@
+/*
+ * uploads.h - the uploads that are known by their keys: under way, kept unfinished, published.
+ * Layer: store. Threads: any. What says so blocks (pool); the rest takes a lock that nobody holds
+ * across a system call, and may be called on a loop.
+ * Tests: tests/unit/test_uploads.c, tests/torture
+ *
+ * Whoever works on an upload has its claim. Another one with the same key takes it over: from then
+ * on the old claim lets nobody write or publish (uploads_enter()), and what is under way by it is
+ * waited for. The table is kept in a file (store/upload_log.h), so that it outlives this process.
+ *
+ * The order of a commit: content and attributes are durable; the record says READY, with the
+ * file's inode, and is durable; the file gets its name; its directory is durable; the record says
+ * PUBLISHED. Of a record that says READY the next start looks whether the name leads to that very
+ * file: so a crash anywhere leaves no doubt. That it was PUBLISHED is durable before the name is
+ * given to anything else, or taken away, by us (uploads_settle()).
+ */
+#ifndef STORE_UPLOADS_H
+#define STORE_UPLOADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/rc.h"
+#include "store/meta.h"
+#include "store/space.h"
+#include "store/upload_key.h"
+#include "store/upload_log.h"
+
+struct root;
+struct upload_claim;
+struct uploads;
+struct worker;
+
+/* At most so many are known at a time: the oldest are forgotten, finished or not. */
+#define UPLOADS_MAX 262144
+
+/*
+ * Blocks. Reads what earlier runs knew, and finds out what became of it. FTX_NOMEM, FTX_IO, ...
+ */
+enum ftx_rc uploads_open(struct uploads **out, struct root *r) FTX_MUST_CHECK;
+/* Blocks. All claims must have been released. False: what is known may not be durable. */
+bool uploads_close(struct uploads *u);
+/* Seconds that nobody worked on it, after which one is forgotten; bytes of unfinished content. */
+void uploads_set_limits(struct uploads *u, uint64_t seconds, uint64_t bytes);
+
+/*
+ * Claims an upload. *out == NULL with FTX_OK: there is one with that key, and it is another one.
+ * FTX_BUSY: its owner is in the middle of something, and the caller does not want to wait (which
+ * blocks). An owner that loses it has on_taken(arg) called, once, on its worker, unless it has
+ * released its claim by then. *out is a new claim; uploads_look() says what there is.
+ */
+enum ftx_rc uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *name,
+    bool wait, struct upload_claim **out) FTX_MUST_CHECK;
+void uploads_on_taken(
+    struct upload_claim *c, struct worker *w, void (*on_taken)(void *), void *arg);
+/* What is known of it: state, stage, meta, time; no name. False: nothing, it was taken over. */
+bool uploads_look(struct upload_claim *c, struct upload_record *r);
+/*
+ * Around all that writes or publishes; NULL is allowed, and never taken. False: the claim has been
+ * taken over, and nothing is to be done, nor left.
+ */
+bool uploads_enter(struct upload_claim *c);
+void uploads_leave(struct upload_claim *c);
+/* The promise of its space goes with the upload, not with the claim. */
+void uploads_give_hold(struct upload_claim *c, struct space_hold *hold);
+void uploads_written(struct upload_claim *c, size_t bytes);
+void uploads_take_hold(struct upload_claim *c, struct space_hold *hold);
+
+/* Blocks. The stage has that name from here on, and it is known after this process's end, too. */
+enum ftx_rc uploads_staged(struct upload_claim *c, const char *stage) FTX_MUST_CHECK;
+/* It is about to be published; to be made durable by uploads_settle(). FTX_NOMEM. */
+enum ftx_rc uploads_ready(struct upload_claim *c, const struct meta *m, ino_t ino) FTX_MUST_CHECK;
+/* It is published, as m says. */
+void uploads_published(struct upload_claim *c, const struct meta *m);
+/* Blocks. Makes durable what is known. */
+enum ftx_rc uploads_settle(struct uploads *u) FTX_MUST_CHECK;
+/* Blocks. Writes it down, for the case that only this process ends. */
+void uploads_note(struct uploads *u);
+/*
+ * Blocks. Nothing is known of it any more, as long as it is not published. True: what there is of
+ * it is the caller's to remove; false: it is another's, or published.
+ */
+bool uploads_forget(struct upload_claim *c);
+/* NULL is allowed. What is unfinished and has a stage stays known. */
+void uploads_release(struct upload_claim *c);
+
+/* A stage of that name belongs to an upload that is known. */
+bool uploads_keep(struct uploads *u, const char *stage);
+/* Blocks. Forgets and removes what is older than the limits allow. now: seconds since 1970. */
+void uploads_expire(struct uploads *u, uint64_t now);
+/* Blocks. Likewise the oldest unfinished ones, until so many bytes are free. False: none were. */
+bool uploads_make_room(struct uploads *u, uint64_t bytes);
+
+#endif

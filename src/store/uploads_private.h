@@ -1,0 +1,77 @@
+/*
+ * uploads_private.h - what the files of the table of uploads share; nobody else includes it.
+ * Layer: store.
+ */
+#ifndef STORE_UPLOADS_PRIVATE_H
+#define STORE_UPLOADS_PRIVATE_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "loop/worker.h"
+#include "store/uploads.h"
+
+/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
+#define HASH_NONFATAL_OOM      1
+#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
+#include <uthash.h>
+
+struct upload {
+	UT_hash_handle hh;           /* by key */
+	UT_hash_handle hh_stage;     /* by the stage's name, if it has one */
+	TAILQ_ENTRY(upload) link;    /* by its use, the oldest first */
+	struct upload_claim *owner;  /* borrowed; NULL: nobody works on it */
+	struct upload_record record; /* its name is the one below */
+	bool logged;                 /* the file has a record of it, or will */
+	bool unlisted;               /* a hash had no memory to add it */
+	struct space_hold hold;
+	char name[];
+};
+
+TAILQ_HEAD(upload_list, upload);
+
+struct uploads {
+	struct root *root; /* borrowed */
+
+	pthread_mutex_t lock;      /* guards what follows; never held across a system call */
+	pthread_cond_t left;       /* somebody has left who had been told that his is taken */
+	struct upload *by_key;     /* owned */
+	struct upload *by_stage;   /* the same ones */
+	struct upload_list by_use; /* the same ones */
+	unsigned count;
+	uint64_t live;      /* bytes that the records of all take */
+	uint64_t kept;      /* bytes of unfinished content that were announced */
+	struct buf pending; /* records that are not in the file yet */
+	bool incomplete;    /* one of them could not be noted for want of memory */
+	uint64_t keep_seconds, keep_bytes;
+
+	pthread_mutex_t log_lock; /* guards what follows; taken before the other one */
+	struct upload_log log;
+	bool unsynced; /* the file's end is not known to be durable */
+};
+
+struct upload_claim {
+	struct mail mail;        /* that it was taken */
+	struct uploads *uploads; /* borrowed; outlives its claims */
+	struct upload *upload;   /* borrowed; NULL: it is another's now, or forgotten */
+	bool busy;               /* between enter and leave */
+	bool taken;
+	bool mailed;           /* the mail is under way, and frees it if it is released */
+	bool released;         /* nobody wants to know any more */
+	struct worker *worker; /* borrowed; NULL: nobody is told */
+	void (*on_taken)(void *arg);
+	void *arg;
+};
+
+/* The lock is held in these. */
+struct upload *uploads_find(struct uploads *u, const struct upload_key *key);
+/* NULL: no memory. */
+struct upload *uploads_add(struct uploads *u, const struct upload_record *r);
+bool uploads_set_stage(struct uploads *u, struct upload *up, const char *stage);
+/* Takes it out of everything; it is the caller's. */
+void uploads_take_out(struct uploads *u, struct upload *up);
+void uploads_write_down(struct uploads *u, struct upload *up);
+void uploads_used(struct uploads *u, struct upload *up, uint64_t now);
+
+#endif

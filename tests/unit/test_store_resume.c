@@ -1,0 +1,312 @@
+/* store: an upload that is known by its key: gone on with, asked for again, taken over. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "store/names.h"
+#include "store/path.h"
+#include "store/uploads.h"
+#include "unit/fake_sys.h"
+#include "unit/test_resume.h"
+
+static void
+check_prefix(struct owner *o, size_t len)
+{
+	struct digest_value v, want;
+
+	ck_assert_int_eq(store_prefix(o->t, DIGEST_XXH128, len), FTX_OK);
+	ck_assert_int_eq(owner_wait(o, TRANSFER_PREFIX), FTX_OK);
+	ck_assert_int_eq(digest_final(&o->t->prefix, &v), FTX_OK);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, len, &want), FTX_OK);
+	ck_assert(digest_equal(&v, &want));
+}
+
+/* _i: whether the daemon has come to its end in between. */
+START_TEST(test_resume)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(CHUNK_SIZE + 5000);
+	if (_i != 0)
+		restart();
+	ck_assert_int_eq(files_in_root(), 1);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(!o.t->published);
+	ck_assert_uint_eq(o.t->have, CHUNK_SIZE + 4096);
+	check_prefix(&o, o.t->have);
+	ck_assert_int_eq(put_rest(&o, o.t->have), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	ck_assert_int_eq(files_in_root(), 1);
+	store_teardown();
+}
+END_TEST
+
+/* What is kept is of another file: it begins anew, and nothing of it is left. */
+START_TEST(test_resume_from_0)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(LEN - 1);
+	memset(content, 1, LEN);
+	if (_i != 0)
+		restart();
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, (LEN - 1) / 4096 * 4096);
+	store_reserve_at(o.t, LEN, 0);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_RESERVE), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, content, 10), FTX_OK);
+	owner_close(&o);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, 0); /* of what was there before nothing counts */
+	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+/* All was there but the end. */
+START_TEST(test_resume_whole)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(LEN);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, LEN);
+	check_prefix(&o, LEN);
+	ck_assert_int_eq(put_rest(&o, LEN), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+/* The lost answer; of small files, too, of which nothing is kept but that. */
+START_TEST(test_asked_again)
+{
+	struct digest_value digest;
+	struct owner o = { 0 };
+	struct meta m;
+
+	terms.keep = _i % 2 == 0;
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, LEN, &digest), FTX_OK);
+	start();
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	store_set_digest(o.t, &digest);
+	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	owner_close(&o);
+	if (_i / 2 != 0)
+		restart();
+	ck_assert_int_eq(names_stat(root, "new", false, &m), FTX_OK);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published && !o.t->superseded);
+	ck_assert_uint_eq(o.t->meta.size, LEN);
+	ck_assert(meta_same_version(&o.t->meta.version, &m.version));
+	ck_assert(digest_equal(&o.t->meta.digest, &digest));
+	ck_assert_int_gt(o.t->published_at.tv_sec, time(NULL) - 1000);
+	owner_close(&o);
+	/* It was replaced since, or removed: never again. */
+	unit_write("root/new", "other", 5);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published && o.t->superseded);
+	owner_close(&o);
+	ck_assert_int_eq(remove("root/new"), 0);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published && o.t->superseded);
+	owner_close(&o);
+	ck_assert_int_eq(files_in_root(), 0);
+	store_teardown();
+}
+END_TEST
+
+/* Something else with the same number is not known, neither what is published nor what is kept. */
+START_TEST(test_other_terms)
+{
+	struct owner o = { 0 };
+
+	start();
+	if (_i / 4 != 0) {
+		ck_assert_int_eq(begin(&o), FTX_OK);
+		ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+		owner_close(&o);
+	} else
+		leave_behind(CHUNK_SIZE);
+	if (_i % 4 == 0)
+		terms.size--;
+	if (_i % 4 == 1)
+		terms.policy++;
+	if (_i % 4 == 2)
+		spec.name = "other";
+	if (_i % 4 == 3)
+		terms.key.user[0]++;
+	ck_assert_int_eq(begin(&o), _i / 4 != 0 && _i % 4 != 2 ? FTX_EXISTS : FTX_OK);
+	ck_assert(!o.t->published);
+	ck_assert_uint_eq(o.t->have, 0);
+	owner_close(&o);
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_dropped)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(CHUNK_SIZE);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, CHUNK_SIZE);
+	store_drop(o.t);
+	owner_close(&o);
+	ck_assert_int_eq(files_in_root(), 0);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, 0);
+	store_drop(o.t);
+	owner_close(&o);
+	store_teardown();
+	/* Nothing is known, and so there is no file that says so. */
+	ck_assert_int_eq(unit_names_in("root"), 0);
+}
+END_TEST
+
+/* Not kept this time: what an earlier try left is removed. */
+START_TEST(test_not_kept_any_more)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(CHUNK_SIZE);
+	terms.keep = false;
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, 0);
+	ck_assert_int_eq(files_in_root(), 0);
+	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_prefix_ends)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(LEN);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_int_eq(store_prefix(o.t, DIGEST_KINDS, 1), FTX_UNSUPPORTED);
+	check_prefix(&o, 0);
+	check_prefix(&o, 4096);
+	/* There is less of it than there was. */
+	ck_assert_int_eq(files_in_root(), 1);
+	store_cancel(o.t);
+	ck_assert_int_eq(store_prefix(o.t, DIGEST_XXH128, LEN), FTX_OK);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_PREFIX), FTX_CANCELLED);
+	owner_close(&o);
+	/* Of a file that is read. */
+	unit_write("root/file", content, LEN);
+	unit_sleep_ms(20);
+	owner_get(&o, "file");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	check_prefix(&o, 12345);
+	owner_close(&o);
+	store_teardown();
+}
+END_TEST
+
+/* Kept content counts, and gives way to what is under way. */
+START_TEST(test_makes_room)
+{
+	struct owner o = { 0 };
+
+	start();
+	if (_i != 0)
+		space_set_max(root->space, LEN + 10);
+	leave_behind(CHUNK_SIZE);
+	if (_i == 0)
+		fake_orders.free_bytes = 1; /* and nothing will help */
+	terms.key.id[0]++;
+	spec.name = "another";
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&o, LEN), _i == 0 ? FTX_NO_SPACE : FTX_OK);
+	store_drop(o.t);
+	owner_close(&o);
+	ck_assert_int_eq(files_in_root(), 0);
+	fake_orders.free_bytes = 0;
+	store_teardown();
+}
+END_TEST
+
+START_TEST(test_expires)
+{
+	struct owner o = { 0 };
+	uint64_t now = (uint64_t)time(NULL);
+
+	start();
+	uploads_set_limits(root->uploads, 100, _i == 2 ? LEN - 1 : LEN);
+	leave_behind(CHUNK_SIZE);
+	uploads_expire(root->uploads, now + (_i == 1 ? 200 : 90));
+	ck_assert_int_eq(files_in_root(), _i == 0 ? 1 : 0);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, _i == 0 ? CHUNK_SIZE : 0);
+	/* Not while somebody works on it. */
+	uploads_expire(root->uploads, now + 200);
+	ck_assert_int_eq(put_rest(&o, o.t->have), FTX_OK);
+	owner_close(&o);
+	uploads_expire(root->uploads, now + 90);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published);
+	owner_close(&o);
+	uploads_expire(root->uploads, now + 200);
+	ck_assert_int_eq(begin(&o), FTX_EXISTS);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+/* A start that has to search for stages leaves what is known. */
+START_TEST(test_sweep_keeps)
+{
+	static atomic_bool stop;
+	struct owner o = { 0 };
+	unsigned removed;
+
+	start();
+	leave_behind(CHUNK_SIZE);
+	restart();
+	unit_write("root/.ftxferd-0123456789abcdef-0", "stale", 5);
+	root->unswept = true;
+	ck_assert_int_eq(root_sweep(root, "root", &stop, &removed), FTX_OK);
+	ck_assert_uint_eq(removed, 1);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, CHUNK_SIZE);
+	owner_close(&o);
+	/* Of what is known no more it is rid. */
+	uploads_expire(root->uploads, UINT64_MAX);
+	store_teardown();
+}
+END_TEST
+
+void
+add_resume_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "resume");
+
+	tcase_add_checked_fixture(tc, resume_set_up, NULL);
+	tcase_add_loop_test(tc, test_resume, 0, 2);
+	tcase_add_loop_test(tc, test_resume_from_0, 0, 2);
+	tcase_add_test(tc, test_resume_whole);
+	tcase_add_loop_test(tc, test_asked_again, 0, 4);
+	tcase_add_loop_test(tc, test_other_terms, 0, 8);
+	tcase_add_test(tc, test_dropped);
+	tcase_add_test(tc, test_not_kept_any_more);
+	tcase_add_test(tc, test_prefix_ends);
+	tcase_add_loop_test(tc, test_makes_room, 0, 2);
+	tcase_add_loop_test(tc, test_expires, 0, 3);
+	tcase_add_test(tc, test_sweep_keeps);
+}

@@ -1,0 +1,237 @@
+/* store: an upload that is known by its key passes to another owner, or its process dies. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit/fake_sys.h"
+#include "unit/test_resume.h"
+
+START_TEST(test_taken_over)
+{
+	struct owner old = { 0 }, o = { 0 };
+	struct chunk *chunk;
+
+	start();
+	ck_assert_int_eq(begin(&old), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&old, LEN), FTX_OK);
+	ck_assert_int_eq(owner_write(&old, content, _i == 0 ? CHUNK_SIZE : LEN), FTX_OK);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	UNIT_UNTIL(old.taken > 0, worker_turn(worker, false));
+	ck_assert_int_eq(old.taken, 1);
+	ck_assert_uint_eq(o.t->have, _i == 0 ? CHUNK_SIZE : LEN);
+	/* The old one may not write any more, nor publish. */
+	if (_i == 0) {
+		chunk = owner_chunk();
+		chunk->len = 1;
+		chunk->data[0] = 'x';
+		store_write(old.t, chunk);
+		ck_assert_int_eq(owner_wait(&old, TRANSFER_WRITE), FTX_TAKEN_OVER);
+		chunk_put(worker_chunks(worker), transfer_take_chunk(old.t));
+		if (old.t->writes_now)
+			ck_assert_int_eq(store_write_now(old.t, "x", 1), FTX_TAKEN_OVER);
+	} else
+		ck_assert_int_eq(owner_commit(&old), FTX_TAKEN_OVER);
+	ck_assert_int_eq(files_in_root(), 1);
+	/* Nor does its end drop what it has no more. */
+	store_drop(old.t);
+	owner_close(&old);
+	ck_assert_int_eq(files_in_root(), 1);
+	ck_assert_int_eq(put_rest(&o, o.t->have), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+wait_at_gate(void)
+{
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+}
+
+/* One that is being published is not taken over, but waited for. */
+START_TEST(test_waits_for_commit)
+{
+	struct owner old = { 0 }, o = { 0 };
+
+	start();
+	ck_assert_int_eq(begin(&old), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&old, LEN), FTX_OK);
+	ck_assert_int_eq(owner_write(&old, content, LEN), FTX_OK);
+	fake_orders.before_fsync = wait_at_gate;
+	if (_i != 0)
+		fake_orders.link = fake_orders.rename = EIO;
+	pthread_mutex_lock(&gate);
+	store_commit(old.t);
+	unit_sleep_ms(50);
+	owner_put_spec(&o, &spec);
+	for (int i = 0; i < 50; i++) {
+		worker_turn(worker, false);
+		unit_sleep_ms(1);
+	}
+	ck_assert(!o.told && !old.told);
+	pthread_mutex_unlock(&gate);
+	UNIT_UNTIL(o.told && old.told, worker_turn(worker, false));
+	ck_assert_int_eq(owner_wait(&old, TRANSFER_COMMIT), _i == 0 ? FTX_OK : FTX_IO);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	ck_assert(o.t->published == (_i == 0));
+	ck_assert_uint_eq(o.t->have, 0);
+	fake_orders.link = fake_orders.rename = 0;
+	owner_close(&old);
+	if (_i != 0)
+		ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+/* The new owner has come and gone when the old one hears of it. */
+START_TEST(test_taken_and_gone)
+{
+	struct owner old = { 0 }, o = { 0 };
+
+	start();
+	ck_assert_int_eq(begin(&old), FTX_OK);
+	owner_put_spec(&o, &spec);
+	store_close(old.t);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	owner_close(&o);
+	ck_assert_int_eq(old.taken, 0);
+	store_teardown();
+}
+END_TEST
+
+/* Whatever of it fails, nothing is published that is not known, and the next try succeeds. */
+START_TEST(test_fails)
+{
+	struct owner o = { 0 };
+	enum ftx_rc rc;
+
+	start();
+	leave_behind(CHUNK_SIZE);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	store_reserve_at(o.t, LEN, o.t->have);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_RESERVE), FTX_OK);
+	ck_assert_int_eq(owner_write(&o, content + CHUNK_SIZE, LEN - CHUNK_SIZE), FTX_OK);
+	if (_i == 0)
+		fake_orders.fsync_file = EIO;
+	if (_i == 1)
+		fake_orders.fsync_dir = EIO;
+	if (_i == 2)
+		fake_orders.rename = EIO;
+	rc = owner_commit(&o);
+	ck_assert_int_eq(rc, FTX_IO);
+	owner_close(&o);
+	fake_orders.fsync_file = fake_orders.fsync_dir = fake_orders.rename = 0;
+	if (remove("root/new") == 0)
+		ck_assert_int_eq(_i, 1); /* it got its name, but nothing was promised */
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(!o.t->published);
+	ck_assert_int_eq(put_rest(&o, o.t->have), FTX_OK);
+	owner_close(&o);
+	restart();
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published && !o.t->superseded);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	store_teardown();
+}
+END_TEST
+
+static int steps_left;
+
+/* The process dies at this step. */
+static void
+step(void)
+{
+	if (--steps_left == 0)
+		_exit(7);
+}
+
+/* One run of the daemon, which dies at some step; whether it came to its end. */
+static bool
+run_until(int dies_at)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct owner o = { 0 };
+
+		steps_left = dies_at;
+		fake_orders.before_fsync = step;
+		fake_orders.before_link = step;
+		start();
+		if (begin(&o) != FTX_OK || put_rest(&o, 0) != FTX_OK)
+			_exit(1);
+		owner_close(&o);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Killed at any step: what stands under its name is known as published, and nothing else is. */
+START_TEST(test_killed)
+{
+	const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+	bool ended = false;
+
+	terms.keep = _i != 0;
+	terms.size = 5000;
+	spec.has_mtime = true;
+	spec.mtime = old[1];
+	for (int at = 1; !ended; at++) {
+		struct owner o = { 0 };
+		bool there;
+		struct stat st;
+		char dir[16];
+
+		snprintf(dir, sizeof(dir), "%d", at);
+		ck_assert_int_eq(mkdir(dir, 0755), 0);
+		ck_assert_int_eq(chdir(dir), 0);
+		ck_assert_int_eq(mkdir("root", 0755), 0);
+		ended = run_until(at);
+		there = stat("root/new", &st) == 0;
+		if (!there && _i == 2) { /* somebody else's, that looks like it */
+			unit_write("root/new", content, 5000);
+			ck_assert_int_eq(utimensat(AT_FDCWD, "root/new", old, 0), 0);
+		}
+		start();
+		ck_assert_int_eq(begin(&o), there || _i != 2 ? FTX_OK : FTX_EXISTS);
+		ck_assert_msg(o.t->published == there, "step %d", at);
+		ck_assert(!o.t->superseded && (!ended || there));
+		if (!there && _i != 2)
+			ck_assert_int_eq(put_rest(&o, o.t->have), FTX_OK);
+		owner_close(&o);
+		unit_holds("root/new", content, 5000);
+		store_teardown();
+		ck_assert_int_eq(chdir(".."), 0);
+		ck_assert_int_gt(ended ? at : 5, 4);
+	}
+}
+END_TEST
+
+void
+add_takeover_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "takeover");
+
+	tcase_add_checked_fixture(tc, resume_set_up, NULL);
+	tcase_add_loop_test(tc, test_taken_over, 0, 2);
+	tcase_add_loop_test(tc, test_waits_for_commit, 0, 2);
+	tcase_add_test(tc, test_taken_and_gone);
+	tcase_add_loop_test(tc, test_fails, 0, 3);
+	tcase_add_loop_test(tc, test_killed, 0, 3);
+}
