@@ -18,7 +18,8 @@ struct registry_name {
 	bool upload;    /* an upload has claimed it */
 	bool uploading; /* and is under way: registry_begin_upload() */
 	bool removal;   /* of the directory; also an upload, which keeps others out */
-	bool unlisted;  /* the hash had no memory to add it */
+	struct registry_claim *uploader; /* borrowed: of that upload */
+	bool unlisted;                   /* the hash had no memory to add it */
 	char name[];
 };
 
@@ -29,9 +30,12 @@ struct registry {
 };
 
 struct registry_claim {
-	struct registry *registry;  /* borrowed; outlives its claims */
-	struct registry_name *name; /* borrowed: there as long as anybody claims it */
+	struct registry *registry; /* borrowed; outlives its claims */
+	/* borrowed: there as long as anybody claims it; NULL: it has passed to another claim */
+	struct registry_name *name;
 	enum registry_use use;
+	bool marked; /* what follows is true */
+	uint8_t mark[REGISTRY_MARK_SIZE];
 };
 
 enum ftx_rc
@@ -106,13 +110,27 @@ is_above_upload(const struct registry *r, const char *name)
 	return false;
 }
 
+/* Both are of the same upload. */
+static bool
+same_mark(const struct registry_claim *a, const struct registry_claim *b)
+{
+	return a->marked && b->marked && memcmp(a->mark, b->mark, sizeof(a->mark)) == 0;
+}
+
 /* The lock is held. */
 static enum ftx_rc
-name_use(struct registry *r, const char *name, enum registry_use use, struct registry_name **out)
+name_use(struct registry *r, const char *name, struct registry_claim *claim)
 {
+	enum registry_use use = claim->use;
 	struct registry_name *n;
 
 	HASH_FIND_STR(r->names, name, n);
+	if (n != NULL && n->uploader != NULL && same_mark(n->uploader, claim)) {
+		n->uploader->name = NULL;
+		n->uploader = claim;
+		claim->name = n;
+		return FTX_OK;
+	}
 	if (n != NULL && (use == REGISTRY_DOWNLOAD ? n->uploading : n->upload))
 		return FTX_BUSY;
 	if ((use == REGISTRY_REMOVAL && is_above_upload(r, name)) ||
@@ -124,19 +142,21 @@ name_use(struct registry *r, const char *name, enum registry_use use, struct reg
 		return FTX_NOMEM;
 	if (use == REGISTRY_DOWNLOAD)
 		n->downloads++;
-	else
+	else {
 		n->upload = true;
+		n->uploader = claim;
+	}
 	if (use == REGISTRY_REMOVAL) {
 		n->removal = true;
 		r->removals++;
 	}
-	*out = n;
+	claim->name = n;
 	return FTX_OK;
 }
 
-enum ftx_rc
-registry_claim(
-    struct registry *r, const char *name, enum registry_use use, struct registry_claim **out)
+static enum ftx_rc
+add_claim(struct registry *r, const char *name, enum registry_use use, const uint8_t *mark,
+    struct registry_claim **out)
 {
 	struct registry_claim *claim = calloc(1, sizeof(*claim));
 	enum ftx_rc rc;
@@ -145,8 +165,11 @@ registry_claim(
 		return FTX_NOMEM;
 	claim->registry = r;
 	claim->use = use;
+	claim->marked = mark != NULL;
+	if (mark != NULL)
+		memcpy(claim->mark, mark, sizeof(claim->mark));
 	pthread_mutex_lock(&r->lock);
-	rc = name_use(r, name, use, &claim->name);
+	rc = name_use(r, name, claim);
 	pthread_mutex_unlock(&r->lock);
 	if (rc != FTX_OK) {
 		free(claim);
@@ -157,17 +180,55 @@ registry_claim(
 }
 
 enum ftx_rc
+registry_claim(
+    struct registry *r, const char *name, enum registry_use use, struct registry_claim **out)
+{
+	return add_claim(r, name, use, NULL, out);
+}
+
+enum ftx_rc
+registry_claim_marked(struct registry *r, const char *name, const uint8_t mark[REGISTRY_MARK_SIZE],
+    struct registry_claim **out)
+{
+	return add_claim(r, name, REGISTRY_UPLOAD, mark, out);
+}
+
+enum ftx_rc
 registry_begin_upload(struct registry_claim *claim)
 {
 	enum ftx_rc rc = FTX_BUSY;
 
 	pthread_mutex_lock(&claim->registry->lock);
-	if (claim->name->downloads == 0) {
+	if (claim->name == NULL)
+		rc = FTX_TAKEN_OVER;
+	else if (claim->name->downloads == 0) {
 		claim->name->uploading = true;
 		rc = FTX_OK;
 	}
 	pthread_mutex_unlock(&claim->registry->lock);
 	return rc;
+}
+
+/* The lock is held. */
+static void
+name_leave(struct registry *r, const struct registry_claim *claim)
+{
+	struct registry_name *n = claim->name;
+
+	if (claim->use == REGISTRY_DOWNLOAD)
+		n->downloads--;
+	else {
+		n->upload = n->uploading = false;
+		n->uploader = NULL;
+	}
+	if (claim->use == REGISTRY_REMOVAL) {
+		n->removal = false;
+		r->removals--;
+	}
+	if (!n->upload && n->downloads == 0) {
+		HASH_DEL(r->names, n);
+		free(n);
+	}
 }
 
 void
@@ -180,18 +241,8 @@ registry_release(void *arg)
 		return;
 	r = claim->registry;
 	pthread_mutex_lock(&r->lock);
-	if (claim->use == REGISTRY_DOWNLOAD)
-		claim->name->downloads--;
-	else
-		claim->name->upload = claim->name->uploading = false;
-	if (claim->use == REGISTRY_REMOVAL) {
-		claim->name->removal = false;
-		r->removals--;
-	}
-	if (!claim->name->upload && claim->name->downloads == 0) {
-		HASH_DEL(r->names, claim->name);
-		free(claim->name);
-	}
+	if (claim->name != NULL)
+		name_leave(r, claim);
 	pthread_mutex_unlock(&r->lock);
 	free(claim);
 }

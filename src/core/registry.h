@@ -6,7 +6,11 @@
 #ifndef CORE_REGISTRY_H
 #define CORE_REGISTRY_H
 
+#include <stdint.h>
+
 #include "base/rc.h"
+
+#define REGISTRY_MARK_SIZE 16
 
 struct registry;
 struct registry_claim;
@@ -31,8 +35,15 @@ void registry_free(struct registry *r);
 enum ftx_rc registry_claim(struct registry *r, const char *name, enum registry_use use,
     struct registry_claim **out) FTX_MUST_CHECK;
 /*
+ * The same for an upload that is known again by its mark: if an upload with that very mark has the
+ * name, it passes to the new claim, and the old one holds nothing from then on.
+ */
+enum ftx_rc registry_claim_marked(struct registry *r, const char *name,
+    const uint8_t mark[REGISTRY_MARK_SIZE], struct registry_claim **out) FTX_MUST_CHECK;
+/*
  * For an upload whose name was found to be free: it is under way from here on. FTX_BUSY: the name
- * is still being downloaded (its file was removed meanwhile).
+ * is still being downloaded (its file was removed meanwhile). FTX_TAKEN_OVER: it has passed to
+ * another claim.
  */
 enum ftx_rc registry_begin_upload(struct registry_claim *claim) FTX_MUST_CHECK;
 /* Takes a struct registry_claim; of the type that transfer_set_claim() wants. NULL is allowed. */

@@ -32,4 +32,9 @@ struct upload_terms {
 	bool keep;      /* what an end in the middle leaves is kept for the next time */
 };
 
+#define UPLOAD_MARK_SIZE 16
+
+/* A short word for all of that (but keep), for who keeps claims on names (core/registry.h). */
+void upload_terms_mark(const struct upload_terms *terms, uint8_t mark[UPLOAD_MARK_SIZE]);
+
 #endif

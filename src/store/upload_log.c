@@ -34,6 +34,20 @@ upload_key_set(struct upload_key *key, const char *user, const uint8_t id[UPLOAD
 	return true;
 }
 
+void
+upload_terms_mark(const struct upload_terms *terms, uint8_t mark[UPLOAD_MARK_SIZE])
+{
+	uint8_t mem[sizeof(terms->key) + 9];
+	struct cursor_out c = cursor_out_init(mem, sizeof(mem));
+	struct digest_value v = { 0 };
+
+	cursor_put_bytes(&c, &terms->key, sizeof(terms->key));
+	cursor_put_u64(&c, terms->size);
+	cursor_put_u8(&c, terms->policy);
+	(void)!digest_of(DIGEST_XXH128, mem, c.used, &v); /* of this kind it does not fail */
+	memcpy(mark, v.bytes, UPLOAD_MARK_SIZE);
+}
+
 static bool
 check_of(const void *p, size_t len, struct digest_value *v)
 {

@@ -249,6 +249,33 @@ START_TEST(test_removals)
 }
 END_TEST
 
+/* An upload that comes again has the name of its predecessor, which has nothing any more. */
+START_TEST(test_passes_on)
+{
+	const uint8_t mark[REGISTRY_MARK_SIZE] = "sixteen letters", other[REGISTRY_MARK_SIZE] = "";
+	struct registry_claim *old, *new, *none;
+
+	ck_assert_int_eq(registry_claim_marked(r, "a", mark, &old), FTX_OK);
+	ck_assert_int_eq(registry_begin_upload(old), FTX_OK);
+	ck_assert_int_eq(registry_claim_marked(r, "a", other, &none), FTX_BUSY);
+	busy("a", REGISTRY_UPLOAD);
+	ck_assert_int_eq(registry_claim_marked(r, "a", mark, &new), FTX_OK);
+	ck_assert_int_eq(registry_begin_upload(old), FTX_TAKEN_OVER);
+	registry_release(old);
+	busy("a", REGISTRY_UPLOAD);
+	busy("a", REGISTRY_DOWNLOAD);
+	ck_assert_int_eq(registry_begin_upload(new), FTX_OK);
+	/* Once more, and what is passed on is released last. */
+	ck_assert_int_eq(registry_claim_marked(r, "a", mark, &old), FTX_OK);
+	registry_release(old);
+	registry_release(new);
+	/* One without a mark passes to nobody. */
+	new = claim("a", REGISTRY_UPLOAD);
+	ck_assert_int_eq(registry_claim_marked(r, "a", mark, &none), FTX_BUSY);
+	registry_release(new);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -264,6 +291,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_many_names);
 	tcase_add_test(tc, test_removals);
 	tcase_add_test(tc, test_threads);
+	tcase_add_test(tc, test_passes_on);
 }
 
 int
