@@ -2,10 +2,11 @@
  * names.c - one request on a store, by a program that does nothing else: what no protocol asks for
  * yet, for the suites here. The result is a line on standard output.
  *
- *	names ROOT stat|list|mkdir|mkdirs|remove|rmdir|sum|put NAME
+ *	names ROOT stat|list|mkdir|mkdirs|remove|rmdir|sum|put|upload NAME
  *	names ROOT rename|replace FROM TO
  *
- * put makes a file of a few bytes, with a time and a digest. Exit 0: done; 1: the line says why
+ * put makes a file of a few bytes, with a time and a digest; upload does so by a key, and says
+ * whether it was published before. Exit 0: done; 1: the line says why
  * not; 2: something else.
  */
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "loop/chunk.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
 #include "store/local.h"
@@ -135,6 +137,54 @@ put(struct root *root, const char *name)
 	return rc;
 }
 
+static void
+on_uploaded(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
+{
+	struct answer *a = owner;
+
+	if (op == TRANSFER_OPEN && rc == FTX_OK && !t->published) {
+		store_reserve(t, strlen(CONTENT));
+		return;
+	}
+	if (op == TRANSFER_RESERVE && rc == FTX_OK) {
+		struct chunk *chunk = chunk_get(worker_chunks(t->store->worker));
+
+		if (chunk != NULL) {
+			chunk->len = strlen(CONTENT);
+			memcpy(chunk->data, CONTENT, chunk->len);
+			store_write(t, chunk);
+			return;
+		}
+		rc = FTX_NOMEM;
+	}
+	if (op == TRANSFER_WRITE && rc == FTX_OK) {
+		store_commit(t);
+		return;
+	}
+	if (t->published)
+		add(a, t->superseded ? "superseded" : "published");
+	a->told = true;
+	a->rc = rc;
+	store_drop(t);
+	store_close(t);
+}
+
+static void
+upload(struct root *root, struct store *s, struct worker *w, const char *name, struct answer *a)
+{
+	struct upload_terms terms = { .size = strlen(CONTENT), .keep = true };
+	const struct put_spec spec = { .name = name, .upload = &terms };
+	struct transfer *t;
+
+	memcpy(terms.key.user, UPLOAD_ANONYMOUS, strlen(UPLOAD_ANONYMOUS));
+	a->rc = root_keep_uploads(root);
+	if (a->rc == FTX_OK)
+		a->rc = store_put(s, &spec, on_uploaded, a, &t);
+	a->told = a->rc != FTX_OK;
+	while (!a->told || worker_held(w) > 0)
+		worker_turn(w, true);
+}
+
 static unsigned
 descriptors(void)
 {
@@ -166,6 +216,8 @@ main(int argc, char **argv)
 		a.rc = store_local_new(&s, root, w, pool);
 	if (a.rc == FTX_OK && strcmp(argv[2], "put") == 0)
 		a.rc = put(root, argv[3]);
+	else if (a.rc == FTX_OK && strcmp(argv[2], "upload") == 0)
+		upload(root, s, w, argv[3], &a);
 	else if (a.rc == FTX_OK)
 		request(s, w, argv + 2, &a);
 	store_free(s);
