@@ -228,7 +228,8 @@ report_progress(struct report *r, const struct ftxfer_totals *t)
 		log_quote(current, sizeof(current) - 8, leaf, strlen(leaf));
 		if (t->current_size > 0)
 			snprintf(current + strlen(current), 8, " %u%%",
-			    (unsigned)(t->current_moved * 100.0 / (double)t->current_size) % 1000);
+			    (unsigned)(100.0 * (double)t->current_moved / (double)t->current_size) %
+				1000);
 	}
 	snprintf(r->label, sizeof(r->label), "%" PRIu64 "%s %s", r->files, t->counting ? "+" : "",
 	    current);

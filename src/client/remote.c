@@ -134,12 +134,13 @@ take_path(struct parse *p, const char *s, bool encoded)
 {
 	size_t base = strlen(p->r->path != NULL ? p->r->path : "");
 	size_t room = base + 1 + 2 * strlen(s) + 1;
-	char *plain = calloc(2, room), *pattern = plain + room;
+	char *plain = calloc(2, room), *pattern;
 	bool wild = false;
 	const char *bad;
 
 	if (plain == NULL)
 		return wrong(p, "out of memory");
+	pattern = plain + room;
 	s += strspn(s, "/");
 	if (base > 0) {
 		memcpy(plain, p->r->path, base);
@@ -166,7 +167,9 @@ take_path(struct parse *p, const char *s, bool encoded)
 	free(plain);
 	if (bad != NULL)
 		return wrong(p, bad);
-	return p->r->path == NULL ? wrong(p, "out of memory") : FTXFER_NAME_REMOTE;
+	if (p->r->path == NULL || (wild && p->r->pattern == NULL))
+		return wrong(p, "out of memory");
+	return FTXFER_NAME_REMOTE;
 }
 
 static enum ftxfer_naming

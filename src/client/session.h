@@ -144,7 +144,7 @@ struct ftxfer_session {
 
 	struct worker *worker; /* owned, as pool */
 	struct pool *pool;
-	SLIST_HEAD(, place) places;
+	SLIST_HEAD(place_list, place) places;
 	struct link links[SESSION_CONNECTIONS];
 	unsigned link_count;
 	struct timer timer;
@@ -152,7 +152,7 @@ struct ftxfer_session {
 	bool soon_posted, idle_told;
 
 	struct item_list ready, waiting, all;
-	TAILQ_HEAD(, tree) trees;
+	TAILQ_HEAD(tree_list, tree) trees;
 	unsigned queued; /* ready, waiting or running */
 	unsigned long numbers;
 

@@ -225,7 +225,7 @@ on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
 	list(t);
 }
 
-/* A directory here that what comes from there goes into. */
+/* A directory here that what comes from there goes into. False: there is none to be made. */
 static bool
 make_here(struct tree *t)
 {
@@ -235,10 +235,10 @@ make_here(struct tree *t)
 		.has_mode = t->at.mode != 0 && (t->flags & FTXFER_NO_ATTRS) == 0,
 		.mode = t->at.mode & 0777,
 	};
-	bool none = name == NULL || *name == '\0';
-	enum ftx_rc rc = FTX_OK;
+	bool none = name != NULL && *name == '\0';
+	enum ftx_rc rc = name != NULL ? FTX_OK : FTX_NOMEM;
 
-	if (!none) {
+	if (rc == FTX_OK && !none) {
 		t->state = TREE_MAKING;
 		rc = store_mkdir(t->item->place->store, &spec, on_made_here, t, &t->request);
 	}
@@ -358,21 +358,35 @@ tree_kick(struct tree *t)
 		remove_emptied(t);
 }
 
+/* What is put keeps its name there, if it has one. False: no memory. */
+static bool
+add_base(struct tree *t)
+{
+	char *local = strdup(t->item->local);
+	const char *base;
+	bool ok;
+
+	if (local == NULL)
+		return false;
+	for (char *p = local + strlen(local); p > local && p[-1] == '/';)
+		*--p = '\0';
+	base = name_base(local);
+	ok = *base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ||
+	     name_add(&t->there, base);
+	free(local);
+	return ok;
+}
+
 /* PUT: the tree itself is a directory there, which the rest needs. */
 static void
 begin_put(struct tree *t)
 {
-	const char *base;
-	char *local = strdup(t->item->local), *p;
 	struct item *child;
 
-	for (p = local != NULL ? local + strlen(local) : NULL; p > local && p[-1] == '/';)
-		*--p = '\0';
-	base = local != NULL ? name_base(local) : "";
-	if (t->op == FTXFER_OP_PUT && *base != '\0' && strcmp(base, ".") != 0 &&
-	    strcmp(base, "..") != 0 && !name_add(&t->there, base))
+	if (t->op == FTXFER_OP_PUT && !add_base(t)) {
 		give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-	free(local);
+		return;
+	}
 	if (*t->there == '\0')
 		return;
 	t->at.name = strdup("");
@@ -402,33 +416,40 @@ tree_made_base(struct tree *t, bool ok, bool existed)
 	session_kick(t->s);
 }
 
+/* False: no memory. */
+static bool
+fill(struct tree *t)
+{
+	const struct item *item = t->item;
+
+	t->here = strdup(item->leaf != NULL ? item->leaf : "");
+	t->there = strdup(item->pattern == NULL ? item->remote : "");
+	return t->here != NULL && t->there != NULL &&
+	       tree_push(t, "",
+		   (struct dir){ .rest = item->pattern, .doomed = item->op == FTXFER_OP_REMOVE });
+}
+
 void
 tree_begin(struct item *item)
 {
 	struct tree *t = calloc(1, sizeof(*t));
-	bool ok = t != NULL;
+	bool both = item->op == FTXFER_OP_SYNC_UP || item->op == FTXFER_OP_SYNC_DOWN ||
+		    item->op == FTXFER_OP_VERIFY;
 
 	item->phase = ITEM_TREE;
-	if (ok) {
-		bool both = item->op == FTXFER_OP_SYNC_UP || item->op == FTXFER_OP_SYNC_DOWN ||
-			    item->op == FTXFER_OP_VERIFY;
-
-		t->item = item;
-		t->s = item->s;
-		t->op = item->op;
-		t->flags = item->flags;
-		t->lists_here = both || item->op == FTXFER_OP_PUT;
-		t->lists_there = both || item->op != FTXFER_OP_PUT;
-		t->here = strdup(item->leaf != NULL ? item->leaf : "");
-		t->there = strdup(item->pattern == NULL ? item->remote : "");
-		TAILQ_INSERT_TAIL(&item->s->trees, t, link);
-		item->own = t;
-		ok = t->here != NULL && t->there != NULL &&
-		     tree_push(t, "",
-			 (struct dir){
-			     .rest = item->pattern, .doomed = item->op == FTXFER_OP_REMOVE });
+	if (t == NULL) {
+		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return;
 	}
-	if (!ok) {
+	t->item = item;
+	t->s = item->s;
+	t->op = item->op;
+	t->flags = item->flags;
+	t->lists_here = both || item->op == FTXFER_OP_PUT;
+	t->lists_there = both || item->op != FTXFER_OP_PUT;
+	TAILQ_INSERT_TAIL(&item->s->trees, t, link);
+	item->own = t;
+	if (!fill(t)) {
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}

@@ -101,9 +101,8 @@ static bool
 is_above_upload(const struct registry *r, const char *name)
 {
 	size_t len = strlen(name);
-	struct registry_name *n, *next;
 
-	HASH_ITER (hh, r->names, n, next) {
+	for (const struct registry_name *n = r->names; n != NULL; n = n->hh.next) {
 		if (n->upload && strncmp(n->name, name, len) == 0 && n->name[len] == '/')
 			return true;
 	}

@@ -52,7 +52,7 @@ end_of(struct end *e, const struct sockaddr_storage *ss)
 static bool
 make_question(struct question *q, int fd)
 {
-	struct sockaddr_storage own, peer;
+	struct sockaddr_storage own = { .ss_family = AF_UNSPEC }, peer = own;
 	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
 	struct end here, there;
 
@@ -110,7 +110,7 @@ ask(int diag, const struct question *q, uint64_t *bytes)
 
 	if (send(diag, q, sizeof(*q), 0) != (ssize_t)sizeof(*q))
 		return false;
-	n = recv(diag, &answer, sizeof(answer), MSG_DONTWAIT);
+	n = recv(diag, answer.space, sizeof(answer.space), MSG_DONTWAIT);
 	if (n < (ssize_t)NLMSG_LENGTH(sizeof(*m)) || !NLMSG_OK(&answer.header, (size_t)n) ||
 	    answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    !find_received(&answer.header, bytes) || *bytes < m->idiag_rqueue)

@@ -12,7 +12,7 @@
 
 /* clang-format off */
 #define CHECK(number, name, format, least, most) \
-	_Static_assert(((number) & ~V2_ATTR_CRITICAL) < V2_ATTR_SLOTS, "an attribute has no slot");
+	_Static_assert(((number) & ~V2_ATTR_CRITICAL) / V2_ATTR_SLOTS == 0, "an attribute has no slot");
 V2_ATTR_TABLE(CHECK)
 
 /* What a value may be, by slot. */

@@ -237,14 +237,15 @@ v2_client_list(struct v2_client *c, struct v2_ask *ask, const char *name, struct
     enum digest_kind kind, uint8_t flags)
 {
 	size_t len = cursor.len < sizeof(ask->cursor) ? cursor.len : sizeof(ask->cursor);
+	uint64_t has = V2_BIT(NAME) | (kind != DIGEST_NONE ? V2_BIT(DIGEST_KIND) : 0);
 
-	if (len > 0)
+	if (len > 0) {
 		memmove(ask->cursor, cursor.p, len);
-	else
+		has |= V2_BIT(CURSOR);
+	} else
 		ask->empty_pages = 0;
 	ask->asked.list = (struct v2_list){
-		.has = V2_BIT(NAME) | (len > 0 ? V2_BIT(CURSOR) : 0) |
-		       (kind != DIGEST_NONE ? V2_BIT(DIGEST_KIND) : 0),
+		.has = has,
 		.name = slice_of(name),
 		.cursor = { ask->cursor, len },
 		.digest_kind = (uint8_t)kind,

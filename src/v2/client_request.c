@@ -76,8 +76,9 @@ v2_request_settle(struct v2_request *r, const struct v2_outcome *o)
 	r->outcome = *o;
 	r->outcome.sent = r->sent;
 	r->outcome.text = (struct v2_slice){ NULL, 0 };
-	if (o->text.len > 0)
-		r->text = malloc(o->text.len); /* NULL: it does without */
+	if (o->text.len == 0)
+		return;
+	r->text = malloc(o->text.len); /* NULL: it does without */
 	if (r->text != NULL) {
 		memcpy(r->text, o->text.p, o->text.len);
 		r->outcome.text = (struct v2_slice){ (const uint8_t *)r->text, o->text.len };

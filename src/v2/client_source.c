@@ -295,7 +295,7 @@ get_chunk(struct v2_put_request *put)
 enum v2_fill
 v2_source_fill(struct v2_put_request *put, size_t want)
 {
-	enum v2_fill fill = V2_FILL_LATER;
+	enum v2_fill fill;
 	size_t n;
 
 	if (put->reading)

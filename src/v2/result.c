@@ -17,7 +17,7 @@ static const struct row {
 } rows[LAST - FIRST + 1] = { V2_CODE_TABLE(ROW) };
 
 /* Each of ours by its own code; 0: it has none. */
-#define CODE(number, name, of, rc) [rc] = number,
+#define CODE(number, name, of, rc) [rc] = (number),
 static const uint16_t codes[FTX_RC_COUNT] = { V2_CODE_TABLE(CODE) };
 /* clang-format on */
 

@@ -138,7 +138,7 @@ enum { V2_ATTR_TABLE(SIZE_OF) };
 #define ROW_AT(l, s, attr, member, need) l##_##attr,
 #define ROW(l, s, attr, member, need) \
 	{ V2_ATTR_##attr, offsetof(struct s, member), V2_FORMAT_##attr, need },
-#define ROW_MUST(l, s, attr, member, need) ((need) == V2_MUST ? V2_BIT(attr) : 0) |
+#define ROW_MUST(l, s, attr, member, need) | ((need) == V2_MUST ? V2_BIT(attr) : 0)
 #define ROW_SLOT(l, s, attr, member, need) [V2_ATTR_##attr & (V2_ATTR_SLOTS - 1)] = l##_##attr + 1,
 #define LAYOUT(l, s, ROWS, entry_layout, check_more) \
 	ROWS(ROW_CHECK, l, s) \
@@ -146,7 +146,7 @@ enum { V2_ATTR_TABLE(SIZE_OF) };
 	enum { ROWS(ROW_AT, l, s) l##_count }; \
 	static const struct v2_row l##_rows[] = { ROWS(ROW, l, s) }; \
 	static const struct v2_layout l##_layout = { check_more, l##_rows, l##_count, sizeof(struct s), \
-		ROWS(ROW_MUST, l, s) 0, { ROWS(ROW_SLOT, l, s) }, entry_layout };
+		0 ROWS(ROW_MUST, l, s), { ROWS(ROW_SLOT, l, s) }, entry_layout };
 /* clang-format on */
 
 /* What is said of each entry, and of what STAT finds. */

@@ -137,7 +137,7 @@ take_request(struct v2s_conn *c, const struct v2_frame *f, const struct v2_fault
 	rc = judge_request(c, f, fault);
 	if (rc == FTX_OK) {
 		r->kind = kind_of(f->type);
-		rc = r->kind->take(r, f);
+		rc = r->kind != NULL ? r->kind->take(r, f) : FTX_NOT_OFFERED;
 	}
 	if (rc != FTX_OK)
 		v2s_refuse(r, rc);

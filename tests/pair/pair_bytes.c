@@ -14,6 +14,7 @@ word(char **p, size_t *len)
 {
 	char *s = *p + strspn(*p, " \t"), *out, *w;
 
+	*len = 0;
 	if (*s == '\0' || *s == '#')
 		return NULL;
 	if (*s != '"') {
@@ -124,8 +125,12 @@ add_attr(char **p)
 	size_t len;
 	char *value = word(p, &len);
 
+	if (value == NULL) {
+		fail("an attribute has no value");
+		return;
+	}
 	add_number(number, 2);
-	for (size_t i = 0; value != NULL && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		if (strcmp(value, sizes[i]) == 0) {
 			add_number((size_t)1 << i, 2);
 			add_number(strtoull(name_of(p), NULL, 0), (size_t)1 << i);

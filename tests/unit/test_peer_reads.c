@@ -19,6 +19,7 @@ connect_ends(const struct sockaddr *listen_at, socklen_t len, int family, bool m
 	socklen_t at_len = sizeof(at);
 	struct sockaddr_in in = { .sin_family = AF_INET };
 
+	memset(&at, 0, sizeof(at));
 	ck_assert_int_ge(listener, 0);
 	ck_assert_int_eq(bind(listener, listen_at, len), 0);
 	ck_assert_int_eq(listen(listener, 1), 0);

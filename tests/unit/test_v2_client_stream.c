@@ -14,7 +14,7 @@ START_TEST(test_published_before)
 	peer_greet(32, 65536);
 	v2_client_put(client, &put);
 	id = take_big_head();
-	content[BIG - 1] ^= (char)_i;
+	content[BIG - 1] = (char)(content[BIG - 1] ^ _i);
 	peer_says_receipt(id, content, BIG);
 	expect_outcome(&asker, _i == 0 ? FTX_OK : FTX_DIGEST_MISMATCH,
 	    _i == 0 ? V2_WHOSE_NONE : V2_WHOSE_SERVER);
