@@ -341,14 +341,15 @@ emit_sync(struct tree *t, const struct entry *from, const struct entry *to)
 static bool
 emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 {
-	const char *name = here != NULL ? here->name : there->name;
+	const char *name;
 
-	if (here != NULL && here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
+	if (here == NULL)
+		return fail(t, there->name, FTXFER_BAD_DATA, "it is on the server only");
+	name = here->name;
+	if (here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
 		return skip(t, name, FTXFER_OK, why_skipped(here->kind));
 	if (there == NULL)
 		return fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
-	if (here == NULL)
-		return fail(t, name, FTXFER_BAD_DATA, "it is on the server only");
 	if (here->kind != there->kind)
 		return fail(t, name, FTXFER_BAD_DATA, "one is a directory, the other is not");
 	if (here->kind == FTXFER_DIRECTORY)

@@ -344,11 +344,11 @@ server_start(struct server *s)
 	space_set_max(s->root->space, o->max_stage_bytes);
 	if (rc == FTX_OK)
 		rc = root_keep_uploads(s->root);
-	if (rc == FTX_OK)
+	if (rc == FTX_OK) {
 		uploads_set_limits(
 		    s->root->uploads, o->partials_keep_time / 1000, o->partials_keep_bytes);
-	if (rc == FTX_OK)
 		rc = registry_new(&s->registry);
+	}
 	if (rc == FTX_OK)
 		rc = limits_new(&s->limits, o->max_connections, o->max_connections_per_address);
 	if (rc == FTX_OK)

@@ -216,6 +216,7 @@ record_all(struct commit_list *list)
 	struct commit *c;
 
 	STAILQ_FOREACH (c, list, link) {
+		/* cppcheck-suppress uninitvar; STAILQ_FOREACH sets it */
 		if (c->rc == FTX_OK)
 			c->rc = stage_record(c->stage);
 		if (c->rc == FTX_OK && stage_needs_settling(c->stage))
@@ -237,6 +238,7 @@ note_all(struct commit_list *list)
 	struct commit *c;
 
 	STAILQ_FOREACH (c, list, link) {
+		/* cppcheck-suppress uninitvar; likewise */
 		if (c->rc != FTX_OK || c->stage->upload == NULL)
 			continue;
 		stage_note_published(c->stage);

@@ -12,6 +12,7 @@ encode_all(const struct uploads *u, struct buf *all)
 	const struct upload *up;
 
 	TAILQ_FOREACH (up, &u->by_use, link) {
+		/* cppcheck-suppress uninitvar; TAILQ_FOREACH sets it */
 		if (up->logged && !upload_record_encode(&up->record, all))
 			return false;
 	}
