@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/conn_time.h"
@@ -93,6 +94,32 @@ START_TEST(test_receive_by_pipe)
 	ck_assert_int_eq(conn_peer_end(conn), FTX_TRUNCATED);
 	close(ends[0]);
 	close(ends[1]);
+}
+END_TEST
+
+/* One that goes at once, and behind it one that does not: the second is not forgotten. */
+START_TEST(test_write_behind_a_write)
+{
+	size_t len = 16 * MIB, got = 0;
+	char *bytes = calloc(1, len);
+
+	pair_tcp();
+	turns(3);
+	ck_assert_int_eq(conn_write(conn, "x", 1), FTX_OK);
+	ck_assert_int_eq(conn_write(conn, bytes, len), FTX_OK);
+	ck_assert_uint_gt(conn_output_length(conn), 0);
+	turns(3);
+	for (int idle = 0; got < len + 1 && idle < 1000;) {
+		ssize_t n = recv(peer, bytes, len, MSG_DONTWAIT);
+
+		if (n > 0)
+			got += (size_t)n;
+		else
+			idle++;
+		turns(1);
+	}
+	ck_assert_uint_eq(got, len + 1);
+	free(bytes);
 }
 END_TEST
 
@@ -196,6 +223,7 @@ add_cases(Suite *s)
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_test(tc, test_receive);
 	tcase_add_test(tc, test_receive_by_pipe);
+	tcase_add_test(tc, test_write_behind_a_write);
 	tcase_add_test(tc, test_send);
 	tcase_add_test(tc, test_send_file);
 	tcase_add_test(tc, test_wait_got);
