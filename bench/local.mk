@@ -20,12 +20,13 @@ EXTRA_DIST += \
 	bench/plots.py \
 	bench/probes.py \
 	bench/report \
-	bench/results/2026-11-28.json \
-	bench/results/2026-11-28-2.json \
-	bench/results/2026-11-28-cpu-bbr.png \
-	bench/results/2026-11-28-cpu-reno.png \
-	bench/results/2026-11-28-throughput-bbr.png \
-	bench/results/2026-11-28-throughput-reno.png \
+	bench/results/2026-11-28-3-cpu-reno.png \
+	bench/results/2026-11-28-3-throughput-reno.png \
+	bench/results/2026-11-28-3.json \
+	bench/results/2026-11-28-4.json \
+	bench/results/2026-11-28-5-cpu-bbr.png \
+	bench/results/2026-11-28-5-throughput-bbr.png \
+	bench/results/2026-11-28-5.json \
 	bench/run \
 	bench/tables.py \
 	bench/workload.py \

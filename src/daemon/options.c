@@ -66,7 +66,7 @@ const struct option_def daemon_option_defs[] = {
 	  .initial = "0", .min = 0, .max = INT64_MAX, .arg = "SIZE",
 	  .help = "space that all unfinished uploads together may have (0: no limit)" },
 	{ .name = "partials_keep_time", .type = OPTION_TIME, .offset = AT(partials_keep_time),
-	  .initial = "86400", .min = 0, .max = 30 * 24 * HOUR_MS, .arg = "TIME",
+	  .initial = "86400", .min = 0, .max = HOUR_MS * 24 * 30, .arg = "TIME",
 	  .help = "time that unfinished uploads are kept to be gone on with, and receipts" },
 	{ .name = "partials_keep_bytes", .type = OPTION_SIZE, .offset = AT(partials_keep_bytes),
 	  .initial = "10G", .min = 0, .max = INT64_MAX, .arg = "SIZE",
