@@ -171,7 +171,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (c->out.len > 0)
 		flush_output(c);
-	/* event_add() does nothing for an event that is active, which it may have been in conn_write(). */
+	/* event_add() in conn_write() did nothing if the event was active then. */
 	if (c->out.len > 0 && c->output_failure == FTX_OK && event_add(&c->writing, NULL) != 0)
 		conn_fail_output(c, FTX_NOMEM);
 	if (c->out.len > 0 || c->output_failure != FTX_OK)
