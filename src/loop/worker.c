@@ -80,26 +80,6 @@ worker_not_later(struct worker *w, struct work *work)
 	work_remove(&w->later, work);
 }
 
-/* One turn of the loop; false when the base fails. */
-static bool
-turn(struct worker *w, int flags)
-{
-	int result;
-
-	w->turn_began = 0;
-	if (!TAILQ_EMPTY(&w->later))
-		flags |= EVLOOP_NONBLOCK;
-	result = event_base_loop(w->base, EVLOOP_ONCE | flags);
-	if (!TAILQ_EMPTY(&w->later)) {
-		worker_begin_turn(w);
-		(void)work_queue_run(&w->later, LATER_US);
-	}
-	counters_add(&w->counters, COUNT_TURNS, 1);
-	if (w->turn_began != 0)
-		counters_raise(&w->counters, COUNT_LONGEST_TURN, clock_now_us() - w->turn_began);
-	return result >= 0;
-}
-
 static void
 arm_timer(struct worker *w, int64_t in_ms)
 {
@@ -115,6 +95,36 @@ arm_timer(struct worker *w, int64_t in_ms)
 	w->timer_due = clock_now_ms() + (uint64_t)in_ms;
 	if (event_add(w->timer_event, &tv) != 0)
 		log_error("cannot arm the timer: deadlines are late until the next event");
+}
+
+/* What was armed for a timer that runs no more, or later, is not to wake the process. */
+static void
+put_off_timer(struct worker *w)
+{
+	if (w->timers.used > 0 && w->timer_due < w->timers.slots[0]->key)
+		arm_timer(w, timer_wait(w->timers.slots[0]->key, clock_now_ms()));
+}
+
+/* One turn of the loop; false when the base fails. */
+static bool
+turn(struct worker *w, int flags)
+{
+	int result;
+
+	w->turn_began = 0;
+	if (!TAILQ_EMPTY(&w->later))
+		flags |= EVLOOP_NONBLOCK;
+	else
+		put_off_timer(w);
+	result = event_base_loop(w->base, EVLOOP_ONCE | flags);
+	if (!TAILQ_EMPTY(&w->later)) {
+		worker_begin_turn(w);
+		(void)work_queue_run(&w->later, LATER_US);
+	}
+	counters_add(&w->counters, COUNT_TURNS, 1);
+	if (w->turn_began != 0)
+		counters_raise(&w->counters, COUNT_LONGEST_TURN, clock_now_us() - w->turn_began);
+	return result >= 0;
 }
 
 void

@@ -120,6 +120,48 @@ START_TEST(test_later)
 END_TEST
 
 static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+static void
+ignore(void *arg)
+{
+	(void)arg;
+}
+
+/* Also while another one runs, that is due much later. */
+START_TEST(test_a_stopped_timer_wakes_nobody)
+{
+	static const struct timeval then = { .tv_usec = 150 * 1000 };
+	struct timer near, far;
+	struct event *tick;
+	bool over = false;
+	int turns = 0;
+
+	clock_set_hook(NULL);
+	ck_assert_int_eq(worker_new(&w, NULL), FTX_OK);
+	ck_assert_int_eq(worker_timer_init(w, &near, ignore, NULL), FTX_OK);
+	ck_assert_int_eq(worker_timer_init(w, &far, ignore, NULL), FTX_OK);
+	tick = event_new(worker_base(w), -1, 0, on_tick, &over);
+	ck_assert_int_eq(event_add(tick, &then), 0);
+	worker_timer_start(w, &far, clock_now_ms() + 3600 * 1000);
+	worker_timer_start(w, &near, clock_now_ms() + 20);
+	worker_timer_stop(w, &near);
+	for (; !over; turns++)
+		worker_turn(w, true);
+	ck_assert_int_eq(turns, 1);
+	event_free(tick);
+	worker_timer_clear(w, &near);
+	worker_timer_clear(w, &far);
+	worker_free(w);
+}
+END_TEST
+
+static void
 add_cases(Suite *s)
 {
 	TCase *tc = unit_case(s, "work");
@@ -129,6 +171,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_bounded);
 	tc = unit_case(s, "worker");
 	tcase_add_test(tc, test_later);
+	tcase_add_test(tc, test_a_stopped_timer_wakes_nobody);
 }
 
 int
