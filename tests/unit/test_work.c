@@ -151,8 +151,10 @@ START_TEST(test_a_stopped_timer_wakes_nobody)
 	worker_timer_start(w, &far, clock_now_ms() + 3600 * 1000);
 	worker_timer_start(w, &near, clock_now_ms() + 20);
 	worker_timer_stop(w, &near);
-	for (; !over; turns++)
+	while (!over) {
 		worker_turn(w, true);
+		turns++;
+	}
 	ck_assert_int_eq(turns, 1);
 	event_free(tick);
 	worker_timer_clear(w, &near);
