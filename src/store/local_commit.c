@@ -42,9 +42,12 @@ static void
 end_commit(struct local_transfer *lt)
 {
 	struct upload_claim *claim = lt->put->claim;
+	struct upload_record r;
 
 	if (claim != NULL && lt->rc != FTX_OK)
 		(void)uploads_forget(claim);
+	else if (claim != NULL && uploads_look(claim, &r))
+		lt->t.published_at = r.time;
 	uploads_leave(claim);
 }
 

@@ -92,8 +92,10 @@ on_prefix_done(struct pool_job *job)
 		lt->rc = FTX_CANCELLED;
 	if (lt->rc == FTX_OK && atomic_load(&lt->t.prefix_done) < lt->t.prefix_len)
 		local_submit(lt, POOL_LONG, run_prefix, on_prefix_done);
-	else
+	else {
+		atomic_store(&lt->t.cancelled, false); /* that was meant, not what comes after it */
 		local_on_job_done(job);
+	}
 }
 
 void

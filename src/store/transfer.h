@@ -62,9 +62,10 @@ struct transfer {
 
 	/*
 	 * put with spec.upload, after open. Published before: meta and published_at say what and
-	 * when, superseded that it does not stand under its name any more as it did; nothing is to
-	 * be done but to close it. Else `have` bytes are kept of it: its size, or a multiple of
-	 * 4,096. What they are only their digest can tell (store_prefix()).
+	 * when (the latter after a commit as well), superseded that it does not stand under its
+	 * name any more as it did; nothing is to be done but to close it. Else `have` bytes are
+	 * kept of it: its size, or a multiple of 4,096. What they are only their digest can tell
+	 * (store_prefix()).
 	 */
 	bool published, superseded;
 	struct timespec published_at;

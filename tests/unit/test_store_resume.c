@@ -90,6 +90,7 @@ END_TEST
 START_TEST(test_asked_again)
 {
 	struct digest_value digest;
+	struct timespec when;
 	struct owner o = { 0 };
 	struct meta m;
 
@@ -99,6 +100,7 @@ START_TEST(test_asked_again)
 	ck_assert_int_eq(begin(&o), FTX_OK);
 	store_set_digest(o.t, &digest);
 	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	when = o.t->published_at;
 	owner_close(&o);
 	if (_i / 2 != 0)
 		restart();
@@ -109,6 +111,7 @@ START_TEST(test_asked_again)
 	ck_assert(meta_same_version(&o.t->meta.version, &m.version));
 	ck_assert(digest_equal(&o.t->meta.digest, &digest));
 	ck_assert_int_gt(o.t->published_at.tv_sec, time(NULL) - 1000);
+	ck_assert_mem_eq(&o.t->published_at, &when, sizeof(when));
 	owner_close(&o);
 	/* It was replaced since, or removed: never again. */
 	unit_write("root/new", "other", 5);
@@ -206,6 +209,8 @@ START_TEST(test_prefix_ends)
 	store_cancel(o.t);
 	ck_assert_int_eq(store_prefix(o.t, DIGEST_XXH128, LEN), FTX_OK);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_PREFIX), FTX_CANCELLED);
+	/* That ends nothing else. */
+	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
 	owner_close(&o);
 	/* Of a file that is read. */
 	unit_write("root/file", content, LEN);
