@@ -127,15 +127,18 @@ noinst_LIBRARIES += src/libv2server.a
 src_libv2server_a_SOURCES = \
 	src/v2/server.h src/v2/server_private.h \
 	src/v2/server_conn.c \
+	src/v2/server_content.c \
 	src/v2/server_frames.c \
 	src/v2/server_get.c \
 	src/v2/server_list.c \
 	src/v2/server_names.c \
-	src/v2/server_put.c \
+	src/v2/server_put.c src/v2/server_put.h \
+	src/v2/server_receipt.c \
 	src/v2/server_requests.c \
 	src/v2/server_same.c \
 	src/v2/server_send.c \
-	src/v2/server_time.c
+	src/v2/server_time.c \
+	src/v2/server_upload.c
 
 noinst_LIBRARIES += src/libdaemon.a
 src_libdaemon_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(LIBSYSTEMD_CFLAGS)

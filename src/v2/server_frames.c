@@ -143,17 +143,40 @@ take_request(struct v2s_conn *c, const struct v2_frame *f, const struct v2_fault
 		v2s_refuse(r, rc);
 }
 
+static enum ftx_rc
+judge_prefix(struct v2s_request *r, const struct v2_frame *f)
+{
+	struct v2_prefix m;
+	struct v2_fault fault = v2_prefix_decode(f, &r->c->terms, &m);
+
+	if (fault.reach != V2_REACH_NONE)
+		return fault.rc;
+	if (m.offset != r->prefix_len || (V2_HAS(&m, DIGEST) && m.digest.kind != r->prefix_kind))
+		return FTX_BAD_MESSAGE;
+	r->prefix = m.digest;
+	return FTX_OK;
+}
+
 static void
 take_prefix(struct v2s_conn *c, const struct v2_frame *f)
 {
 	struct v2s_request *r = v2s_find(c, f->id);
+	enum ftx_rc rc;
 
 	if (r == NULL || r->answered)
 		return; /* the final result may have crossed it */
-	if (!r->prefix_due)
+	if (!r->prefix_due) {
 		v2s_fail(c, FTX_PROTOCOL, f->id);
+		return;
+	}
+	r->prefix_due = false;
+	rc = judge_prefix(r, f);
+	if (rc != FTX_OK)
+		v2s_refuse(r, rc);
+	else if (r->type == V2_PUT)
+		v2s_put_prefixed(r);
 	else
-		v2s_get_prefix(r, f);
+		v2s_get_prefixed(r);
 }
 
 /* DATA or END: whose it is. NULL: it is nobody's, and the connection's end. */

@@ -213,32 +213,16 @@ begin_compare(struct v2s_request *r)
 	};
 	enum ftx_rc rc;
 
-	r->prefix_due = true;
-	r->prefix_at = worker_now(r->c->worker);
+	v2s_want_prefix(r, spec.length, spec.kind);
 	rc = store_sum(r->c->server->store, &spec, on_summed, r, &r->asked);
 	if (rc != FTX_OK)
 		v2s_refuse(r, rc);
 }
 
 void
-v2s_get_prefix(struct v2s_request *r, const struct v2_frame *f)
+v2s_get_prefixed(struct v2s_request *r)
 {
-	struct v2_prefix m;
-	struct v2_fault fault = v2_prefix_decode(f, &r->c->terms, &m);
-
-	r->prefix_due = false;
-	if (fault.reach != V2_REACH_NONE) {
-		v2s_refuse(r, fault.rc);
-		return;
-	}
-	if (m.offset != r->m.get.resume ||
-	    (V2_HAS(&m, DIGEST) && m.digest.kind != r->m.get.digest_kind)) {
-		v2s_refuse(r, FTX_BAD_MESSAGE);
-		return;
-	}
-	if (V2_HAS(&m, DIGEST))
-		r->prefix = m.digest;
-	else {
+	if (r->prefix.kind == DIGEST_NONE) {
 		store_request_close(r->asked); /* there is nothing to compare with */
 		r->asked = NULL;
 	}

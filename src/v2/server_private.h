@@ -95,16 +95,19 @@ struct v2s_request {
 	struct digest_value sum; /* the same at its end */
 
 	uint64_t from, end;              /* GET: offsets of what is sent */
-	bool prefix_due;                 /* GET: PREFIX has not come */
+	bool prefix_due;                 /* PREFIX has not come; then: */
 	bool queued;                     /* GET: for its turn to be sent, or while it is */
-	uint64_t prefix_at;              /* GET: since when it has been due, ms */
-	struct meta_version has_version; /* GET: the one that the client has */
+	uint64_t prefix_at;              /* since when it has been due, ms */
+	uint64_t prefix_len;             /* of so many bytes it is */
+	enum digest_kind prefix_kind;    /* and of that kind */
+	struct digest_value prefix;      /* the client's; DIGEST_NONE: it begins anew */
+	struct meta_version has_version; /* GET: the client's; PUT: of what is the same */
 	bool stored;                     /* GET: FILE had the digest */
 	bool needs_room;                 /* PUT: a stream: more is to be promised first */
 	bool ended;                      /* PUT: its END has come */
-	uint64_t received;               /* PUT: bytes of content, with those of frames under way */
-	struct v2_end put_end;           /* PUT: what that said */
-	struct digest_value prefix;      /* GET: the client's */
+	bool looks_up;                   /* PUT: see v2s_put_look_up() */
+	uint64_t received;     /* PUT: offset that content has come to, with frames under way */
+	struct v2_end put_end; /* PUT: what that said */
 	struct meta_version if_version;
 	union {
 		struct v2_put put;
@@ -221,6 +224,8 @@ void v2s_want_place(
 void v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags);
 void v2s_refuse(struct v2s_request *r, enum ftx_rc why);
 void v2s_refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why);
+/* PREFIX is due from here on, of that many bytes. */
+void v2s_want_prefix(struct v2s_request *r, uint64_t len, enum digest_kind kind);
 /* Its END has come, or its content was never owed. */
 void v2s_content_ended(struct v2s_request *r);
 void v2s_cancel(struct v2s_conn *c, const struct v2_frame *f);
@@ -252,6 +257,8 @@ void v2s_cursors_expire(struct v2s_conn *c);
 
 /* server_put.c */
 extern const struct v2s_kind v2s_put_kind;
+
+/* server_content.c */
 /* DATA or END of it can be taken now. */
 bool v2s_put_takes(const struct v2s_request *r);
 /* FTX_OK: so many bytes may come. */
@@ -261,15 +268,14 @@ void v2s_put_end(struct v2s_request *r, const struct v2_frame *f);
 /* GO was sent, or NOW: content is due and nothing of ours stands in the way. */
 bool v2s_put_waits_for_client(const struct v2s_request *r);
 
-/* Nobody has the content of it yet. */
-void v2s_put_go_on(struct v2s_request *r);
-
-/* server_same.c: ends with an answer, or goes on. */
-void v2s_put_check_same(struct v2s_request *r);
+/* server_upload.c */
+/* Its PREFIX has come. */
+void v2s_put_prefixed(struct v2s_request *r);
 
 /* server_get.c */
 extern const struct v2s_kind v2s_get_kind;
-void v2s_get_prefix(struct v2s_request *r, const struct v2_frame *f);
+/* Its PREFIX has come. */
+void v2s_get_prefixed(struct v2s_request *r);
 bool v2s_get_waits_for_client(const struct v2s_request *r);
 /* No other content is under way: it is the one to be sent. */
 void v2s_get_turn(struct v2s_request *r);

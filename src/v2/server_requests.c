@@ -133,9 +133,9 @@ give_places(struct v2s_conn *c)
 	}
 }
 
-/* What it has of the store. */
+/* What it has of the store. keep: what can be gone on with later stays. */
 static void
-let_go(struct v2s_request *r)
+let_go(struct v2s_request *r, bool keep)
 {
 	struct v2s_conn *c = r->c;
 
@@ -160,6 +160,8 @@ let_go(struct v2s_request *r)
 	/* Whoever hears the result may use the name at once; but what is published has it. */
 	if (r->transfer != NULL && r->transfer->op != TRANSFER_COMMIT)
 		transfer_release_claim(r->transfer);
+	if (r->transfer != NULL && !keep)
+		store_drop(r->transfer);
 	store_close(r->transfer);
 	r->transfer = NULL;
 	digest_clear(&r->digest);
@@ -194,12 +196,12 @@ set_started(struct v2s_request *r)
 
 /* Whatever it is: from here on nothing of it is left but an END that is owed. */
 static void
-end_request(struct v2s_request *r)
+end_request(struct v2s_request *r, bool keep)
 {
 	struct v2s_conn *c = r->c;
 
 	assert(!r->answered);
-	let_go(r);
+	let_go(r, keep);
 	leave_heads(r);
 	set_started(r);
 	r->answered = true;
@@ -243,7 +245,7 @@ v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uin
 		v2s_send(c, message, m, flags, r->id);
 	if (c->closed)
 		return;
-	end_request(r);
+	end_request(r, false);
 	if (cancel_id != 0)
 		v2s_refuse_id(c, cancel_id, FTX_TOO_LATE);
 }
@@ -266,8 +268,17 @@ v2s_refuse(struct v2s_request *r, enum ftx_rc why)
 	v2s_refuse_id(c, r->id, why);
 	if (c->closed)
 		return;
-	end_request(r);
+	end_request(r, v2_code_keeps_upload((uint16_t)v2_code_from_rc(why)));
 	answer_cancel(c, cancel_id);
+}
+
+void
+v2s_want_prefix(struct v2s_request *r, uint64_t len, enum digest_kind kind)
+{
+	r->prefix_due = true;
+	r->prefix_at = worker_now(r->c->worker);
+	r->prefix_len = len;
+	r->prefix_kind = kind;
 }
 
 void
@@ -399,7 +410,7 @@ v2s_requests_clear(struct v2s_conn *c)
 		while ((r = SLIST_FIRST(&c->ids[i])) != NULL) {
 			if (!r->answered) {
 				set_started(r);
-				let_go(r);
+				let_go(r, true);
 				TAILQ_REMOVE(&c->order, r, link);
 				r->answered = true;
 			}

@@ -1,28 +1,5 @@
 /* Protocol 2, the server: a PUT whose content may stand there already. */
-#include <string.h>
-#include <time.h>
-
-#include "v2/server_private.h"
-
-/* It is what stands there, durable. */
-static void
-answer_same(struct v2s_request *r, const struct meta *found)
-{
-	struct timespec now = { 0 };
-	struct v2_receipt m = {
-		.has = V2_BIT(NAME) | V2_BIT(SIZE) | V2_BIT(DIGEST) | V2_BIT(FILE_VERSION) |
-		       V2_BIT(TIME),
-		.name = { (const uint8_t *)r->name, strlen(r->name) },
-		.size = found->size,
-		.digest = r->m.put.digest,
-		.file_version = v2s_version(&found->version),
-	};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	m.time = v2s_time(&now);
-	v2s_answer(
-	    r, V2_MESSAGE_put_ok, &m, V2_OK_SAME | (r->c->server->in_memory ? V2_OK_UNSYNCED : 0));
-}
+#include "v2/server_put.h"
 
 static void
 on_settled(void *owner, struct store_request *asked, enum ftx_rc rc)
@@ -34,7 +11,7 @@ on_settled(void *owner, struct store_request *asked, enum ftx_rc rc)
 	store_request_close(asked);
 	r->asked = NULL;
 	if (rc == FTX_OK)
-		answer_same(r, &found);
+		v2s_put_answer_same(r, &found);
 	else if (rc == FTX_OTHER_VERSION || rc == FTX_NOT_FOUND)
 		v2s_put_go_on(r); /* it was, and is no more */
 	else
@@ -43,12 +20,16 @@ on_settled(void *owner, struct store_request *asked, enum ftx_rc rc)
 }
 
 /* With policy 4 it gets the attributes of the request, if the client might replace it as well. */
-static void
-settle_target(struct v2s_request *r, const struct meta *found)
+void
+v2s_put_settle_same(struct v2s_request *r)
 {
 	const struct v2_put *m = &r->m.put;
-	struct request_spec spec = { .name = r->name, .if_version = found->version };
+	struct request_spec spec = { .name = r->name, .if_version = r->has_version };
 
+	if (r->if_version.len > 0 && !meta_same_version(&r->if_version, &r->has_version)) {
+		v2s_refuse(r, FTX_OTHER_VERSION);
+		return;
+	}
 	if (m->policy == V2_REPLACE_OR_SAME && r->c->server->allow_replace)
 		spec.attrs = (struct settle_attrs){
 			.has_mode = V2_HAS(m, MODE),
@@ -71,13 +52,14 @@ on_summed(void *owner, struct store_request *asked, enum ftx_rc rc)
 
 	store_request_close(asked);
 	r->asked = NULL;
-	if (same && r->if_version.len > 0 && !meta_same_version(&r->if_version, &found.version))
-		v2s_refuse(r, FTX_OTHER_VERSION);
-	else if (same)
-		settle_target(r, &found);
-	else
-		v2s_put_go_on(
-		    r); /* also where it could not be read: that is no reason not to store it */
+	if (same) {
+		r->has_version = found.version;
+		if (v2s_put_has_key(r))
+			v2s_put_look_up(r);
+		else
+			v2s_put_settle_same(r);
+	} else
+		v2s_put_go_on(r); /* that it cannot be read is no reason not to store it */
 	v2s_run(c);
 }
 

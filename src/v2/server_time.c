@@ -67,7 +67,7 @@ refuse_late_prefixes(struct v2s_conn *c)
 		next = TAILQ_NEXT(r, link);
 		if (!r->prefix_due)
 			continue;
-		most = PREFIX_MS + r->m.get.resume / PREFIX_STEP * PREFIX_STEP_MS;
+		most = PREFIX_MS + r->prefix_len / PREFIX_STEP * PREFIX_STEP_MS;
 		if (now_of(c) - r->prefix_at >= most)
 			v2s_refuse(r, FTX_TIMED_OUT);
 	}
@@ -134,6 +134,10 @@ say_working(struct v2s_conn *c)
 	if (r->asked != NULL && r->asked->op == REQUEST_SUM) {
 		m.has = V2_BIT(DONE);
 		m.done = atomic_load(&r->asked->done);
+	}
+	if (r->transfer != NULL && r->transfer->op == TRANSFER_PREFIX) {
+		m.has = V2_BIT(DONE);
+		m.done = atomic_load(&r->transfer->prefix_done);
 	}
 	v2s_send(c, V2_MESSAGE_working, &m, 0, r->id);
 }

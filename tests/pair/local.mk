@@ -5,6 +5,7 @@ pair_files = \
 	tests/pair/server_halfclose.pair \
 	tests/pair/server_names.pair \
 	tests/pair/server_v2.pair \
+	tests/pair/server_v2_resume.pair \
 	tests/pair/server_download.pair \
 	tests/pair/server_upload.pair
 

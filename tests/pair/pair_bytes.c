@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/digest.h"
 #include "v1/message.h"
 #include "v2/frame.h"
 
@@ -116,7 +117,23 @@ end_frame(size_t frame)
 	bytes_len = len;
 }
 
-/* attr NUMBER VALUE, or attr NUMBER u8|u16|u32|u64 N */
+/* XXH3-128 of what `fill N` is, as an attribute's length and value. */
+static void
+add_sum(unsigned long long n)
+{
+	struct digest_value sum = { 0 };
+	size_t at = bytes_len;
+
+	add_repeated(n);
+	if (digest_of(DIGEST_XXH128, bytes + at, bytes_len - at, &sum) != FTX_OK)
+		fail("there is no digest");
+	bytes_len = at;
+	add_number(1 + digest_size(sum.kind), 2);
+	add_number(sum.kind, 1);
+	add_bytes(sum.bytes, digest_size(sum.kind));
+}
+
+/* attr NUMBER VALUE, or attr NUMBER u8|u16|u32|u64 N, or attr NUMBER sum N */
 static void
 add_attr(char **p)
 {
@@ -136,6 +153,10 @@ add_attr(char **p)
 			add_number(strtoull(name_of(p), NULL, 0), (size_t)1 << i);
 			return;
 		}
+	}
+	if (strcmp(value, "sum") == 0) {
+		add_sum(strtoull(name_of(p), NULL, 0));
+		return;
 	}
 	add_number(len, 2);
 	add_bytes(value, len);

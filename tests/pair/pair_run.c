@@ -310,6 +310,14 @@ do_path(struct pair_stage *st, char *p, const char *what)
 }
 
 static void
+do_allow(struct pair_stage *st, const char *what)
+{
+	st->server2.allow_replace |= strcmp(what, "replace") == 0;
+	st->server2.allow_rename |= strcmp(what, "rename") == 0;
+	st->server2.allow_remove |= strcmp(what, "remove") == 0;
+}
+
+static void
 do_command(struct pair_stage *st, const char *cmd, char *p)
 {
 	bool upload;
@@ -321,16 +329,14 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 			stage_serve_v2(st);
 		else
 			stage_serve(st, strcmp(half, "upload") == 0);
-	} else if (strcmp(cmd, "ALLOW") == 0) {
-		const char *what = name_of(&p);
-
-		st->server2.allow_replace |= strcmp(what, "replace") == 0;
-		st->server2.allow_rename |= strcmp(what, "rename") == 0;
-		st->server2.allow_remove |= strcmp(what, "remove") == 0;
-	} else if (strcmp(cmd, "DRAIN") == 0) {
+	} else if (strcmp(cmd, "ALLOW") == 0)
+		do_allow(st, name_of(&p));
+	else if (strcmp(cmd, "DRAIN") == 0) {
 		v2_server_drain(st->v2);
 		stage_settle(st);
-	} else if (strcmp(cmd, "CLIENT") == 0) {
+	} else if (strcmp(cmd, "SWITCH") == 0)
+		stage_switch(st);
+	else if (strcmp(cmd, "CLIENT") == 0) {
 		const char *remote, *local;
 
 		upload = strcmp(name_of(&p), "upload") == 0;

@@ -62,7 +62,7 @@ stage_up_with(struct pair_stage *st, unsigned root_flags)
 	const char *tmp = getenv("TMPDIR");
 
 	memset(st, 0, sizeof(*st));
-	st->peer = -1;
+	st->peer = st->other.peer = -1;
 	st->cancel_at = -1;
 	st->settle = settle_with_threads;
 	now_ms = 1000 * 1000;
@@ -117,6 +117,8 @@ stage_stop(struct pair_stage *st)
 {
 	if (st->conn != NULL)
 		conn_close(st->conn, FTX_SHUTDOWN);
+	if (st->other.conn != NULL)
+		conn_close(st->other.conn, FTX_SHUTDOWN);
 	stage_settle(st);
 	while (worker_held(st->worker) > 0)
 		worker_turn(st->worker, true);
@@ -128,12 +130,15 @@ stage_stop(struct pair_stage *st)
 	root_close(st->root);
 	if (st->peer >= 0)
 		close(st->peer);
+	if (st->other.peer >= 0)
+		close(st->other.peer);
 }
 
 void
 stage_up(struct pair_stage *st)
 {
 	stage_up_with(st, ROOT_EXCLUSIVE);
+	MUST(root_keep_uploads(st->root) == FTX_OK);
 }
 
 void
@@ -160,6 +165,37 @@ on_conn_close(void *arg, enum ftx_rc why)
 	st->conn = NULL;
 	st->closed = true;
 	st->why = why;
+}
+
+static void
+on_other_close(void *arg, enum ftx_rc why)
+{
+	struct pair_stage *st = arg;
+
+	st->other.conn = NULL;
+	st->other.closed = true;
+	st->other.why = why;
+}
+
+void
+stage_switch(struct pair_stage *st)
+{
+	const struct pair_stage was = *st;
+
+	st->peer = was.other.peer;
+	st->conn = was.other.conn;
+	st->v2 = was.other.v2;
+	st->closed = was.other.closed;
+	st->why = was.other.why;
+	st->other.peer = was.peer;
+	st->other.conn = was.conn;
+	st->other.v2 = was.v2;
+	st->other.closed = was.closed;
+	st->other.why = was.why;
+	if (st->conn != NULL)
+		conn_set_owner(st->conn, on_conn_close, st);
+	if (st->other.conn != NULL)
+		conn_set_owner(st->other.conn, on_other_close, st);
 }
 
 static void
@@ -274,7 +310,8 @@ stage_strays(const struct pair_stage *st)
 	MUST(d != NULL);
 	while ((e = readdir(d)) != NULL) {
 		/* A client's stage files have a prefix of their own. */
-		if (path_is_reserved(e->d_name, strlen(e->d_name)) ||
+		if ((path_is_reserved(e->d_name, strlen(e->d_name)) &&
+			strcmp(e->d_name, PATH_STATE_DIR) != 0) ||
 		    strncmp(e->d_name, ".ftxfer-", strlen(".ftxfer-")) == 0)
 			strays++;
 	}

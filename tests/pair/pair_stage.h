@@ -43,7 +43,15 @@ struct pair_stage {
 	struct conn *conn; /* NULL: none yet, or closed */
 	bool closed;
 	enum ftx_rc why; /* once closed */
-	bool done;       /* the client's half has ended, with: */
+	/* Another connection of version 2, set aside: the same of that. */
+	struct {
+		int peer;
+		struct conn *conn;
+		struct v2s_conn *v2;
+		bool closed;
+		enum ftx_rc why;
+	} other;
+	bool done; /* the client's half has ended, with: */
 	enum ftx_rc done_rc;
 	enum v1_side done_side;
 	int cancel_at; /* enum v1_notice: the client's owner ends it within that one; -1: none */
@@ -62,6 +70,8 @@ void stage_down(struct pair_stage *st);
 void stage_socketpair(const struct pair_stage *st, int fds[2]);
 void stage_serve(struct pair_stage *st, bool upload);
 void stage_serve_v2(struct pair_stage *st);
+/* The connection is set aside, and what was set aside before, if anything, takes its place. */
+void stage_switch(struct pair_stage *st);
 void stage_client(struct pair_stage *st, bool upload, const char *remote, const char *local);
 /* Runs the loop until nothing happens any more. */
 void stage_settle(struct pair_stage *st);

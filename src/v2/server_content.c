@@ -1,0 +1,223 @@
+/* Protocol 2, the server: the content of a PUT as it comes, and whether it is what was said. */
+#include <stdlib.h>
+
+#include "net/conn.h"
+#include "v2/server_put.h"
+
+/* All small files together that are kept in memory. */
+#define BUFFERED_MAX ((size_t)1024 * 1024)
+/* What a stream is promised more in one step, at most. */
+#define STREAM_STEP ((uint64_t)64 * 1024 * 1024)
+
+static void
+on_bytes(void *arg, const void *p, size_t len)
+{
+	struct v2s_request *r = arg;
+
+	if (r->digest_rc == FTX_OK)
+		r->digest_rc = digest_update(&r->digest, p, len);
+}
+
+/* A stream always has room for one more frame before that is read. */
+static void
+grow(struct v2s_request *r)
+{
+	struct transfer *t = r->transfer;
+
+	if (!v2s_put_is_stream(r) || r->answered || r->ended)
+		return;
+	r->needs_room |= t->size - r->received < V2_DATA_MAX;
+	if (r->needs_room && t->op == TRANSFER_IDLE)
+		store_reserve(t, t->size + (t->size < STREAM_STEP ? t->size : STREAM_STEP));
+}
+
+void
+v2s_put_on_grown(struct v2s_request *r)
+{
+	r->needs_room = false;
+	if (r->c->receiver == r)
+		pump_set_total(&r->c->receive, r->transfer->size);
+}
+
+static void
+on_finished(void *arg)
+{
+	struct v2s_request *r = arg;
+	struct v2s_conn *c = r->c;
+
+	if (c->receiving == r) { /* a frame */
+		c->receiving = NULL;
+		if (r->digest_rc != FTX_OK)
+			v2s_refuse(r, r->digest_rc);
+		else
+			grow(r);
+	} else { /* all that was received is written */
+		c->receiver = NULL;
+		v2s_event(r, V2S_PUT_ON_CONTENT);
+	}
+	v2s_run(c);
+}
+
+static void
+on_failed(void *arg, enum ftx_rc why)
+{
+	struct v2s_request *r = arg;
+	struct v2s_conn *c = r->c;
+
+	if (c->receive.failed_here)
+		v2s_refuse(r, why);
+	else
+		conn_close(c->conn, why);
+	v2s_run(c);
+}
+
+/* Whether the content is what its END says: FTX_OK. */
+static enum ftx_rc
+judge(struct v2s_request *r)
+{
+	const struct v2_put *put = &r->m.put;
+	const struct v2_end *end = &r->put_end;
+
+	if (end->digest.kind != put->digest_kind || (v2s_put_is_stream(r) && !V2_HAS(end, SIZE)))
+		return FTX_BAD_MESSAGE;
+	if ((!v2s_put_is_stream(r) && r->received != put->size) ||
+	    (V2_HAS(end, SIZE) && end->size != r->received))
+		return FTX_SIZE_MISMATCH;
+	if (!digest_equal(&r->sum, &end->digest) ||
+	    (V2_HAS(put, DIGEST) && !digest_equal(&r->sum, &put->digest)))
+		return FTX_DIGEST_MISMATCH;
+	return FTX_OK;
+}
+
+static void
+settle_end(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+	enum ftx_rc rc = r->digest_rc;
+
+	if (rc == FTX_OK && v2s_put_is_small(r))
+		rc = digest_of(
+		    (enum digest_kind)r->m.put.digest_kind, r->content, r->content_len, &r->sum);
+	else if (rc == FTX_OK)
+		rc = digest_final(&r->digest, &r->sum);
+	if (rc == FTX_OK)
+		rc = judge(r);
+	if (rc != FTX_OK)
+		v2s_refuse(r, rc);
+	else if (c->receiver == r)
+		pump_finish(&c->receive);
+	else
+		v2s_event(r, V2S_PUT_ON_CONTENT);
+}
+
+void
+v2s_put_begin_content(struct v2s_request *r)
+{
+	const struct v2_offset go = { .has = V2_BIT(OFFSET), .offset = r->received };
+
+	if (!v2s_put_has_now(r)) {
+		r->owes_end = true;
+		v2s_send(r->c, V2_MESSAGE_go, &go, 0, r->id);
+	}
+	if (r->ended)
+		settle_end(r); /* it had come before we were ready, as that of a small file may */
+}
+
+void
+v2s_put_on_written(struct v2s_request *r, enum ftx_rc rc)
+{
+	pump_on_io(&r->c->receive, rc);
+	if (r->needs_room)
+		grow(r);
+}
+
+bool
+v2s_put_takes(const struct v2s_request *r)
+{
+	const struct v2s_conn *c = r->c;
+
+	if (v2s_put_is_small(r))
+		return r->content != NULL || c->buffered == 0 ||
+		       c->buffered + r->m.put.size <= BUFFERED_MAX;
+	return r->state == V2S_PUT_RECEIVING && !r->needs_room &&
+	       (c->receiver == NULL || c->receiver == r);
+}
+
+bool
+v2s_put_waits_for_client(const struct v2s_request *r)
+{
+	return r->type == V2_PUT && !r->answered && r->owes_end && r->state == V2S_PUT_RECEIVING;
+}
+
+enum ftx_rc
+v2s_put_expects(const struct v2s_request *r, uint64_t length)
+{
+	uint64_t max = r->c->server->max_file_size;
+
+	if (v2s_put_is_stream(r))
+		return max > 0 && length > max - r->received ? FTX_TOO_LARGE : FTX_OK;
+	return length <= r->m.put.size - r->received ? FTX_OK : FTX_SIZE_MISMATCH;
+}
+
+/* The frame is copied into memory, from the input or by and by. */
+static void
+buffer_content(struct v2s_request *r, uint32_t length)
+{
+	struct v2s_conn *c = r->c;
+
+	if (r->content == NULL) {
+		r->content = malloc((size_t)r->m.put.size);
+		if (r->content == NULL) {
+			v2s_refuse(r, FTX_NOMEM);
+			c->skip = length;
+			return;
+		}
+		r->buffered = (size_t)r->m.put.size;
+		c->buffered += r->buffered;
+	}
+	c->filling = r;
+	c->skip = length;
+}
+
+void
+v2s_put_receive(struct v2s_request *r, uint32_t length)
+{
+	struct v2s_conn *c = r->c;
+
+	r->received += length;
+	if (v2s_put_is_small(r)) {
+		buffer_content(r, length);
+		return;
+	}
+	c->receiving = r;
+	if (c->receiver == r) {
+		pump_next(&c->receive, length);
+		return;
+	}
+	c->receiver = r;
+	pump_receive(&c->receive, &(struct pump_ends){
+				      .conn = c->conn,
+				      .transfer = r->transfer,
+				      .on_end = on_finished,
+				      .length = length,
+				      .on_bytes = on_bytes,
+				      .way = c->server->receive_way,
+				      .fail = on_failed,
+				      .arg = r,
+				  });
+}
+
+void
+v2s_put_end(struct v2s_request *r, const struct v2_frame *f)
+{
+	struct v2_fault fault = v2_put_end_decode(f, &r->c->terms, &r->put_end);
+
+	v2s_content_ended(r);
+	r->ended = true;
+	if (fault.reach != V2_REACH_NONE)
+		v2s_refuse(r, fault.rc);
+	else if ((f->flags & V2_END_ABORT) != 0)
+		v2s_refuse(r, FTX_CANCELLED);
+	else if (r->state == V2S_PUT_RECEIVING)
+		settle_end(r);
+}
