@@ -133,7 +133,8 @@ void store_reserve_at(struct transfer *t, uint64_t size, uint64_t offset);
  * The digest of the first len bytes: of a put those that are kept (at most t->have), of a get those
  * of the file. PREFIX ends with FTX_OK, and t->prefix is that digest under way: it may be finished,
  * copied, or taken out and gone on with. It takes long, by steps; store_cancel() ends it with
- * FTX_CANCELLED, and nothing that comes after it. At once: FTX_NOMEM, FTX_UNSUPPORTED; then no callback follows.
+ * FTX_CANCELLED, and nothing that comes after it. At once: FTX_NOMEM, FTX_UNSUPPORTED; then no
+ * callback follows.
  */
 enum ftx_rc store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len) FTX_MUST_CHECK;
 /*

@@ -1,13 +1,14 @@
 """Protocol 2 as ftxferd serves it, to a client that is written by hand (wire2.py)."""
 
 import os
+import signal
 import time
 import unittest
 
 from harness import SystemTest
 from wire import content, read_file, wait_for, write_file
 from wire2 import (ABORT, BARRIER, Client, CREATE_OR_SAME, EXISTED, NOW, PARENTS, REPLACE,
-                   REPLACE_OR_SAME, SAME, encode, frame, sha256)
+                   REPLACE_OR_SAME, SAME, SUPERSEDED, encode, frame, new_upload_id, sha256)
 
 MIB = 1 << 20
 
@@ -396,6 +397,185 @@ class TestPut(V2Test):
         wait_for(lambda: "op=v2" in daemon.err(), "its end")
         self.assertFalse(os.path.exists(daemon.path("n")))
         self.assert_receipt(self.client(daemon).put_now("n", b"x"), "n", b"x")
+
+
+class TestKnownAgain(V2Test):
+    """Uploads with an UPLOAD_ID, of which something was lost on the way."""
+
+    def head(self, client, data, key, *more, name="n"):
+        return client.request("PUT", ("NAME", name), ("SIZE", len(data)), ("UPLOAD_ID", key),
+                              *(more or [("DIGEST_KIND", 2)]))
+
+    def kept(self, daemon):
+        """Bytes in the one file that is not published."""
+        names = [name for name in daemon.files() if os.path.basename(name).startswith(".ftxferd-")]
+        return os.path.getsize(daemon.path(names[0])) if len(names) == 1 else 0
+
+    def begun(self, daemon, data, key, sent):
+        """A client that has sent so much of it, all of which is written."""
+        client = self.client(daemon)
+        number = self.head(client, data, key)
+        self.assertEqual(client.result(number).type, "GO")
+        client.data(number, data[:sent])
+        wait_for(lambda: self.kept(daemon) >= sent, "what was sent")
+        return client, number
+
+    def finish(self, client, number, data, offset):
+        """From the HAVE that is due to the receipt."""
+        have = client.result(number)
+        self.assertEqual((have.type, have.OFFSET), ("HAVE", offset))
+        client.send(frame("PREFIX", number, 0, encode(
+            [("OFFSET", offset), ("DIGEST", sha256(data[:offset]))])))
+        go = client.result(number)
+        self.assertEqual((go.type, go.OFFSET), ("GO", offset))
+        client.data(number, data[offset:])
+        client.end(number, data)
+        return client.result(number)
+
+    def check_resumed(self, daemon, data, key, offset):
+        client = self.client(daemon)
+        self.assert_receipt(self.finish(client, self.head(client, data, key), data, offset),
+                            "n", data)
+        self.assertEqual(read_file(daemon.path("n")), data)
+        self.assertEqual(daemon.strays("n"), [])
+
+    def test_a_broken_connection(self):
+        daemon = self.daemon()
+        for end in (Client.close, Client.half_close):
+            with self.subTest(end=end.__name__):
+                data, key = content(3 * MIB + 77), new_upload_id()
+                client, _ = self.begun(daemon, data, key, 2 * MIB)
+                end(client)
+                self.check_resumed(daemon, data, key, 2 * MIB)
+                os.unlink(daemon.path("n"))
+
+    def test_the_daemon_ends(self):
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(signal=number):
+                data, key = content(3 * MIB + 77), new_upload_id()
+                root = self.root("root-%d" % number)
+                daemon = self.daemon(expect=-number if number == signal.SIGKILL else 0, root=root)
+                client, _ = self.begun(daemon, data, key, 2 * MIB)
+                daemon.send_signal(number)
+                daemon.wait()
+                client.close()
+                self.check_resumed(self.daemon(root=root), data, key, 2 * MIB)
+
+    def test_content_has_changed(self):
+        daemon = self.daemon()
+        data, key = content(2 * MIB), new_upload_id()
+        client, _ = self.begun(daemon, data, key, MIB)
+        client.close()
+        data = b"!" + data[1:]
+        client = self.client(daemon)
+        number = self.head(client, data, key)
+        self.assertEqual(client.result(number).OFFSET, MIB)
+        client.send(frame("PREFIX", number, 0, encode(
+            [("OFFSET", MIB), ("DIGEST", sha256(data[:MIB]))])))
+        go = client.result(number)
+        self.assertEqual((go.type, go.OFFSET), ("GO", 0))
+        client.data(number, data)
+        client.end(number, data)
+        self.assert_receipt(client.result(number), "n", data)
+        self.assertEqual(read_file(daemon.path("n")), data)
+
+    def test_the_last_answer_is_lost(self):
+        data = {"head": content(2 * MIB), "small": b"small", "now": content(300000)}
+        keys = {name: new_upload_id() for name in data}
+        root, receipts = self.root(), []
+        # Of the same daemon, of one after a crash, and of one after a quiet end.
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM):
+            daemon = self.daemon(expect=-number if number == signal.SIGKILL else 0, root=root)
+            for _ in range(2):
+                client = self.client(daemon)
+                found = {}
+                for name, all_of_it in data.items():
+                    if name == "head" and receipts:
+                        asked = self.head(client, all_of_it, keys[name], name=name)
+                        found[name] = client.result(asked)  # no GO: nothing is to be sent
+                    else:
+                        put = client.put if name == "head" else client.put_now
+                        found[name] = put(name, all_of_it, ("UPLOAD_ID", keys[name]))
+                    self.assert_receipt(found[name], name, all_of_it)
+                receipts.append({name: r.attributes for name, r in found.items()})
+                client.close()
+            self.assertEqual(daemon.strays(*data), [])
+            daemon.send_signal(number)
+            daemon.wait()
+        for receipt in receipts[1:]:
+            self.assertEqual(receipt, receipts[0])
+
+    def test_superseded(self):
+        root, key, data = self.root(), new_upload_id(), b"once"
+        daemon = self.daemon(root=root, allow_remove=True)
+        client = self.client(daemon)
+        self.assert_receipt(client.put_now("n", data, ("UPLOAD_ID", key)), "n", data)
+        self.assert_ok(client.ask("REMOVE", ("NAME", "n")))
+        for turn in range(2):
+            for put in (client.put, client.put_now):
+                receipt = put("n", data, ("UPLOAD_ID", key))
+                self.assert_ok(receipt, SUPERSEDED)
+                self.assertEqual((receipt.SIZE, receipt.DIGEST), (len(data), sha256(data)))
+                self.assertIsNone(receipt.FILE_VERSION)
+            self.assertFalse(os.path.exists(daemon.path("n")))
+            client.close()
+            self.assertEqual(daemon.stop(), 0)
+            if turn == 0:
+                daemon = self.daemon(root=root)
+                client = self.client(daemon)
+
+    def test_published_before_it_is_the_same(self):
+        daemon = self.daemon(allow_replace=True)
+        client = self.client(daemon)
+        data = b"the same"
+        same = [("DIGEST", sha256(data))]
+        for put in (client.put, client.put_now):
+            with self.subTest(put=put.__name__):
+                name = put.__name__
+                make = [("POLICY", CREATE_OR_SAME), ("UPLOAD_ID", new_upload_id())] + same
+                first = client.put_now(name, data, *make)
+                self.assert_receipt(first, name, data)
+                self.assertEqual(put(name, data, *make).attributes, first.attributes)
+                make[1] = ("UPLOAD_ID", new_upload_id())
+                self.assert_receipt(put(name, data, *make), name, data, SAME)
+                # What it replaced had that version; what it has put there has not.
+                write_file(daemon.path(name), b"other")
+                replace = [("POLICY", REPLACE_OR_SAME), ("UPLOAD_ID", new_upload_id()),
+                           ("IF_VERSION", client.ask("STAT", ("NAME", name)).FILE_VERSION)] + same
+                first = client.put_now(name, data, *replace)
+                self.assert_receipt(first, name, data)
+                self.assertEqual(put(name, data, *replace).attributes, first.attributes)
+                replace[1] = ("UPLOAD_ID", new_upload_id())
+                self.assert_error(put(name, data, *replace), "CHANGED")
+        self.assertEqual(daemon.strays("put", "put_now"), [])
+
+    def test_taken_over(self):
+        daemon = self.daemon(workers=2)
+        for _ in range(4):
+            data, key = content(3 * MIB + 77), new_upload_id()
+            old, number = self.begun(daemon, data, key, 2 * MIB)
+            self.check_resumed(daemon, data, key, 2 * MIB)
+            self.assert_error(old.result(number), "TAKEN_OVER")
+            old.end(number, flags=ABORT)
+            self.assert_receipt(old.put_now("m", b"m"), "m", b"m")
+            self.assert_error(old.put_now("n", b"n", ("UPLOAD_ID", new_upload_id())), "EXISTS")
+            os.unlink(daemon.path("m"))
+            os.unlink(daemon.path("n"))
+
+    def test_many_are_asked_for_again(self):
+        daemon = self.daemon()
+        keys = [new_upload_id() for _ in range(200)]
+        receipts = []
+        for _ in range(2):
+            client = self.client(daemon)
+            client.send(b"".join(
+                client.put_frames(i + 1, "s%d" % i, b"%d" % i, ("UPLOAD_ID", key))
+                for i, key in enumerate(keys)))
+            found = {i: client.result(i + 1) for i in range(200)}
+            for i, receipt in found.items():
+                self.assert_receipt(receipt, "s%d" % i, b"%d" % i)
+            receipts.append([found[i].attributes for i in range(200)])
+        self.assertEqual(receipts[0], receipts[1])
 
 
 class TestGet(V2Test):

@@ -42,7 +42,7 @@ CODES = {
     "NO_PARENT": 123, "EXISTS": 124, "IS_DIRECTORY": 125, "NOT_DIRECTORY": 126, "NOT_REGULAR": 127,
     "NOT_EMPTY": 128, "OTHER_DEVICE": 129, "CHANGED": 130, "DIGEST_MISMATCH": 131,
     "SIZE_MISMATCH": 132, "TOO_LARGE": 133, "NO_SPACE": 134, "BAD_RANGE": 136, "CANCELLED": 137,
-    "TOO_LATE": 138, "INTERNAL": 140, "BUSY": 200, "TOO_MANY": 202, "TIMED_OUT": 203,
+    "TOO_LATE": 138, "TAKEN_OVER": 139, "INTERNAL": 140, "BUSY": 200, "TOO_MANY": 202, "TIMED_OUT": 203,
     "SHUTTING_DOWN": 204, "CURSOR_EXPIRED": 205, "UNSTABLE": 206, "OVERLOADED": 207,
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
@@ -207,8 +207,9 @@ class Client:
 
     def put(self, name, content, *attributes, flags=0, step=1 << 20):
         """PUT, and its content once it has GO; the final result."""
-        number = self.request("PUT", ("NAME", name), ("SIZE", len(content)), ("DIGEST_KIND", 2),
-                              *attributes, flags=flags)
+        digest = [] if any(a[0] == "DIGEST" for a in attributes) else [("DIGEST_KIND", 2)]
+        number = self.request("PUT", ("NAME", name), ("SIZE", len(content)), *digest, *attributes,
+                              flags=flags)
         answer = self.result(number)
         if answer.type != "GO":
             return answer
