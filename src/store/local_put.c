@@ -58,17 +58,13 @@ static enum ftx_rc
 open_fresh(struct local_transfer *lt, const struct upload_record *r)
 {
 	struct local_put *put = lt->put;
-	struct stage_kept kept = { { 0 } };
-	uint64_t have;
 
-	memcpy(kept.stage, r->stage, sizeof(kept.stage));
-	if (kept.stage[0] != '\0') {
-		if (stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have) == FTX_OK)
-			stage_discard(&put->stage);
+	if (r->stage[0] != '\0') {
 		uploads_take_hold(put->claim, &put->hold);
 		space_release(&put->hold);
 		if (uploads_staged(put->claim, "") != FTX_OK)
 			return FTX_TAKEN_OVER;
+		uploads_remove_stage(lt->root, lt->t.name, r->stage);
 	}
 	return stage_open(&put->stage, lt->root, &put->spec);
 }
@@ -355,10 +351,16 @@ local_put_discard(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 	bool drop = lt->t.dropped || !put->terms.keep;
+	struct upload_record r;
+	/* It has a stage that could not be opened: its name was taken meanwhile, for instance. */
+	bool unopened = put->claim != NULL && put->stage.kind == STAGE_NONE &&
+			uploads_look(put->claim, &r) && r.stage[0] != '\0';
 
-	if (put->claim == NULL || (drop && uploads_forget(put->claim)))
+	if (put->claim == NULL || (drop && uploads_forget(put->claim))) {
+		if (unopened)
+			uploads_remove_stage(lt->root, lt->t.name, r.stage);
 		stage_discard(&put->stage);
-	else
+	} else
 		stage_park(&put->stage);
 }
 

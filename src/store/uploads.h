@@ -85,6 +85,9 @@ bool uploads_forget(struct upload_claim *c);
 /* NULL is allowed. What is unfinished and has a stage stays known. */
 void uploads_release(struct upload_claim *c);
 
+/* Blocks. The stage beside that name goes; nothing is known of it any more. */
+void uploads_remove_stage(struct root *root, const char *name, const char *stage);
+
 /* A stage of that name belongs to an upload that is known. */
 bool uploads_keep(struct uploads *u, const char *stage);
 /* Blocks. Forgets and removes what is older than the limits allow. now: seconds since 1970. */

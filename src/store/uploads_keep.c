@@ -191,20 +191,17 @@ is_over(const struct uploads *u, const struct upload *up, uint64_t now)
 	return u->count > UPLOADS_MAX || (u->kept > u->keep_bytes && up->record.stage[0] != '\0');
 }
 
-/* Unfinished content goes, after the record of it. */
-static void
-remove_content(struct uploads *u, const struct upload *up)
+void
+uploads_remove_stage(struct root *root, const char *name, const char *stage)
 {
 	const char *leaf;
 	int dir_fd;
 
-	if (up->record.stage[0] == '\0' || path_open_parent(u->root->fd, root_path_flags(u->root),
-					       up->name, &dir_fd, &leaf) != FTX_OK)
+	if (path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf) != FTX_OK)
 		return;
-	if (unlinkat(dir_fd, up->record.stage, 0) != 0 && errno != ENOENT) {
-		log_warn(
-		    "cannot remove stage file %s: %s", up->record.stage, ftx_errno_text(errno));
-		root_set_left(u->root);
+	if (unlinkat(dir_fd, stage, 0) != 0 && errno != ENOENT) {
+		log_warn("cannot remove stage file %s: %s", stage, ftx_errno_text(errno));
+		root_set_left(root);
 	}
 	close(dir_fd);
 }
@@ -232,7 +229,8 @@ drop(struct uploads *u, struct upload_list *gone)
 	uploads_note(u);
 	while ((up = TAILQ_FIRST(gone)) != NULL) {
 		TAILQ_REMOVE(gone, up, link);
-		remove_content(u, up);
+		if (up->record.stage[0] != '\0') /* the record has gone before it */
+			uploads_remove_stage(u->root, up->name, up->record.stage);
 		space_release(&up->hold);
 		free(up);
 	}

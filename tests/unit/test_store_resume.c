@@ -223,6 +223,26 @@ START_TEST(test_prefix_ends)
 }
 END_TEST
 
+/* The name is taken by another file meanwhile: what was kept can be dropped all the same. */
+START_TEST(test_name_is_taken)
+{
+	struct owner o = { 0 };
+
+	start();
+	leave_behind(CHUNK_SIZE);
+	ck_assert_int_eq(files_in_root(), 1);
+	unit_write("root/new", "other", 5);
+	terms.keep = _i == 0;
+	ck_assert_int_eq(begin(&o), FTX_EXISTS);
+	if (_i == 0)
+		store_drop(o.t);
+	owner_close(&o);
+	ck_assert_int_eq(files_in_root(), 1);
+	unit_holds("root/new", "other", 5);
+	store_teardown();
+}
+END_TEST
+
 /* Kept content counts, and gives way to what is under way. */
 START_TEST(test_makes_room)
 {
@@ -310,6 +330,7 @@ add_resume_cases(Suite *s)
 	tcase_add_loop_test(tc, test_other_terms, 0, 8);
 	tcase_add_test(tc, test_dropped);
 	tcase_add_test(tc, test_not_kept_any_more);
+	tcase_add_loop_test(tc, test_name_is_taken, 0, 2);
 	tcase_add_test(tc, test_prefix_ends);
 	tcase_add_loop_test(tc, test_makes_room, 0, 2);
 	tcase_add_loop_test(tc, test_expires, 0, 3);
