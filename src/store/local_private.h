@@ -28,7 +28,7 @@ struct local_put {
 	struct space_hold hold;
 	uint64_t reserved; /* bytes */
 	bool whole;        /* put_whole(): nothing is done of it yet */
-	bool in_memory;    /* put_whole(): struct transfer's */
+	bool in_memory;    /* put_whole(), or published before: struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
 	/* ---- of an upload that is known by its key */
 	bool keyed;                 /* what follows is true */

@@ -5,14 +5,32 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "loop/chunk.h"
 #include "store/local_private.h"
 #include "store/names.h"
+#include "store/path.h"
 
 /* OPEN */
+
+/* No device keeps what stands in the directory of that name. */
+static bool
+is_in_memory(struct root *root, const char *name)
+{
+	const char *leaf;
+	bool in_memory;
+	struct stat st;
+	int dir_fd;
+
+	if (path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf) != FTX_OK)
+		return false;
+	in_memory = fstat(dir_fd, &st) == 0 && root_is_memory(root, dir_fd, st.st_dev);
+	close(dir_fd);
+	return in_memory;
+}
 
 /* Upload ids are told to nobody. What was published before, and whether it still stands there. */
 static void
@@ -25,6 +43,7 @@ tell_published(struct local_transfer *lt, const struct upload_record *r)
 	lt->t.meta = r->meta;
 	lt->t.superseded = names_stat(lt->root, lt->t.name, false, &m) != FTX_OK ||
 			   !meta_same_version(&m.version, &r->meta.version);
+	lt->put->in_memory = !lt->t.superseded && is_in_memory(lt->root, lt->t.name);
 }
 
 /* A stage that can be opened again: the one that is there, or a new one. */
@@ -143,7 +162,7 @@ on_put_opened(struct pool_job *job)
 	if (lt->put->claim != NULL)
 		uploads_on_taken(lt->put->claim, lt->t.store->worker, on_taken, lt);
 	lt->t.replaces = lt->put->stage.replaces;
-	lt->t.in_memory = lt->put->stage.in_memory;
+	lt->t.in_memory = lt->t.published ? lt->put->in_memory : lt->put->stage.in_memory;
 	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
 	local_on_job_done(job);
 }

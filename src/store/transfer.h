@@ -49,7 +49,7 @@ struct transfer {
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
 	/* put, after open: store_write_now() is the way. No device, or nobody to keep waiting. */
 	bool writes_now;
-	bool in_memory; /* put, after open: no device keeps it */
+	bool in_memory; /* put, after open: no device keeps it, if it stands there still */
 	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
 	bool direct;
 

@@ -1,7 +1,7 @@
 /*
  * server.h - protocol 2, the server's half.
  * Layer: v2, its server library. Threads: the connection's worker.
- * Tests: tests/pair/server2*.pair, tests/system/test_v2_*.py
+ * Tests: tests/pair/server_v2*.pair, tests/system/test_v2.py
  */
 #ifndef V2_SERVER_H
 #define V2_SERVER_H

@@ -28,10 +28,9 @@ v2s_put_answer(struct v2s_request *r)
 {
 	const struct transfer *t = r->transfer;
 	bool before = t->published;
-	bool in_memory = before ? r->c->server->in_memory : t->in_memory;
 	struct v2_receipt m = make_receipt(r, before ? t->meta.size : t->size,
 	    before ? &t->meta.digest : &r->sum, &t->meta.version);
-	uint8_t flags = in_memory ? V2_OK_UNSYNCED : 0;
+	uint8_t flags = t->in_memory ? V2_OK_UNSYNCED : 0;
 
 	if (t->published_at.tv_sec != 0)
 		m.time = v2s_time(&t->published_at); /* each time it is asked for the same */

@@ -112,7 +112,13 @@ START_TEST(test_asked_again)
 	ck_assert(digest_equal(&o.t->meta.digest, &digest));
 	ck_assert_int_gt(o.t->published_at.tv_sec, time(NULL) - 1000);
 	ck_assert_mem_eq(&o.t->published_at, &when, sizeof(when));
+	ck_assert(o.t->in_memory == root->in_memory);
 	owner_close(&o);
+	root->in_memory = !root->in_memory;
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert(o.t->published && o.t->in_memory == root->in_memory);
+	owner_close(&o);
+	root->in_memory = !root->in_memory;
 	/* It was replaced since, or removed: never again. */
 	unit_write("root/new", "other", 5);
 	ck_assert_int_eq(begin(&o), FTX_OK);
