@@ -115,6 +115,7 @@ set_up(void)
 	ck_assert_int_eq(pool_new(&pool, 3), FTX_OK);
 	ck_assert_int_eq(root_open(&here, "here", ROOT_MAY_WAIT, 0640), FTX_OK);
 	ck_assert_int_eq(root_open(&there, "there", ROOT_EXCLUSIVE, 0640), FTX_OK);
+	ck_assert_int_eq(root_keep_uploads(there), FTX_OK);
 	ck_assert_int_eq(store_local_new(&store, here, worker, pool), FTX_OK);
 	ck_assert_int_eq(store_local_new(&server.store, there, worker, pool), FTX_OK);
 	ck_assert_int_eq(registry_new(&registry), FTX_OK);
@@ -296,6 +297,33 @@ START_TEST(test_resume_get)
 }
 END_TEST
 
+START_TEST(test_resume_put)
+{
+	static struct v2_put_request put;
+	static struct asker sent[3];
+
+	unit_write("here/big", content, BIG);
+	for (int i = 0; i < 3; i++) { /* broken off, gone on with, asked for again */
+		put = (struct v2_put_request){ .r = { .on_done = on_asked, .arg = &sent[i] },
+			.name = "big",
+			.store = store,
+			.local_name = "big",
+			.has_upload_id = true };
+		v2_client_put(client, &put);
+		UNIT_UNTIL(sent[i].times > 0 || (i == 0 && put.moved > BIG / 2), turn());
+		if (i == 0) {
+			conn_reset(server_conn, FTX_CANCELLED);
+			UNIT_UNTIL(client == NULL, turn());
+			start();
+		}
+		ck_assert((sent[i].o.rc == FTX_OK) == (i > 0));
+		ck_assert(i == 0 || (i == 1 ? put.resumed > 0 : put.moved == 0));
+		v2_put_clear(&put);
+	}
+	unit_holds("there/big", content, BIG);
+}
+END_TEST
+
 static char listed[1024];
 
 static void
@@ -458,6 +486,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_many);
 	tcase_add_test(tc, test_large);
 	tcase_add_test(tc, test_resume_get);
+	tcase_add_test(tc, test_resume_put);
 	tcase_add_test(tc, test_asks);
 	tcase_add_test(tc, test_streams);
 	tcase_add_test(tc, test_refused);
