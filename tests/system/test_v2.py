@@ -479,6 +479,23 @@ class TestKnownAgain(V2Test):
         self.assert_receipt(client.result(number), "n", data)
         self.assertEqual(read_file(daemon.path("n")), data)
 
+    def test_begins_anew(self):
+        """Without a digest of the client's nobody waits for that of the server's."""
+        daemon = self.daemon()
+        data, key = content(25 * MIB), new_upload_id()
+        client, _ = self.begun(daemon, data, key, 24 * MIB)
+        client.close()
+        client = self.client(daemon)
+        number = self.head(client, data, key)
+        self.assertEqual(client.result(number).OFFSET, 24 * MIB)
+        client.send(frame("PREFIX", number, 0, encode([("OFFSET", 24 * MIB)])))
+        go = client.result(number)
+        self.assertEqual((go.type, go.OFFSET), ("GO", 0))
+        client.data(number, data)
+        client.end(number, data)
+        self.assert_receipt(client.result(number), "n", data)
+        self.assertEqual(read_file(daemon.path("n")), data)
+
     def test_the_last_answer_is_lost(self):
         data = {"head": content(2 * MIB), "small": b"small", "now": content(300000)}
         keys = {name: new_upload_id() for name in data}
