@@ -256,14 +256,21 @@ open_stage(struct v2s_request *r)
 		v2s_refuse(r, rc);
 }
 
+/* Nothing will be published by that, so the name is not claimed. */
 void
 v2s_put_look_up(struct v2s_request *r)
 {
+	struct put_spec spec = make_spec(r);
+	struct upload_terms terms;
 	enum ftx_rc rc;
 
+	v2s_put_terms(r, &terms);
+	spec.upload = &terms;
 	r->looks_up = true;
-	rc = begin_transfer(r, false);
-	if (rc != FTX_OK)
+	rc = store_put(r->c->server->store, &spec, on_store_done, r, &r->transfer);
+	if (rc == FTX_OK)
+		r->transfer->on_taken = v2s_put_on_taken;
+	else
 		v2s_refuse(r, rc);
 }
 
