@@ -93,12 +93,18 @@ class Peer:
                 sock.close()
                 raise
         self.sock = sock
+        self.was_reset = False  # and send() heard of it
         self.port = sock.getsockname()[1]
         sock.settimeout(deadline)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data):
-        self.sock.sendall(data)
+        """The kernel tells of a reset once: who hears of it here must remember it."""
+        try:
+            self.sock.sendall(data)
+        except ConnectionError:
+            self.was_reset = True
+            raise
 
     def send_bytewise(self, data):
         """Each byte in a segment of its own, and acknowledged, before the next."""
@@ -131,7 +137,7 @@ class Peer:
             while True:
                 part = self.sock.recv(1 << 18)
                 if not part:
-                    return b"".join(data), "fin"
+                    return b"".join(data), "reset" if self.was_reset else "fin"
                 data.append(part)
         except ConnectionError:
             return b"".join(data), "reset"
