@@ -56,9 +56,11 @@ class TestPassing(SlowfsTest):
                 before = disk.order("count")["read"]["bytes"]
                 self.assertEqual(read_file(path), data)
                 self.assertGreaterEqual(disk.order("count")["read"]["bytes"] - before, len(data))
-                before = self.at_rest(disk)  # what was read ahead has come, too
+                self.at_rest(disk)  # what was read ahead has come, too
+                before = disk.order("count")["read"]["bytes"]
                 self.assertEqual(read_file(path), data)
-                self.assertEqual(disk.done("read"), before)  # from the kernel's memory
+                # From the kernel's memory, but for a page that it may have had another use for.
+                self.assertLess(disk.order("count")["read"]["bytes"] - before, len(data) / 8)
                 self.assertGreaterEqual(disk.order("count")["write"]["bytes"], len(data))
 
     def test_pieces_of_a_page(self):
