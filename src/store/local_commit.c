@@ -25,7 +25,7 @@ write_content(struct local_transfer *lt)
 	put->in_memory = put->stage.in_memory;
 	put->stage.digest = lt->t.digest;
 	/* In memory the write tells whether there is room, and nothing is promised but by files. */
-	if (lt->t.size > 0 && !put->in_memory)
+	if (lt->t.size > 0 && !put->in_memory && put->stage.kind != STAGE_THROUGH)
 		lt->rc = space_reserve(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
 	if (lt->rc == FTX_OK && lt->t.size > 0) {
 		struct iovec iov = { lt->t.content, (size_t)lt->t.size };
@@ -175,11 +175,14 @@ on_whole_at_once(struct mail *m)
 	worker_release(w);
 }
 
-/* In memory nothing waits; and a root that is there may have disks mounted in it. */
+/*
+ * In memory nothing waits; and a root that is there may have disks mounted in it, or what is
+ * written to as it stands (ROOT_WRITE_THROUGH), which somebody may have to read first.
+ */
 static bool
 commit_whole_now(struct local_transfer *lt)
 {
-	if (!lt->root->in_memory)
+	if (!lt->root->in_memory || (lt->root->flags & ROOT_WRITE_THROUGH) != 0)
 		return false;
 	if (!prepare(lt, false))
 		return !lt->put->again;
@@ -205,7 +208,8 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	local_put_set_spec(lt, spec);
 	lt->put->terms.keep = false; /* there is no middle to end in */
 	lt->put->whole = true;
-	lt->put->commit.sound = true; /* it will be looked at */
+	/* It will be looked at; but what is written to as it stands joins nobody. */
+	lt->put->commit.sound = (lt->root->flags & ROOT_WRITE_THROUGH) == 0;
 	lt->put->stage.root = lt->root;
 	lt->t.op = TRANSFER_COMMIT;
 	lt->t.size = len;

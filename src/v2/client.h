@@ -302,13 +302,14 @@ struct v2_get_request {
 	struct transfer *transfer; /* owned */
 	struct chunk *chunk;       /* owned: received and not written yet */
 	size_t written;            /* of a stream: bytes of it that are */
+	uint8_t *small;            /* owned: of a small file all of it; NULL: none of it has come */
 	struct digest running;     /* of all that is there, chunk included */
 	struct digest sent;        /* resuming: of what this GET has brought */
 	size_t version_len;
 	uint8_t version[V2_VERSION_MAX];
 	uint64_t left;   /* bytes of content that are still to come */
 	uint64_t resume; /* RESUME, as it was asked */
-	bool opening, opened, writing, finishing, stalled, short_data, resumes;
+	bool opening, opened, writing, finishing, stalled, short_data, resumes, is_small;
 };
 
 /*

@@ -94,14 +94,14 @@ send_request(struct v2_request *r, const struct v2_frame *f)
 /* --- FILE --- */
 
 /* What is there is of no use: from the beginning. */
-static enum ftx_rc
+static void
 begin_anew(struct v2_get_request *get)
 {
 	if (get->transfer != NULL)
 		v2_target_drop(get);
 	get->moved = get->resumed = 0;
 	digest_clear(&get->running);
-	return digest_init(&get->running, v2_get_kind(get));
+	v2_target_choose(get);
 }
 
 /* Bytes of content, as FILE says. */
@@ -123,9 +123,9 @@ begin_content(struct v2_get_request *get, uint64_t offset)
 	enum ftx_rc rc = FTX_OK;
 
 	if (offset == 0)
-		rc = begin_anew(get);
-	else
-		rc = digest_init(&get->sent, v2_get_kind(get));
+		begin_anew(get);
+	if (!get->is_small) /* else it is made at the end, at once */
+		rc = digest_init(offset == 0 ? &get->running : &get->sent, v2_get_kind(get));
 	if (rc != FTX_OK) { /* no fault of the server's */
 		v2_request_fail(&get->r, rc, V2_WHOSE_LOCAL);
 		return FTX_OK;
@@ -255,8 +255,12 @@ check_digests(struct v2_get_request *get, const struct v2_end *m)
 {
 	bool whole = !get->has_range;
 	struct digest_value sent;
-	enum ftx_rc rc = digest_final(&get->running, &get->digest);
+	enum ftx_rc rc;
 
+	if (get->is_small)
+		rc = digest_of(v2_get_kind(get), get->small, (size_t)get->moved, &get->digest);
+	else
+		rc = digest_final(&get->running, &get->digest);
 	sent = get->digest;
 	if (rc == FTX_OK && get->sent.kind != DIGEST_NONE)
 		rc = digest_final(&get->sent, &sent);
@@ -367,6 +371,7 @@ v2_client_get(struct v2_client *c, struct v2_get_request *get)
 	get->resumed = 0;
 	get->size = UINT64_MAX;
 	get->opened = get->opening = get->writing = get->finishing = get->stalled = false;
+	get->is_small = false;
 	v2_client_submit(c, &get->r, &v2_get_ops, V2_GET, get->flags);
 }
 

@@ -38,6 +38,12 @@
 #define NOW_MAX ((uint64_t)256 * 1024)
 /* Downloads that have memory which waits for a place or for the disk, at most. */
 #define WRITING_MAX 8
+/*
+ * A download that is kept in memory until all of it has come, and then is one operation of the
+ * store; and bytes of them all. What is larger, or more, goes by the former's way.
+ */
+#define SMALL_MAX       ((uint64_t)64 * 1024)
+#define SMALL_BYTES_MAX ((uint64_t)8 * 1024 * 1024)
 /* Pages without an entry, one after the other. */
 #define EMPTY_PAGES_MAX 64
 
@@ -124,6 +130,7 @@ struct v2_client {
 	bool cancelling[LIVE_MAX + 1];          /* by id: a CANCEL has no result yet */
 	unsigned held;                          /* handed in, and not done */
 	unsigned queued, live, prepared, heads, barriers, writing;
+	uint64_t small_bytes; /* of downloads that are kept in memory until they are whole */
 	uint16_t last_id;
 	bool was_full, finishing;
 
@@ -266,6 +273,8 @@ enum digest_kind v2_get_kind(const struct v2_get_request *get);
 /* The header of a DATA: whether it is due. */
 enum ftx_rc v2_get_data(struct v2_get_request *get, const struct v2_frame *f) FTX_MUST_CHECK;
 
+/* FILE has come, and nothing is there: it is to be kept in memory until it is whole. */
+void v2_target_choose(struct v2_get_request *get);
 /* FILE has come; with content that is there already, or without. */
 void v2_target_open(struct v2_get_request *get);
 /*

@@ -1,4 +1,5 @@
 /* Where the content of a GET goes: a new file of a local store, or a stream. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "loop/chunk.h"
@@ -71,6 +72,53 @@ give_own_chunk(struct v2_get_request *get)
 	give_chunk(get, chunk);
 }
 
+/* --- A small file --- */
+
+void
+v2_target_choose(struct v2_get_request *get)
+{
+	const struct v2_client *c = get->r.client;
+
+	get->is_small = get->stream == NULL && get->size <= SMALL_MAX &&
+			c->small_bytes + get->size <= SMALL_BYTES_MAX;
+}
+
+static void
+open_small(struct v2_get_request *get)
+{
+	if (get->size > 0) {
+		get->small = malloc((size_t)get->size);
+		if (get->small == NULL) {
+			fail(get, FTX_NOMEM);
+			return;
+		}
+	}
+	get->r.client->small_bytes += get->size;
+	get->opened = true;
+}
+
+static size_t
+receive_small(struct v2_get_request *get, size_t len)
+{
+	size_t n = conn_receive(get->r.client->conn, get->small + get->moved, len);
+
+	get->moved += n;
+	get->left -= n;
+	return n;
+}
+
+static void
+drop_small(struct v2_get_request *get)
+{
+	if (!get->is_small)
+		return;
+	if (get->opened)
+		get->r.client->small_bytes -= get->size;
+	free(get->small);
+	get->small = NULL;
+	get->is_small = false;
+}
+
 /* --- The store --- */
 
 static void write_on(struct v2_get_request *get);
@@ -117,16 +165,12 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 	}
 }
 
-void
-v2_target_open(struct v2_get_request *get)
+/* As it was asked for, with what the server says of the file. */
+static struct put_spec
+spec_of(const struct v2_get_request *get)
 {
 	struct put_spec spec = get->spec;
-	enum ftx_rc rc;
 
-	if (get->stream != NULL || get->transfer != NULL) {
-		get->opened = true;
-		return;
-	}
 	if (get->keep_mode) {
 		spec.has_mode = true;
 		spec.mode = get->file.mode;
@@ -136,6 +180,24 @@ v2_target_open(struct v2_get_request *get)
 		spec.mtime.tv_sec = get->file.mtime.sec;
 		spec.mtime.tv_nsec = get->file.mtime.nsec;
 	}
+	return spec;
+}
+
+void
+v2_target_open(struct v2_get_request *get)
+{
+	struct put_spec spec;
+	enum ftx_rc rc;
+
+	if (get->is_small) {
+		open_small(get);
+		return;
+	}
+	if (get->stream != NULL || get->transfer != NULL) {
+		get->opened = true;
+		return;
+	}
+	spec = spec_of(get);
 	get->opening = true;
 	rc = store_put(get->store, &spec, on_store_done, get, &get->transfer);
 	if (rc != FTX_OK) {
@@ -185,9 +247,23 @@ write_on(struct v2_get_request *get)
 	}
 }
 
+static enum ftx_rc
+publish_small(struct v2_get_request *get)
+{
+	struct put_spec spec = spec_of(get);
+	enum ftx_rc rc = store_put_whole(get->store, &spec, get->small, (size_t)get->size,
+	    &get->digest, on_store_done, get, &get->transfer);
+
+	if (rc == FTX_OK)
+		get->small = NULL; /* the transfer's */
+	return rc;
+}
+
 enum ftx_rc
 v2_target_publish(struct v2_get_request *get)
 {
+	if (get->is_small)
+		return publish_small(get);
 	if (get->transfer == NULL) {
 		v2_request_succeed(&get->r);
 		return FTX_OK;
@@ -295,6 +371,8 @@ v2_target_receive(struct v2_get_request *get, size_t len)
 
 	if (get->r.settled || get->r.cancelled)
 		return throw_away(get, len);
+	if (get->is_small)
+		return receive_small(get, len);
 	/* A small one is taken before there is a place for it, so that others come meanwhile. */
 	get->stalled = !get->opened && get->size > CHUNK_SIZE;
 	if (get->stalled || (get->stream != NULL && !write_stream(get)))
@@ -315,6 +393,10 @@ v2_target_receive(struct v2_get_request *get, size_t len)
 void
 v2_target_finish(struct v2_get_request *get)
 {
+	if (get->is_small) {
+		v2_request_event(&get->r, V2_ON_STORED, NULL);
+		return;
+	}
 	get->finishing = true;
 	if (get->stream == NULL || write_stream(get))
 		write_on(get);
@@ -338,6 +420,7 @@ void
 v2_target_drop(struct v2_get_request *get)
 {
 	give_own_chunk(get);
+	drop_small(get);
 	if (get->writing)
 		note_given(get->r.client); /* the transfer's, which frees it */
 	if (get->transfer != NULL)
@@ -354,7 +437,7 @@ v2_target_let_go(struct v2_get_request *get)
 {
 	const struct v2_outcome *o = &get->r.outcome;
 	bool keeps = o->retryable && o->rc != FTX_CHANGED && o->rc != FTX_DIGEST_MISMATCH &&
-		     get->transfer != NULL && get->opened && get->moved > 0;
+		     get->transfer != NULL && get->opened && get->moved > 0 && !get->is_small;
 
 	get->stalled = get->finishing = false;
 	digest_clear(&get->sent);

@@ -1,8 +1,10 @@
 /* store: puts whose content is at hand, puts of unknown size, and gets of a part. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/names.h"
 #include "unit/test_store.h"
@@ -73,6 +75,40 @@ START_TEST(test_many_wholes)
 }
 END_TEST
 
+/* What is written to as it stands waits for its reader, alone, and the loop does not. */
+START_TEST(test_through)
+{
+	static struct owner owners[8];
+	static const char *const paths[COUNT(owners)] = { "root/0", "root/1", "root/2", "root/3",
+		"root/4", "root/5", "root/6", "root/7" };
+	int fds[COUNT(owners)];
+
+	for (int i = 0; i < COUNT(owners); i++)
+		ck_assert_int_eq(mkfifo(paths[i], 0600), 0);
+	store_start(ROOT_WRITE_THROUGH | ROOT_MAY_WAIT);
+	root->in_memory = _i == 0;
+	for (int i = 0; i < COUNT(owners); i++) {
+		const struct put_spec spec = { .name = paths[i] + strlen("root/"),
+			.policy = PUT_REPLACE };
+
+		put_whole(&owners[i], &spec, "content");
+	}
+	for (int i = 0; i < COUNT(owners); i++) {
+		fds[i] = open(paths[i], O_RDONLY | O_NONBLOCK);
+		ck_assert_int_ge(fds[i], 0);
+	}
+	for (int i = 0; i < COUNT(owners); i++) {
+		char got[16];
+
+		ck_assert_int_eq(owner_wait(&owners[i], TRANSFER_COMMIT), FTX_OK);
+		ck_assert_int_eq(read(fds[i], got, sizeof(got)), 7);
+		owner_close(&owners[i]);
+		close(fds[i]);
+	}
+	store_teardown();
+}
+END_TEST
+
 /* Its size is said at the end; what was promised beyond it is given back. */
 START_TEST(test_grows)
 {
@@ -130,6 +166,7 @@ add_whole_cases(Suite *s)
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
 	tcase_add_test(tc, test_many_wholes);
+	tcase_add_loop_test(tc, test_through, 0, 2);
 	tcase_add_loop_test(tc, test_grows, 0, ROOT_KINDS);
 	tcase_add_test(tc, test_range);
 }

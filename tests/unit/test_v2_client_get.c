@@ -351,6 +351,103 @@ START_TEST(test_cancel)
 }
 END_TEST
 
+/* --- Small ones, which are kept in memory until they are whole --- */
+
+/* Of one that is cut in the middle nothing is kept: the next try begins anew. */
+START_TEST(test_small_lost)
+{
+	uint16_t id;
+
+	peer_greet(32, 65536);
+	id = begin_get(8192);
+	peer_says_data(id, content, 4096);
+	close(peer);
+	peer = -1;
+	settle();
+	ck_assert_int_eq(asker.times, 1);
+	ck_assert(asker.o.retryable);
+	ck_assert_int_eq(unit_names_in("root"), 0);
+	asker.times = 0;
+	v2_connect();
+	peer_greet(32, 65536);
+	id = begin_get(8192);
+	say_content(id, 0, 8192);
+	say_end(id, content, 8192);
+	expect_outcome(&asker, FTX_OK, V2_WHOSE_NONE);
+	unit_holds("root/file", content, 8192);
+}
+END_TEST
+
+/* The local name is taken, or there is no directory for it: found out when all has come. */
+START_TEST(test_small_fails)
+{
+	uint16_t id;
+
+	unit_write("root/file", "x", 1);
+	if (_i == 1)
+		get.spec.name = "none/file";
+	peer_greet(32, 65536);
+	id = begin_get(5000);
+	say_content(id, 0, 5000);
+	say_end(id, content, 5000);
+	expect_outcome(&asker, _i == 0 ? FTX_EXISTS : FTX_NO_PARENT, V2_WHOSE_LOCAL);
+	ck_assert_int_eq(heard.closes, 0);
+	unit_holds("root/file", "x", 1);
+}
+END_TEST
+
+START_TEST(test_small_cancel)
+{
+	uint16_t id;
+
+	peer_greet(32, 65536);
+	id = begin_get(8192);
+	peer_says_data(id, content, 4096);
+	v2_client_cancel(&get.r);
+	peer_takes(V2_CANCEL);
+	peer_says_data(id, content, 4096); /* it was on its way */
+	peer_says_error(id, V2_CODE_CANCELLED);
+	expect_outcome(&asker, FTX_CANCELLED, V2_WHOSE_SERVER);
+	expect_nothing_there();
+}
+END_TEST
+
+/* What is kept in memory is bounded: with so many others under way this one is not. */
+START_TEST(test_small_many)
+{
+	enum { SIZE = 65536, MANY = 200, KEPT = 8 * 1024 * 1024 / SIZE };
+	static struct v2_get_request gets[MANY];
+	static struct asker askers[MANY];
+	static uint16_t ids[MANY];
+	struct v2_get m;
+	int kept = 0;
+
+	peer_greet(256, 65536);
+	for (int i = 0; i < 2 * MANY; i++) {
+		struct v2_get_request *g = &gets[i % MANY];
+
+		*g = get;
+		g->r.arg = &askers[i % MANY];
+		g->spec.policy = PUT_REPLACE;
+		v2_client_get(client, g);
+		ids[i % MANY] = take_get(&m);
+		say_file(ids[i % MANY], 0, SIZE, 0, NULL);
+		kept += g->is_small;
+		if (i % MANY < MANY - 1)
+			continue;
+		ck_assert_int_eq(kept, KEPT);
+		for (int k = 0; k < MANY; k++) {
+			say_content(ids[k], 0, SIZE);
+			say_end(ids[k], content, SIZE);
+			expect_outcome(&askers[k], FTX_OK, V2_WHOSE_NONE);
+			askers[k] = (struct asker){ 0 };
+		}
+		kept = 0; /* and what they had is given back: once more */
+	}
+	unit_holds("root/file", content, SIZE);
+}
+END_TEST
+
 void
 add_get_cases(Suite *s)
 {
@@ -368,4 +465,8 @@ add_get_cases(Suite *s)
 	tcase_add_loop_test(tc, test_range, 0, 2);
 	tcase_add_test(tc, test_target_fails);
 	tcase_add_loop_test(tc, test_cancel, 0, 2);
+	tcase_add_test(tc, test_small_lost);
+	tcase_add_loop_test(tc, test_small_fails, 0, 2);
+	tcase_add_test(tc, test_small_cancel);
+	tcase_add_test(tc, test_small_many);
 }
