@@ -187,7 +187,8 @@ src_libclient_a_SOURCES = \
 	src/client/session.c src/client/session.h \
 	src/client/tree.c src/client/tree.h \
 	src/client/tree_emit.c \
-	src/client/tree_list.c
+	src/client/tree_list.c \
+	src/client/tree_visit.c
 src_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(JANSSON_CFLAGS)
 src_libcli_a_SOURCES = \
 	src/cli/arguments.c \

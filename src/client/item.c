@@ -62,9 +62,9 @@ item_retry_or_fail(struct item *item, const struct v2_outcome *o)
 	if (item->unsure && (item->op == FTXFER_OP_REMOVE || item->op == FTXFER_OP_RENAME))
 		item->look = LOOK_CHANGED;
 	if (o->retryable && !o->breach) {
-		if (item->lists) {
+		if (item->lists != NULL) {
 			item->cursor_len = 0;
-			tree_list_again(item->tree);
+			tree_list_again(item->lists);
 		}
 		item_retry(item, o);
 	} else
@@ -163,22 +163,34 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 {
 	struct item *item = arg;
 	struct v2_ask *ask = (struct v2_ask *)r;
-	struct tree *tree = item->tree;
+	struct visit *visit = item->lists;
 	bool more;
 
 	item_leave(item);
+	if (o->rc == FTX_CURSOR_EXPIRED && !item->asked_anew) {
+		/* By listings beside it, which have ended by now. */
+		item->asked_anew = true;
+		item->cursor_len = 0;
+		tree_list_again(visit);
+		item_go_on(item);
+		return;
+	}
 	if (o->rc != FTX_OK) {
 		item_retry_or_fail(item, o);
 		return;
 	}
-	if (!tree_take_page(tree, ask)) {
+	if (!tree_take_page(visit, ask)) {
 		item_fail(item, FTXFER_INTERNAL, "a directory has more entries than memory is for");
 		return;
 	}
 	more = V2_HAS(&ask->got.list, CURSOR) && ask->got.list.cursor.len <= sizeof(item->cursor);
 	if (!more) {
 		item_drop(item);
-		tree_listed(tree, FTXFER_OK, NULL);
+		tree_listed(visit, FTXFER_OK, NULL);
+		return;
+	}
+	if (!tree_wants_more(visit)) {
+		item_drop(item);
 		return;
 	}
 	item->cursor_len = ask->got.list.cursor.len;
@@ -254,7 +266,7 @@ run_ask(struct item *item, struct v2_client *c)
 
 	if (item->cursor_len == 0) /* else the same one asks for the next page */
 		memset(ask, 0, sizeof(*ask));
-	ask->r.on_done = item->lists ? on_listed : on_asked;
+	ask->r.on_done = item->lists != NULL ? on_listed : on_asked;
 	ask->r.arg = item;
 	if (item->look != LOOK_NONE) {
 		ask->r.on_done = on_looked;
@@ -301,7 +313,7 @@ item_run(struct item *item, struct link *l)
 	item->phase = ITEM_RUNNING;
 	item->on = l;
 	l->running++;
-	if (!item->started && !item->lists) {
+	if (!item->started && item->lists == NULL) {
 		item->started = true;
 		session_event(item, &e);
 	}

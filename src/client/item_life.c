@@ -96,6 +96,22 @@ item_queue(struct item *item)
 	session_kick(item->s);
 }
 
+void
+item_queue_listing(struct item *item)
+{
+	struct item *other = TAILQ_FIRST(&item->s->ready);
+
+	while (other != NULL && other->lists != NULL)
+		other = TAILQ_NEXT(other, link);
+	item->phase = ITEM_READY;
+	item->s->queued++;
+	if (other != NULL)
+		TAILQ_INSERT_BEFORE(other, item, link);
+	else
+		TAILQ_INSERT_TAIL(&item->s->ready, item, link);
+	session_kick(item->s);
+}
+
 struct place *
 place_new(struct ftxfer_session *s, struct root *root)
 {
@@ -197,11 +213,11 @@ item_fail_now(struct item *item, enum ftxfer_status status, const char *text)
 void
 item_fail(struct item *item, enum ftxfer_status status, const char *text)
 {
-	struct tree *tree = item->tree;
+	struct visit *visit = item->lists;
 
-	if (item->lists) {
+	if (visit != NULL) {
 		item_drop(item);
-		tree_listed(tree, status, text);
+		tree_listed(visit, status, text);
 		return;
 	}
 	item_fail_now(item, status, text);

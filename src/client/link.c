@@ -188,9 +188,12 @@ link_kick(struct link *l)
 			connect_link(l);
 		return;
 	}
-	/* A share of a short queue each, so that the first connection does not take it all. */
-	while (l->open && !l->parting && v2_client_ready(l->client) &&
-	       (item = TAILQ_FIRST(&s->ready)) != NULL) {
+	/*
+	 * The first ones go out behind our HELLO: that saves waiting for the server's. Each takes a
+	 * share of a short queue, so that the first connection does not take it all.
+	 */
+	while (
+	    !l->parting && v2_client_ready(l->client) && (item = TAILQ_FIRST(&s->ready)) != NULL) {
 		if (s->link_count > 1 && l->running > s->queued / s->link_count)
 			break;
 		TAILQ_REMOVE(&s->ready, item, link);

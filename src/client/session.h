@@ -39,6 +39,7 @@ struct link;
 struct root;
 struct store;
 struct tree;
+struct visit;
 
 /* A local directory that items read from or write to; kept until the session ends. */
 struct place {
@@ -72,8 +73,9 @@ struct item {
 	struct ftxfer_session *s; /* borrowed */
 	struct tree *tree;        /* borrowed: which brought it; NULL: the caller did */
 	struct tree *own;         /* owned: which it has become */
-	struct link *on;          /* borrowed; while it runs there */
-	struct place *place;      /* borrowed */
+	struct visit *lists; /* borrowed: the tree's own, whose entries it brings; NULL: none */
+	struct link *on;     /* borrowed; while it runs there */
+	struct place *place; /* borrowed */
 	unsigned long number;
 	enum ftxfer_op op;
 	unsigned flags;
@@ -84,7 +86,6 @@ struct item {
 	int fd;
 	bool local_is_dir;
 	bool compare;    /* the digests of both sides are compared first */
-	bool lists;      /* it is a tree's own, and brings it a directory */
 	bool sums_up;    /* it stands for others, which are counted and told of by themselves */
 	bool makes_base; /* the directory that its tree needs before anything else */
 	bool fetching;   /* a GET was begun, and what has come of it is kept */
@@ -154,6 +155,7 @@ struct ftxfer_session {
 	struct item_list ready, waiting, all;
 	TAILQ_HEAD(tree_list, tree) trees;
 	unsigned queued; /* ready, waiting or running */
+	unsigned ahead;  /* directories that are visited, but for the first of each tree */
 	unsigned long numbers;
 
 	struct pool_job resolve;
@@ -184,6 +186,8 @@ void item_free(struct item *item);
 char *session_copy(const char *s, bool *ok);
 /* Into the queue. */
 void item_queue(struct item *item);
+/* The same, before all that lists nothing: from a listing much else may follow. */
+void item_queue_listing(struct item *item);
 struct place *place_new(struct ftxfer_session *s, struct root *root) FTX_MUST_CHECK;
 void session_event(struct item *item, struct ftxfer_event *e);
 /* The end of an item: event, totals, its tree hears of it, and it is freed. */
@@ -235,11 +239,13 @@ void tree_kick(struct tree *t);
 void tree_made_base(struct tree *t, bool ok, bool existed);
 void tree_child_ended(struct tree *t, bool failed);
 /* A page of what it has asked for; more pages follow. False: no memory, or too many. */
-bool tree_take_page(struct tree *t, struct v2_ask *ask);
+bool tree_take_page(struct visit *v, struct v2_ask *ask);
+/* There is more of it: whether it is asked for now. Else the item is of no use any more. */
+bool tree_wants_more(struct visit *v);
 /* What has been listed so far does not count: it begins again. */
-void tree_list_again(struct tree *t);
+void tree_list_again(struct visit *v);
 /* The last page is there, or, with a sentence, it failed; the item is gone. */
-void tree_listed(struct tree *t, enum ftxfer_status status, const char *text);
+void tree_listed(struct visit *v, enum ftxfer_status status, const char *text);
 void tree_free(struct tree *t);
 void tree_cancel(struct tree *t);
 

@@ -80,21 +80,28 @@ tree_child(struct tree *t, enum ftxfer_op op, unsigned flags, const char *name)
 	return item;
 }
 
+bool
+tree_push_emptied(struct tree *t, struct dir dir)
+{
+	return push(&t->emptied, &t->emptied_count, &t->emptied_room, dir);
+}
+
 /* --- The end --- */
+
+void
+tree_drop_dirs(struct tree *t)
+{
+	while (t->dir_count > 0)
+		free(t->dirs[--t->dir_count].name);
+}
 
 static void
 clear(struct tree *t)
 {
-	store_request_close(t->request);
-	t->request = NULL;
-	entries_clear(t, &t->entries_here);
-	entries_clear(t, &t->entries_there);
-	while (t->dir_count > 0)
-		free(t->dirs[--t->dir_count].name);
+	tree_visits_clear(t);
+	tree_drop_dirs(t);
 	while (t->emptied_count > 0)
 		free(t->emptied[--t->emptied_count].name);
-	free(t->at.name);
-	t->at.name = NULL;
 }
 
 void
@@ -131,18 +138,19 @@ finish(struct tree *t)
 		item_done(t->item, &e);
 }
 
-/* The tree ends when what it has begun has ended. */
-static void
-give_up(struct tree *t, enum ftxfer_status status, const char *text)
+bool
+tree_is_stopped(const struct tree *t)
+{
+	return t->cancelled || t->why[0] != '\0';
+}
+
+void
+tree_give_up(struct tree *t, enum ftxfer_status status, const char *text)
 {
 	t->failed++;
 	t->status = status;
 	snprintf(t->why, sizeof(t->why), "%s", text);
-	entries_clear(t, &t->entries_here);
-	entries_clear(t, &t->entries_there);
-	while (t->dir_count > 0)
-		free(t->dirs[--t->dir_count].name);
-	t->state = TREE_NEXT;
+	tree_drop_dirs(t);
 	session_kick(t->s);
 }
 
@@ -150,10 +158,8 @@ void
 tree_cancel(struct tree *t)
 {
 	t->cancelled = true;
-	while (t->dir_count > 0)
-		free(t->dirs[--t->dir_count].name);
-	if (t->request != NULL)
-		store_request_cancel(t->request);
+	tree_drop_dirs(t);
+	tree_visits_cancel(t);
 	session_kick(t->s);
 }
 
@@ -165,88 +171,7 @@ tree_child_ended(struct tree *t, bool failed)
 	session_kick(t->s);
 }
 
-/* --- One directory --- */
-
-static void
-list(struct tree *t)
-{
-	bool here = t->at.doomed ? tree_removes_here(t) : t->lists_here && !t->at.is_new_here;
-	bool there = t->at.doomed ? !tree_removes_here(t) : t->lists_there && !t->at.is_new_there;
-
-	t->state = TREE_LISTING;
-	t->broken = false;
-	t->listing = (unsigned)here + (unsigned)there;
-	if (here)
-		tree_list_here(t);
-	if (there)
-		tree_list_there(t);
-	if (!here && !there)
-		t->state = TREE_EMITTING;
-	session_kick(t->s);
-}
-
-void
-tree_listed(struct tree *t, enum ftxfer_status status, const char *text)
-{
-	if (status != FTXFER_OK && !t->cancelled) {
-		struct item *at = tree_child(t, t->op, 0, "");
-
-		if (at != NULL) {
-			at->phase = ITEM_LOCAL;
-			item_fail(at, status, text);
-		}
-		t->broken = true;
-	}
-	if (--t->listing > 0)
-		return;
-	entries_sort(&t->entries_here);
-	entries_sort(&t->entries_there);
-	if (t->broken || t->cancelled) {
-		entries_clear(t, &t->entries_here);
-		entries_clear(t, &t->entries_there);
-	}
-	t->state = TREE_EMITTING;
-	session_kick(t->s);
-}
-
-static void
-on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
-{
-	struct tree *t = owner;
-	bool existed = r->existed;
-
-	store_request_close(r);
-	t->request = NULL;
-	if (rc != FTX_OK) {
-		give_up(t, FTXFER_CANNOT_CREATE, ftx_rc_text(rc));
-		return;
-	}
-	t->at.is_new_here = !existed;
-	list(t);
-}
-
-/* A directory here that what comes from there goes into. False: there is none to be made. */
-static bool
-make_here(struct tree *t)
-{
-	char *name = tree_join(t->here, t->at.name, "");
-	const struct request_spec spec = {
-		.name = name,
-		.has_mode = t->at.mode != 0 && (t->flags & FTXFER_NO_ATTRS) == 0,
-		.mode = t->at.mode & 0777,
-	};
-	bool none = name != NULL && *name == '\0';
-	enum ftx_rc rc = name != NULL ? FTX_OK : FTX_NOMEM;
-
-	if (rc == FTX_OK && !none) {
-		t->state = TREE_MAKING;
-		rc = store_mkdir(t->item->place->store, &spec, on_made_here, t, &t->request);
-	}
-	free(name);
-	if (rc != FTX_OK)
-		give_up(t, FTXFER_INTERNAL, ftx_rc_text(rc));
-	return !none;
-}
+/* --- What is left empty --- */
 
 /* REMOVE: the deepest directories that are left, all of them side by side. */
 static void
@@ -254,7 +179,6 @@ remove_emptied(struct tree *t)
 {
 	unsigned deepest = 0;
 
-	t->state = TREE_REMOVING;
 	if (t->children > 0)
 		return;
 	if (t->emptied_count == 0 || t->failed > 0 || t->cancelled) {
@@ -265,8 +189,6 @@ remove_emptied(struct tree *t)
 		if (t->emptied[i].depth > deepest)
 			deepest = t->emptied[i].depth;
 	}
-	free(t->at.name);
-	t->at.name = NULL;
 	for (size_t i = 0; i < t->emptied_count;) {
 		struct dir dir = t->emptied[i];
 
@@ -283,78 +205,37 @@ remove_emptied(struct tree *t)
 	session_kick(t->s);
 }
 
-static void
-next_dir(struct tree *t)
+/* --- All of it --- */
+
+static bool
+may_begin(const struct tree *t)
 {
-	free(t->at.name);
-	t->at.name = NULL;
-	if (t->dir_count == 0) {
-		t->state = TREE_REMOVING;
-		return;
-	}
-	t->at = t->dirs[--t->dir_count];
-	t->bytes -= strlen(t->at.name);
-	if (t->at.doomed && (t->flags & FTXFER_DRY_RUN) == 0) {
-		struct dir dir = { .name = strdup(t->at.name), .depth = t->at.depth };
-
-		if (dir.name == NULL ||
-		    !push(&t->emptied, &t->emptied_count, &t->emptied_room, dir)) {
-			free(dir.name);
-			give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-			return;
-		}
-	}
-	if (!t->at.doomed &&
-	    ((t->op == FTXFER_OP_GET && t->item->pattern == NULL) ||
-		(t->op == FTXFER_OP_SYNC_DOWN && (t->flags & FTXFER_DRY_RUN) == 0))) {
-		if (make_here(t))
-			return;
-	}
-	list(t);
-}
-
-static void
-emit(struct tree *t)
-{
-	struct entries *a = &t->entries_here, *b = &t->entries_there;
-
-	while (a->next < a->count || b->next < b->count) {
-		const struct entry *here = a->next < a->count ? &a->list[a->next] : NULL;
-		const struct entry *there = b->next < b->count ? &b->list[b->next] : NULL;
-		int order = here == NULL ? 1 : there == NULL ? -1 : strcmp(here->name, there->name);
-
-		if (!ftxfer_session_has_room(t->s) && !t->cancelled)
-			return;
-		a->next += order <= 0;
-		b->next += order >= 0;
-		if (t->cancelled)
-			continue;
-		if (!tree_emit(t, order <= 0 ? here : NULL, order >= 0 ? there : NULL)) {
-			give_up(t, FTXFER_INTERNAL, "the tree is too large, or memory is short");
-			return;
-		}
-	}
-	entries_clear(t, a);
-	entries_clear(t, b);
-	t->state = TREE_NEXT;
+	/* Each directory is handed on before others begin: so the order is the same each time. */
+	return t->dir_count > 0 && !t->emitting &&
+	       (t->visit_count == 0 || t->s->ahead < TREE_AHEAD) &&
+	       (ftxfer_session_has_room(t->s) || t->cancelled);
 }
 
 void
 tree_kick(struct tree *t)
 {
-	while (t->state == TREE_NEXT || t->state == TREE_EMITTING) {
-		enum tree_state was = t->state;
+	struct visit *v;
 
-		if (!ftxfer_session_has_room(t->s) && !t->cancelled)
-			return;
-		if (was == TREE_NEXT)
-			next_dir(t);
-		else
-			emit(t);
-		if (t->state == was && was == TREE_EMITTING)
+	while (!t->making_base) {
+		while (may_begin(t))
+			tree_visit_next(t);
+		v = TAILQ_FIRST(&t->visits);
+		if (v == NULL)
+			break;
+		if (!v->listed) {
+			tree_list_on(v);
+			if (!v->listed)
+				return;
+		}
+		if (!tree_visit_emit(t, v))
 			return;
 	}
-	if (t->state == TREE_REMOVING)
+	if (!t->making_base && t->dir_count == 0)
 		remove_emptied(t);
 }
 
@@ -382,17 +263,16 @@ static void
 begin_put(struct tree *t)
 {
 	struct item *child;
+	char base[] = "";
 
 	if (t->op == FTXFER_OP_PUT && !add_base(t)) {
-		give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		tree_give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}
 	if (*t->there == '\0')
 		return;
-	t->at.name = strdup("");
-	child = t->at.name != NULL ? tree_child(t, FTXFER_OP_MKDIR, t->flags & FTXFER_PARENTS, "")
-				   : NULL;
-	free(t->at.name);
+	t->at.name = base;
+	child = tree_child(t, FTXFER_OP_MKDIR, t->flags & FTXFER_PARENTS, "");
 	t->at.name = NULL;
 	if (child == NULL) {
 		t->failed++;
@@ -400,17 +280,16 @@ begin_put(struct tree *t)
 	}
 	child->mode = t->item->mode;
 	child->makes_base = true;
-	t->state = TREE_MAKING;
+	t->making_base = true;
 	item_queue(child);
 }
 
 void
 tree_made_base(struct tree *t, bool ok, bool existed)
 {
-	t->state = TREE_NEXT;
+	t->making_base = false;
 	if (!ok)
-		while (t->dir_count > 0)
-			free(t->dirs[--t->dir_count].name);
+		tree_drop_dirs(t);
 	else if (t->dir_count > 0)
 		t->dirs[t->dir_count - 1].is_new_there = !existed;
 	session_kick(t->s);
@@ -441,6 +320,7 @@ tree_begin(struct item *item)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}
+	TAILQ_INIT(&t->visits);
 	t->item = item;
 	t->s = item->s;
 	t->op = item->op;

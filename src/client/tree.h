@@ -1,12 +1,14 @@
 /*
- * tree.h - one directory at a time of a tree that is walked through, here, there, or on both sides.
- * Inner part of client.
+ * tree.h - a tree that is walked through, here, there, or on both sides. Inner part of client.
  * Layer: client. Threads: the session's.
- * Tests: tests/system/test_commands.py
+ * Tests: tests/system/test_commands.py, tests/system/test_rounds.py
  *
- * The directories that are still to come are a stack of names; of the one at hand all entries of
- * both sides are kept, in order, and handed on as the session's queue has room for them. So a tree
- * costs its largest directory and the names of the directories beside its path, which are bounded.
+ * The directories that are still to come are a stack of names. Some of them are visited at once, so
+ * that a line which takes its time is waited for once and not by each: they are listed side by
+ * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
+ * entries of both sides are kept, in order; of those behind it one page. So a tree costs its
+ * largest directory, a page of each that is ahead, and the names of the directories beside their
+ * paths, all of which is bounded.
  */
 #ifndef CLIENT_TREE_H
 #define CLIENT_TREE_H
@@ -15,6 +17,7 @@
 
 #define TREE_BYTES ((size_t)256 * 1024 * 1024) /* of names, at most: a server may list for ever */
 #define TREE_DEPTH 256U
+#define TREE_AHEAD 64U /* directories that are visited behind the first ones, of a session */
 
 struct entry {
 	char *name; /* owned */
@@ -40,12 +43,18 @@ struct dir {
 	bool doomed; /* it is to go, with all that is in it: at the side that is changed */
 };
 
-enum tree_state {
-	TREE_NEXT,     /* takes the next directory */
-	TREE_MAKING,   /* it is being made, here or there */
-	TREE_LISTING,  /* its entries are asked for */
-	TREE_EMITTING, /* and handed on */
-	TREE_REMOVING  /* the directories of it, from below; then it ends */
+/* A directory at hand, or soon. */
+struct visit {
+	TAILQ_ENTRY(visit) link;
+	struct tree *tree; /* borrowed */
+	struct dir dir;    /* its name owned */
+	struct entries here, there;
+	struct store_request *request; /* owned: on this side */
+	unsigned listing;              /* sides that have not ended */
+	bool listed;
+	bool broken;     /* one of them failed: the directory is left out */
+	bool waits_here; /* with its next page, until it is the first */
+	bool anew_there; /* it has more than a page: it is listed again, when it is the first */
 };
 
 struct tree {
@@ -58,16 +67,16 @@ struct tree {
 	bool lists_here, lists_there;
 	bool cancelled;
 
-	enum tree_state state;
+	bool making_base;
 	struct dir *dirs; /* owned; the last one comes next */
 	size_t dir_count, dir_room, bytes;
-	struct dir at;
-	struct entries entries_here, entries_there;
-	unsigned listing; /* sides that have not ended */
-	bool broken;      /* one of them failed: the directory is left out */
+	TAILQ_HEAD(visits, visit) visits; /* owned; the first one is handed on */
+	unsigned visit_count;
+	bool emitting; /* it has begun */
+	size_t pushed; /* the first of dirs that it has brought */
+	struct dir at; /* what names are in; its own is borrowed, and NULL in the tree's root */
 
-	struct store_request *request; /* owned: on this side */
-	unsigned children;             /* items that have not ended */
+	unsigned children; /* items that have not ended */
 	unsigned failed;
 	uint64_t matched;          /* of a pattern */
 	enum ftxfer_status status; /* why it was given up */
@@ -84,9 +93,20 @@ void entries_sort(struct entries *e);
 void entries_clear(struct tree *t, struct entries *e);
 /* The entry of that name, or NULL. The list is sorted. */
 struct entry *entries_find(const struct entries *e, const char *name);
-/* Begins to list the directory at hand on this side, and calls tree_listed(). */
-void tree_list_here(struct tree *t);
-void tree_list_there(struct tree *t);
+/* Begins to list it on that side, and calls tree_listed(). */
+void tree_list_here(struct visit *v);
+void tree_list_there(struct visit *v);
+/* It is the first now: goes on with what has had to wait for that. */
+void tree_list_on(struct visit *v);
+
+/* tree_visit.c */
+/* Begins to visit what comes next. */
+void tree_visit_next(struct tree *t);
+/* Hands on what there is of the first one. True: all of it, and it is gone. */
+bool tree_visit_emit(struct tree *t, struct visit *v);
+void tree_visits_clear(struct tree *t);
+void tree_visits_cancel(struct tree *t);
+bool tree_is_first(const struct visit *v);
 
 /* tree_emit.c */
 /* What becomes of one name of the directory at hand: one of a and b, or both. False: no memory. */
@@ -95,6 +115,13 @@ bool tree_emit(struct tree *t, const struct entry *here, const struct entry *the
 bool tree_remove(struct tree *t, const char *name, bool is_dir);
 
 /* tree.c */
+/* It was cancelled, or given up: nothing of it begins any more. */
+bool tree_is_stopped(const struct tree *t);
+/* The tree ends when what it has begun has ended. */
+void tree_give_up(struct tree *t, enum ftxfer_status status, const char *text);
+/* One more, of those that go when they are empty. False: no memory. */
+bool tree_push_emptied(struct tree *t, struct dir dir) FTX_MUST_CHECK;
+void tree_drop_dirs(struct tree *t);
 /* A directory in the one at hand; what of dir is not its name. */
 bool tree_push(struct tree *t, const char *name, struct dir dir) FTX_MUST_CHECK;
 /* What is removed is here, not there. */

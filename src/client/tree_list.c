@@ -93,7 +93,8 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 		[META_LINK] = FTXFER_LINK,
 		[META_OTHER] = FTXFER_OTHER,
 	};
-	struct tree *t = owner;
+	struct visit *v = owner;
+	struct tree *t = v->tree;
 
 	for (size_t i = 0; rc == FTX_OK && i < r->page.count; i++) {
 		const struct listing_entry *found = &r->page.entries[i];
@@ -105,22 +106,25 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 			.mode = found->meta.mode,
 		};
 
-		if (!entries_add(t, &t->entries_here, &entry))
+		if (!entries_add(t, &v->here, &entry))
 			rc = FTX_NOMEM;
 	}
 	if (rc == FTX_OK && r->page.more && !t->cancelled) {
-		store_list_next(r);
+		v->waits_here = !tree_is_first(v);
+		if (!v->waits_here)
+			store_list_next(r);
 		return;
 	}
 	store_request_close(r);
-	t->request = NULL;
-	tree_listed(t, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, ftx_rc_text(rc));
+	v->request = NULL;
+	tree_listed(v, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, ftx_rc_text(rc));
 }
 
 void
-tree_list_here(struct tree *t)
+tree_list_here(struct visit *v)
 {
-	char *name = tree_join(t->here, t->at.name, "");
+	struct tree *t = v->tree;
+	char *name = tree_join(t->here, v->dir.name, "");
 	const struct request_spec spec = {
 		.name = name,
 		.rules = { .alphabet = PATH_BYTES },
@@ -128,15 +132,15 @@ tree_list_here(struct tree *t)
 	};
 
 	if (name == NULL ||
-	    store_list(t->item->place->store, &spec, on_page_here, t, &t->request) != FTX_OK)
-		tree_listed(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+	    store_list(t->item->place->store, &spec, on_page_here, v, &v->request) != FTX_OK)
+		tree_listed(v, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 	free(name);
 }
 
 /* --- There --- */
 
 bool
-tree_take_page(struct tree *t, struct v2_ask *ask)
+tree_take_page(struct visit *v, struct v2_ask *ask)
 {
 	static const enum ftxfer_kind kinds[] = {
 		[V2_REGULAR] = FTXFER_FILE,
@@ -162,30 +166,60 @@ tree_take_page(struct tree *t, struct v2_ask *ask)
 			continue;
 		memcpy(name, e.name.p, e.name.len);
 		name[e.name.len] = '\0';
-		if (!entries_add(t, &t->entries_there, &entry))
+		if (!entries_add(v->tree, &v->there, &entry))
 			return false;
 	}
 	return true;
 }
 
 void
-tree_list_again(struct tree *t)
+tree_list_again(struct visit *v)
 {
-	entries_clear(t, &t->entries_there);
+	entries_clear(v->tree, &v->there);
+}
+
+bool
+tree_wants_more(struct visit *v)
+{
+	if (tree_is_first(v))
+		return true;
+	/* A server keeps few listings that may go on: only one at a time needs that. */
+	entries_clear(v->tree, &v->there);
+	v->anew_there = true;
+	session_kick(v->tree->s);
+	return false;
 }
 
 void
-tree_list_there(struct tree *t)
+tree_list_there(struct visit *v)
 {
-	char *name = tree_join(t->there, t->at.name, "");
+	struct tree *t = v->tree;
+	char *name = tree_join(t->there, v->dir.name, "");
 	struct item *item = name != NULL ? item_new(t->s, FTXFER_OP_LIST, 0, name, NULL) : NULL;
 
 	free(name);
 	if (item == NULL) {
-		tree_listed(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		tree_listed(v, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}
 	item->tree = t;
-	item->lists = true;
-	item_queue(item);
+	item->lists = v;
+	item_queue_listing(item);
+}
+
+void
+tree_list_on(struct visit *v)
+{
+	bool stopped = tree_is_stopped(v->tree);
+	bool here = v->waits_here, there = v->anew_there;
+
+	v->waits_here = v->anew_there = false;
+	if (here && !stopped)
+		store_list_next(v->request);
+	else if (here)
+		tree_listed(v, FTXFER_OK, NULL);
+	if (there && !stopped)
+		tree_list_there(v);
+	else if (there)
+		tree_listed(v, FTXFER_OK, NULL);
 }

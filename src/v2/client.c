@@ -243,8 +243,6 @@ v2_client_ready(const struct v2_client *c)
 static void
 tell_ready(struct v2_client *c)
 {
-	if (c->queued >= QUEUE_HIGH)
-		c->was_full = true;
 	if (!c->was_full || c->queued > QUEUE_LOW || !v2_client_ready(c))
 		return;
 	c->was_full = false;
@@ -328,6 +326,9 @@ v2_client_submit(struct v2_client *c, struct v2_request *r, const struct v2_requ
 	}
 	v2_request_move(r, &c->queue);
 	c->queued++;
+	/* Noted here, where it is seen: what waits may have gone out before anybody looks again. */
+	if (c->queued >= QUEUE_HIGH)
+		c->was_full = true;
 	v2_client_soon(c);
 }
 

@@ -6,8 +6,9 @@
 
 /* A listing that nobody goes on with is given up, ms. */
 #define CURSOR_MS 60000
-/* What an ENTRY takes besides its name: heads, and all of its attributes. */
-#define ENTRY_BYTES 128
+/* What an ENTRY takes besides its name, at most: heads, and all of its attributes. */
+#define ENTRY_BYTES        88
+#define ENTRY_DIGEST_BYTES 128 /* the same with a digest */
 /* A page, with room for its cursor. */
 #define PAGE_BYTES (V2_CONTROL_MAX - 512)
 #define PAGE_MOST  1024
@@ -143,6 +144,7 @@ v2s_begin_list(struct v2s_request *r, struct request_spec *spec, request_done_cb
 	spec->digests = (r->flags & V2_LIST_DIGESTS) != 0;
 	spec->rules = r->c->server->names;
 	spec->rules.alphabet = PATH_BYTES; /* what stands there may be asked for */
-	spec->limits = (struct listing_limits){ PAGE_MOST, PAGE_BYTES, ENTRY_BYTES };
+	spec->limits = (struct listing_limits){ PAGE_MOST, PAGE_BYTES,
+		spec->digests ? ENTRY_DIGEST_BYTES : ENTRY_BYTES };
 	return store_list(r->c->server->store, spec, on_done, r, &r->asked);
 }

@@ -1,0 +1,217 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/tree.h"
+#include "store/store.h"
+
+/* One directory: made here, if what comes from there goes into it, listed, and handed on. */
+
+bool
+tree_is_first(const struct visit *v)
+{
+	return v == TAILQ_FIRST(&v->tree->visits);
+}
+
+static void
+visit_free(struct visit *v)
+{
+	struct tree *t = v->tree;
+
+	store_request_close(v->request);
+	entries_clear(t, &v->here);
+	entries_clear(t, &v->there);
+	TAILQ_REMOVE(&t->visits, v, link);
+	if (--t->visit_count > 0)
+		t->s->ahead--;
+	free(v->dir.name);
+	free(v);
+}
+
+void
+tree_visits_clear(struct tree *t)
+{
+	struct visit *v;
+
+	while ((v = TAILQ_FIRST(&t->visits)) != NULL)
+		visit_free(v);
+}
+
+void
+tree_visits_cancel(struct tree *t)
+{
+	struct visit *v;
+
+	TAILQ_FOREACH (v, &t->visits, link) {
+		if (v->request != NULL && !v->waits_here)
+			store_request_cancel(v->request);
+	}
+}
+
+static void
+list(struct visit *v)
+{
+	struct tree *t = v->tree;
+	const struct dir *dir = &v->dir;
+	bool here = dir->doomed ? tree_removes_here(t) : t->lists_here && !dir->is_new_here;
+	bool there = dir->doomed ? !tree_removes_here(t) : t->lists_there && !dir->is_new_there;
+
+	v->listing = (unsigned)here + (unsigned)there;
+	v->listed = v->listing == 0;
+	if (here)
+		tree_list_here(v);
+	if (there)
+		tree_list_there(v);
+	session_kick(t->s);
+}
+
+void
+tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
+{
+	struct tree *t = v->tree;
+
+	if (status != FTXFER_OK && !t->cancelled) {
+		struct item *at;
+
+		t->at = v->dir;
+		at = tree_child(t, t->op, 0, "");
+		if (at != NULL) {
+			at->phase = ITEM_LOCAL;
+			item_fail(at, status, text);
+		}
+		v->broken = true;
+	}
+	if (--v->listing > 0)
+		return;
+	entries_sort(&v->here);
+	entries_sort(&v->there);
+	v->listed = true;
+	session_kick(t->s);
+}
+
+/* What cannot begin ends the tree. */
+static void
+fail(struct visit *v, enum ftxfer_status status, enum ftx_rc rc)
+{
+	v->listed = v->broken = true;
+	tree_give_up(v->tree, status, ftx_rc_text(rc));
+}
+
+static void
+on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
+{
+	struct visit *v = owner;
+	bool existed = r->existed;
+
+	store_request_close(r);
+	v->request = NULL;
+	if (rc != FTX_OK) {
+		fail(v, FTXFER_CANNOT_CREATE, rc);
+		return;
+	}
+	v->dir.is_new_here = !existed;
+	list(v);
+}
+
+/* A directory here that what comes from there goes into. False: there is none to be made. */
+static bool
+make_here(struct visit *v)
+{
+	struct tree *t = v->tree;
+	char *name = tree_join(t->here, v->dir.name, "");
+	const struct request_spec spec = {
+		.name = name,
+		.has_mode = v->dir.mode != 0 && (t->flags & FTXFER_NO_ATTRS) == 0,
+		.mode = v->dir.mode & 0777,
+	};
+	bool none = name != NULL && *name == '\0';
+	enum ftx_rc rc = name != NULL ? FTX_OK : FTX_NOMEM;
+
+	if (rc == FTX_OK && !none)
+		rc = store_mkdir(t->item->place->store, &spec, on_made_here, v, &v->request);
+	free(name);
+	if (rc != FTX_OK)
+		fail(v, FTXFER_INTERNAL, rc);
+	return !none;
+}
+
+static void
+begin(struct visit *v)
+{
+	struct tree *t = v->tree;
+	bool dry = (t->flags & FTXFER_DRY_RUN) != 0;
+	bool makes = (t->op == FTXFER_OP_GET && t->item->pattern == NULL) ||
+		     (t->op == FTXFER_OP_SYNC_DOWN && !dry);
+
+	if (v->dir.doomed && !dry) {
+		struct dir dir = { .name = strdup(v->dir.name), .depth = v->dir.depth };
+
+		if (dir.name == NULL || !tree_push_emptied(t, dir)) {
+			free(dir.name);
+			fail(v, FTXFER_INTERNAL, FTX_NOMEM);
+			return;
+		}
+	}
+	if (v->dir.doomed || !makes || !make_here(v))
+		list(v);
+}
+
+void
+tree_visit_next(struct tree *t)
+{
+	struct visit *v = calloc(1, sizeof(*v));
+
+	if (v == NULL) {
+		tree_give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return;
+	}
+	v->tree = t;
+	v->dir = t->dirs[--t->dir_count];
+	t->bytes -= strlen(v->dir.name);
+	TAILQ_INSERT_TAIL(&t->visits, v, link);
+	if (t->visit_count++ > 0)
+		t->s->ahead++;
+	begin(v);
+}
+
+/* What was found first comes first. */
+static void
+reverse(struct dir *dirs, size_t count)
+{
+	for (size_t i = 0; i < count / 2; i++) {
+		struct dir dir = dirs[i];
+
+		dirs[i] = dirs[count - 1 - i];
+		dirs[count - 1 - i] = dir;
+	}
+}
+
+bool
+tree_visit_emit(struct tree *t, struct visit *v)
+{
+	struct entries *a = &v->here, *b = &v->there;
+
+	t->at = v->dir;
+	if (!t->emitting)
+		t->pushed = t->dir_count;
+	t->emitting = true;
+	while (!v->broken && (a->next < a->count || b->next < b->count)) {
+		const struct entry *here = a->next < a->count ? &a->list[a->next] : NULL;
+		const struct entry *there = b->next < b->count ? &b->list[b->next] : NULL;
+		int order = here == NULL ? 1 : there == NULL ? -1 : strcmp(here->name, there->name);
+
+		if (tree_is_stopped(t))
+			break;
+		if (!ftxfer_session_has_room(t->s))
+			return false;
+		a->next += order <= 0;
+		b->next += order >= 0;
+		if (!tree_emit(t, order <= 0 ? here : NULL, order >= 0 ? there : NULL))
+			tree_give_up(
+			    t, FTXFER_INTERNAL, "the tree is too large, or memory is short");
+	}
+	if (t->dir_count > t->pushed)
+		reverse(t->dirs + t->pushed, t->dir_count - t->pushed);
+	t->emitting = false;
+	visit_free(v);
+	return true;
+}
