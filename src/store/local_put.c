@@ -361,7 +361,10 @@ local_write_pipe(struct transfer *t, int pipe, size_t len)
 bool
 local_put_needs_discard(const struct local_transfer *lt)
 {
-	return lt->put->stage.kind != STAGE_NONE || lt->put->claim != NULL;
+	/* Of what is published nothing is left to be dropped or kept. */
+	bool published = lt->t.committed || lt->t.published;
+
+	return lt->put->stage.kind != STAGE_NONE || (lt->put->claim != NULL && !published);
 }
 
 /* What can be gone on with is kept, unless its owner wants it dropped. */
