@@ -228,6 +228,8 @@ log_result(const struct v2s_request *r, enum ftx_rc rc)
 {
 	char quoted[LOG_QUOTE_SIZE] = "-";
 
+	if (!log_is_debug())
+		return; /* quoting takes its time */
 	if (r->name != NULL)
 		log_quote(quoted, sizeof(quoted), r->name, strlen(r->name));
 	log_debug("conn=%" PRIu64 " request=%u op=%s name=%s reason=%s", conn_id(r->c->conn), r->id,
