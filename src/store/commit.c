@@ -121,9 +121,7 @@ prepare(struct commit *c)
 	c->alone = !c->sound;
 	c->synced = c->named = false;
 	c->rc = stage_set_attrs(c->stage);
-	if (fstat(c->stage->fd, &st) != 0)
-		c->alone = true;
-	c->dev = st.st_dev;
+	c->dev = c->stage->st.st_dev;
 	c->dir_known = fstat(c->stage->dir_fd, &st) == 0;
 	c->dir_dev = st.st_dev;
 	c->dir_ino = st.st_ino;

@@ -31,6 +31,12 @@ enum root_flag {
 
 struct uploads;
 
+enum root_link_way {
+	ROOT_LINK_UNKNOWN,
+	ROOT_LINK_BY_FD,  /* link(2) with AT_EMPTY_PATH */
+	ROOT_LINK_BY_PROC /* of what has a name in /proc */
+};
+
 struct root {
 	int fd; /* owned: the directory, open for reading */
 	unsigned flags;
@@ -40,6 +46,7 @@ struct root {
 	uint64_t run;        /* this process's number, part of its stage files' names */
 	struct space *space; /* owned */
 	struct uploads *uploads; /* owned; NULL: no upload is known again */
+	atomic_int link_way;     /* enum root_link_way: how unnamed files have got names */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */
 	atomic_uint_fast64_t unsynced;
 	/* Directories that are being made, and those that were and could not be made durable. */

@@ -29,6 +29,7 @@ stage_init(struct stage *s)
 	s->digest = (struct digest_value){ .kind = DIGEST_NONE };
 	s->if_version = (struct meta_version){ 0 };
 	s->meta = NULL;
+	s->st = (struct stat){ 0 };
 	s->upload = NULL;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
@@ -77,15 +78,13 @@ enum ftx_rc
 stage_record(const struct stage *s)
 {
 	struct meta m;
-	struct stat st;
 
 	if (s->upload == NULL)
 		return FTX_OK;
-	if (fstat(s->fd, &st) != 0)
-		return ftx_rc_from_errno(errno);
-	meta_of(&st, &m);
+	meta_of(&s->st, &m);
+	m.mode = s->mode;
 	m.digest = s->digest;
-	return uploads_ready(s->upload, &m, st.st_ino);
+	return uploads_ready(s->upload, &m, s->st.st_ino);
 }
 
 bool
@@ -130,9 +129,29 @@ stage_discard(struct stage *s)
 	stage_close(s);
 }
 
-/* Through /proc, since AT_EMPTY_PATH needs a capability before Linux 6.10 (link(2)). */
+static bool
+link_by_fd(const struct stage *s, struct root *r, const char *name)
+{
+#ifdef AT_EMPTY_PATH
+	if (linkat(s->fd, "", s->dir_fd, name, AT_EMPTY_PATH) != 0)
+		return false;
+	atomic_store(&r->link_way, ROOT_LINK_BY_FD);
+	return true;
+#else
+	(void)s;
+	(void)r;
+	(void)name;
+	errno = ENOENT;
+	return false;
+#endif
+}
+
+/*
+ * By its descriptor, or through /proc, which takes longer, but no capability before Linux 6.10
+ * (link(2)): without it there seems to be no such file.
+ */
 static int
-link_unnamed(const struct stage *s, const struct root *r, const char *name)
+link_unnamed(const struct stage *s, struct root *r, const char *name)
 {
 	char proc[64];
 
@@ -140,8 +159,17 @@ link_unnamed(const struct stage *s, const struct root *r, const char *name)
 		errno = EPERM;
 		return -1;
 	}
+	if (atomic_load(&r->link_way) != ROOT_LINK_BY_PROC) {
+		if (link_by_fd(s, r, name))
+			return 0;
+		if (errno != ENOENT)
+			return -1;
+	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", s->fd);
-	return linkat(AT_FDCWD, proc, s->dir_fd, name, AT_SYMLINK_FOLLOW);
+	if (linkat(AT_FDCWD, proc, s->dir_fd, name, AT_SYMLINK_FOLLOW) != 0)
+		return -1;
+	atomic_store(&r->link_way, ROOT_LINK_BY_PROC);
+	return 0;
 }
 
 /* Gives a named stage the name `to`, which must be free. */
@@ -191,16 +219,21 @@ unless_there_is_none(int result)
 
 /* The digest is for this time; and the mode comes last, for it may forbid to write the digest. */
 enum ftx_rc
-stage_set_attrs(const struct stage *s)
+stage_set_attrs(struct stage *s)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, s->mtime };
 	enum ftx_rc rc = FTX_OK;
 
 	if (s->has_mtime)
 		rc = unless_there_is_none(futimens(s->fd, times));
+	if (rc == FTX_OK && fstat(s->fd, &s->st) != 0)
+		rc = ftx_rc_from_errno(errno);
 	if (rc != FTX_OK)
 		return rc;
-	(void)stored_digest_write(s->fd, &s->digest); /* where it cannot be, it will be computed */
+	/* Where it cannot be, it will be computed. */
+	(void)stored_digest_write_for(s->fd, &s->st, &s->digest);
+	if ((s->st.st_mode & 07777) == s->mode)
+		return FTX_OK;
 	return unless_there_is_none(fchmod(s->fd, s->mode));
 }
 

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -51,6 +52,7 @@ struct stage {
 	struct meta_version if_version; /* what is replaced must have it; none: any */
 	struct upload_claim *upload;    /* borrowed: it is known by that; NULL: by nothing */
 	struct meta *meta; /* borrowed: told of the published file; NULL: nobody asks */
+	struct stat st;    /* after stage_set_attrs(): what it is like, but for its mode */
 	bool in_memory;    /* it stands on no device */
 	bool may_wait;     /* ROOT_MAY_WAIT */
 	bool direct;       /* written past the page cache (open(2), O_DIRECT) */
@@ -105,7 +107,7 @@ enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUS
  * Sets time, digest and mode, after the last write. Not for STAGE_THROUGH, nor are the steps below
  * the next one.
  */
-enum ftx_rc stage_set_attrs(const struct stage *s) FTX_MUST_CHECK;
+enum ftx_rc stage_set_attrs(struct stage *s) FTX_MUST_CHECK;
 /*
  * Notes that it is ready to be published, if its upload is known by a claim, which has been
  * entered. All such notes are made durable (uploads_settle()) before the first name is given.

@@ -56,27 +56,41 @@ look_at_target(struct stage *s, const struct root *r)
 	return FTX_OK;
 }
 
+/* An unnamed file can be given a name, as far as this process is concerned. */
+static bool
+may_link(const struct root *r)
+{
+	return (r->flags & ROOT_NAMED_STAGE) == 0 &&
+	       (atomic_load(&r->link_way) == ROOT_LINK_BY_FD || access("/proc/self/fd", X_OK) == 0);
+}
+
 /*
- * An unnamed file, where this kernel has them, this file system does not refuse to name them, and
- * /proc is there to do so.
+ * An unnamed file, where this kernel has them, and this file system does not refuse to name them.
+ * False with EOPNOTSUPP: a named stage does without.
  */
 static bool
 open_unnamed(struct stage *s, struct root *r)
 {
-	errno = EOPNOTSUPP;
 #ifdef O_TMPFILE
 	struct stat st;
 
-	if ((r->flags & ROOT_NAMED_STAGE) != 0 || access("/proc/self/fd", X_OK) != 0 ||
-	    fstat(s->dir_fd, &st) != 0 || root_knows_unlinkable(r, st.st_dev)) {
-		errno = EOPNOTSUPP; /* whatever it was: a named stage does without */
-		return false;
+	if (may_link(r)) {
+		s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		if (s->fd < 0)
+			return false;
+		if (fstat(s->fd, &st) == 0 && !root_knows_unlinkable(r, st.st_dev)) {
+			s->in_memory = root_is_memory(r, s->fd, st.st_dev);
+			return true;
+		}
+		close(s->fd);
+		s->fd = -1;
 	}
-	s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 #else
+	(void)s;
 	(void)r;
 #endif
-	return s->fd >= 0;
+	errno = EOPNOTSUPP;
+	return false;
 }
 
 enum ftx_rc
@@ -178,7 +192,7 @@ open_file(struct stage *s, const struct stage_kept *kept, uint64_t *have)
 		rc = open_kept(s, kept->stage, have);
 	else
 		rc = stage_open_named(s, s->root);
-	if (rc == FTX_OK)
+	if (rc == FTX_OK && s->kind == STAGE_NAMED)
 		s->in_memory = stands_in_memory(s, s->root);
 	return rc;
 }

@@ -28,15 +28,14 @@ head_of(char head[HEAD_SIZE], enum digest_kind kind, const struct stat *st)
 #ifdef HAVE_SYS_XATTR_H
 
 bool
-stored_digest_write(int fd, const struct digest_value *v)
+stored_digest_write_for(int fd, const struct stat *st, const struct digest_value *v)
 {
 	char text[TEXT_SIZE], hex[DIGEST_HEX_SIZE];
-	struct stat st;
 	size_t len;
 
-	if (v->kind == DIGEST_NONE || fstat(fd, &st) != 0)
+	if (v->kind == DIGEST_NONE)
 		return false;
-	len = head_of(text, v->kind, &st);
+	len = head_of(text, v->kind, st);
 	digest_hex(v, hex);
 	memcpy(text + len, hex, strlen(hex));
 	return fsetxattr(fd, STORED_DIGEST_XATTR, text, len + strlen(hex), 0) == 0;
@@ -51,9 +50,10 @@ read_text(int fd, char text[TEXT_SIZE])
 #else
 
 bool
-stored_digest_write(int fd, const struct digest_value *v)
+stored_digest_write_for(int fd, const struct stat *st, const struct digest_value *v)
 {
 	(void)fd;
+	(void)st;
 	(void)v;
 	return false;
 }
@@ -67,6 +67,14 @@ read_text(int fd, char text[TEXT_SIZE])
 }
 
 #endif
+
+bool
+stored_digest_write(int fd, const struct digest_value *v)
+{
+	struct stat st;
+
+	return v->kind != DIGEST_NONE && fstat(fd, &st) == 0 && stored_digest_write_for(fd, &st, v);
+}
 
 /* -1: it is no digit as digest_hex() writes them. */
 static int

@@ -31,6 +31,8 @@ struct stat;
  * writes none.
  */
 bool stored_digest_write(int fd, const struct digest_value *v);
+/* The same of a file that is like st. */
+bool stored_digest_write_for(int fd, const struct stat *st, const struct digest_value *v);
 /* st: what fstat(2) says of fd. False: there is none; *v is of DIGEST_NONE then. */
 bool stored_digest_read(int fd, const struct stat *st, struct digest_value *v);
 

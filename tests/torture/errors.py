@@ -1,8 +1,8 @@
 """Which calls fail, and how: for each kind errors that its manual page knows."""
 
 from errno import (EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET,
-                   EINTR, EINVAL, EIO, EMFILE, ENETUNREACH, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, ENOSYS,
-                   EOPNOTSUPP, EPERM, ENOTCONN)
+                   EINTR, EINVAL, EIO, EMFILE, ENETUNREACH, ENOBUFS, ENOENT, ENOLCK, ENOMEM, ENOSPC,
+                   ENOSYS, EOPNOTSUPP, EPERM, ENOTCONN)
 
 from torture import SHORT
 
@@ -23,7 +23,7 @@ ERRORS = {
     "fsync-dir": [EIO, ENOSPC],
     "ftruncate": [EIO],
     "getrandom": [EAGAIN],
-    "linkat": [EIO, ENOSPC, EPERM],
+    "linkat": [EIO, ENOSPC, EPERM, ENOENT],
     "mkdirat": [EACCES, ENOSPC],
     "open": [EMFILE, EACCES, ENOMEM],
     "openat": [EMFILE, EACCES, ENOMEM, EIO],

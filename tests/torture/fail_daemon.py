@@ -2,7 +2,7 @@
 
 import os
 import re
-from errno import EOPNOTSUPP, EPERM
+from errno import ENOENT, EOPNOTSUPP, EPERM
 
 from errors import ERRORS, REASONS, SYSEXITS, error_name
 from torture import (FAIL, MARK, NONE, NO_FALLOCATE, NO_LINK_UNNAMED, NO_MEMORY_FS, NO_OPENAT2,
@@ -188,6 +188,6 @@ TOGETHER_KINDS = ("fchmod", "fstatfs", "fsync", "fsync-dir", "linkat", "sync_fil
 
 def cases():
     together = [TogetherCase("unnamed", kind, error) for kind in TOGETHER_KINDS
-                for error in ERRORS[kind] if error not in (EPERM, EOPNOTSUPP)]
+                for error in ERRORS[kind] if error not in (EPERM, EOPNOTSUPP, ENOENT)]
     return together + [Case(way, kind, error) for kind, errors in ERRORS.items() for error in errors
             for way in WAYS]

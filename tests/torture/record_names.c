@@ -196,7 +196,8 @@ WRAPPED(int, linkat, int from_dir, const char *from, int to_dir, const char *to,
 	struct stat st;
 	int result;
 
-	if (strncmp(from, UNNAMED, strlen(UNNAMED)) == 0 && record_fails("link-unnamed"))
+	if ((*from == '\0' || strncmp(from, UNNAMED, strlen(UNNAMED)) == 0) &&
+	    record_fails("link-unnamed"))
 		return errno = EPERM, -1;
 	record_lock();
 	result = __real_linkat(from_dir, from, to_dir, to, flags);

@@ -202,7 +202,7 @@ __wrap_fallocate(int fd, int mode, off_t offset, off_t len)
 int
 __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
-	bool unnamed = (flags & AT_SYMLINK_FOLLOW) != 0;
+	bool unnamed = (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0;
 	struct torture_step step;
 	int ret = -1;
 

@@ -204,7 +204,8 @@ linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 
 	REAL(linkat);
 	before_link();
-	if (fails(fake_orders.link))
+	if (fails(fake_orders.link) ||
+	    ((flags & AT_EMPTY_PATH) != 0 && fails(fake_orders.no_link_by_fd ? ENOENT : 0)))
 		return -1;
 	return see_name(real(from_dir, from, to_dir, to, flags), to);
 }

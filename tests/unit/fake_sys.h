@@ -18,6 +18,7 @@ struct fake_orders {
 	long fs_type;              /* what fstatfs(2) says of all file systems; 0: the truth */
 	ino_t bad_file;            /* it could not be written back: sync_file_range(2) says so */
 	int link, rename;          /* linkat(2); renameat(2) and renameat2(2) */
+	bool no_link_by_fd;        /* linkat(2) with AT_EMPTY_PATH: ENOENT */
 	int mkdir, unlink;         /* mkdirat(2), unlinkat(2) */
 	bool unlink_once;          /* only the next unlinkat(2) fails */
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */

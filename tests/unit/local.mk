@@ -46,6 +46,7 @@ room_tests = \
 	tests/unit/test_stage \
 	tests/unit/test_stage_attrs \
 	tests/unit/test_stage_io \
+	tests/unit/test_stage_next \
 	tests/unit/test_stage_pipe \
 	tests/unit/test_stammer \
 	tests/unit/test_latency \
@@ -185,6 +186,10 @@ tests_unit_test_commit_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGE
 tests_unit_test_stage_io_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_io_SOURCES = tests/unit/test_stage_io.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_io_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_stage_next_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_next_SOURCES = tests/unit/test_stage_next.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_next_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stage_pipe_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_pipe_SOURCES = tests/unit/test_stage_pipe.c $(fake_sources) $(unit_sources)
