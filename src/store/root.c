@@ -211,16 +211,32 @@ out:
 	return rc;
 }
 
+/* The lock is held. Only a daemon sweeps; a client's root has no state directory. */
+static enum ftx_rc
+mark(struct root *r)
+{
+	return (r->flags & ROOT_EXCLUSIVE) != 0 && !r->marked ? make_mark(r) : FTX_OK;
+}
+
+enum ftx_rc
+root_mark(struct root *r)
+{
+	enum ftx_rc rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = mark(r);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
 enum ftx_rc
 root_stage_name(struct root *r, char *name, size_t size)
 {
-	enum ftx_rc rc = FTX_OK;
+	enum ftx_rc rc;
 	uint64_t serial;
 
 	pthread_mutex_lock(&r->lock);
-	/* Only a daemon sweeps; a client's root has no state directory. */
-	if ((r->flags & ROOT_EXCLUSIVE) != 0 && !r->marked)
-		rc = make_mark(r);
+	rc = mark(r);
 	serial = r->serial++;
 	pthread_mutex_unlock(&r->lock);
 	snprintf(name, size, "%s%016" PRIx64 "-%" PRIx64,

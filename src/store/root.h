@@ -99,6 +99,9 @@ unsigned root_path_flags(const struct root *r);
  */
 enum ftx_rc root_stage_name(struct root *r, char *name, size_t size) FTX_MUST_CHECK;
 
+/* There are stage files with a name, of an earlier run: the mark says so from here on. */
+enum ftx_rc root_mark(struct root *r) FTX_MUST_CHECK;
+
 /*
  * What stage_publish() has learned: this file system makes unnamed files but cannot name them.
  * There is room for a few; of one more it is learned anew each time. why: an errno value, logged.

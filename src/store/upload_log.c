@@ -280,6 +280,8 @@ upload_log_read(struct upload_log *log,
 
 	if (rc != FTX_OK)
 		return rc == FTX_NOT_FOUND || rc == FTX_NO_PARENT ? FTX_OK : rc;
+	/* A crash may have left it while it was written. */
+	(void)unlinkat(log->dir, UPLOAD_LOG_NEW_NAME, 0);
 	log->fd = openat(log->dir, UPLOAD_LOG_NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (log->fd < 0) {
 		rc = errno == ENOENT ? FTX_OK : ftx_rc_from_errno(errno);

@@ -88,6 +88,8 @@ void uploads_release(struct upload_claim *c);
 /* Blocks. The stage beside that name goes; nothing is known of it any more. */
 void uploads_remove_stage(struct root *root, const char *name, const char *stage);
 
+/* How many are known. */
+unsigned uploads_count(struct uploads *u);
 /* A stage of that name belongs to an upload that is known. */
 bool uploads_keep(struct uploads *u, const char *stage);
 /* Blocks. Forgets and removes what is older than the limits allow. now: seconds since 1970. */

@@ -56,6 +56,9 @@ was_published(struct upload *up, int dir_fd, const char *leaf)
 		return false;
 	if (root_sync_dir(dir_fd) != FTX_OK)
 		return false;
+	/* Losing a name is a change, too. */
+	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return false;
 	up->record.time = st.st_ctim;
 	meta_of(&st, &up->record.meta);
 	up->record.meta.digest = digest;
@@ -149,6 +152,9 @@ uploads_open(struct uploads **out, struct root *r)
 		if (u->log.damaged)
 			r->unswept = true; /* of some stage nothing may be known */
 		find_out_all(u);
+		/* Those that were kept may go in this run, and come back by a power cut. */
+		if (u->by_stage != NULL && root_mark(r) != FTX_OK)
+			log_warn("unfinished uploads that go may leave stage files");
 		u->unsynced = u->log.fd >= 0; /* who wrote it may have been killed since */
 		rc = uploads_settle(u);
 	}
@@ -181,6 +187,17 @@ uploads_set_limits(struct uploads *u, uint64_t seconds, uint64_t bytes)
 	u->keep_bytes = bytes;
 }
 
+unsigned
+uploads_count(struct uploads *u)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&u->lock);
+	count = u->count;
+	pthread_mutex_unlock(&u->lock);
+	return count;
+}
+
 /* The lock is held. */
 static bool
 is_over(const struct uploads *u, const struct upload *up, uint64_t now)
@@ -197,12 +214,15 @@ uploads_remove_stage(struct root *root, const char *name, const char *stage)
 	const char *leaf;
 	int dir_fd;
 
-	if (path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf) != FTX_OK)
+	if (path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf) != FTX_OK) {
+		root_set_left(root);
 		return;
+	}
 	if (unlinkat(dir_fd, stage, 0) != 0 && errno != ENOENT) {
 		log_warn("cannot remove stage file %s: %s", stage, ftx_errno_text(errno));
 		root_set_left(root);
-	}
+	} else if (root_sync_dir(dir_fd) != FTX_OK)
+		root_set_left(root);
 	close(dir_fd);
 }
 

@@ -55,6 +55,8 @@ room_tests = \
 	tests/unit/test_settle \
 	tests/unit/test_sum \
 	tests/unit/test_timer \
+	tests/unit/test_upload_log \
+	tests/unit/test_uploads \
 	tests/unit/test_utf8 \
 	tests/unit/test_v1_message \
 	tests/unit/test_v2_both \
@@ -234,6 +236,14 @@ tests_unit_test_listing_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIG
 tests_unit_test_settle_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_settle_SOURCES = tests/unit/test_settle.c $(unit_sources)
 tests_unit_test_settle_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+tests_unit_test_upload_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_upload_log_SOURCES = tests/unit/test_upload_log.c $(fake_sources) $(unit_sources)
+tests_unit_test_upload_log_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_uploads_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_uploads_SOURCES = tests/unit/test_uploads.c $(fake_sources) $(unit_sources)
+tests_unit_test_uploads_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
 tests_unit_test_sum_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sum_SOURCES = tests/unit/test_sum.c $(unit_sources)
 tests_unit_test_sum_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
