@@ -16,12 +16,22 @@ run(struct pool_job *job)
 }
 
 static void
+look_later(void *arg)
+{
+	struct upkeep *k = arg;
+
+	if (!k->stopped)
+		worker_timer_start(k->worker, &k->timer, worker_now(k->worker) + UPKEEP_MS);
+}
+
+/* Nobody is woken while there is nothing to look at. */
+static void
 done(struct pool_job *job)
 {
 	struct upkeep *k = (struct upkeep *)job;
 
 	if (!k->stopped)
-		worker_timer_start(k->worker, &k->timer, worker_now(k->worker) + UPKEEP_MS);
+		uploads_watch(k->root->uploads, k->worker, look_later, k);
 }
 
 static void
@@ -44,7 +54,10 @@ upkeep_start(struct upkeep *k, struct root *r, struct worker *w, struct pool *po
 	k->root = r;
 	k->worker = w;
 	k->pool = pool;
-	look(k);
+	if (uploads_count(r->uploads) > 0)
+		look(k);
+	else
+		uploads_watch(r->uploads, w, look_later, k);
 	return FTX_OK;
 }
 

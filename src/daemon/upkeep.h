@@ -1,7 +1,8 @@
 /*
- * upkeep.h - what is kept of uploads goes when its time is over: looked at from time to time.
+ * upkeep.h - what is kept of uploads goes when its time is over: looked at from time to time, while
+ * anything is.
  * Layer: daemon. Threads: the worker's.
- * Tests: tests/unit/test_server.c
+ * Tests: tests/unit/test_upkeep.c
  */
 #ifndef DAEMON_UPKEEP_H
 #define DAEMON_UPKEEP_H
@@ -28,7 +29,7 @@ struct upkeep {
 	bool stopped;
 };
 
-/* Begins at once. FTX_NOMEM. */
+/* Begins at once if there is anything. FTX_NOMEM. */
 enum ftx_rc upkeep_start(
     struct upkeep *k, struct root *r, struct worker *w, struct pool *pool) FTX_MUST_CHECK;
 /* A look that is under way ends by itself. */

@@ -2,7 +2,7 @@
  * upload_key.h - by what an upload is known again: who sends it, and the number that was drawn for
  * it.
  * Layer: store. Pure.
- * Tests: tests/unit/test_upload_log.c
+ * Tests: tests/unit/test_uploads_claims.c
  */
 #ifndef STORE_UPLOAD_KEY_H
 #define STORE_UPLOAD_KEY_H

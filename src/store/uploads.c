@@ -54,6 +54,7 @@ uploads_add(struct uploads *u, const struct upload_record *r)
 	}
 	TAILQ_INSERT_TAIL(&u->by_use, up, link);
 	u->count++;
+	uploads_tell_watch(u);
 	u->live += RECORD_BYTES + r->name_len;
 	return up;
 }

@@ -2,7 +2,7 @@
  * uploads.h - the uploads that are known by their keys: under way, kept unfinished, published.
  * Layer: store. Threads: any. What says so blocks (pool); the rest takes a lock that nobody holds
  * across a system call, and may be called on a loop.
- * Tests: tests/unit/test_uploads.c, tests/torture
+ * Tests: tests/unit/test_uploads.c, test_uploads_limits.c, test_uploads_claims.c, tests/torture
  *
  * Whoever works on an upload has its claim. Another one with the same key takes it over: from then
  * on the old claim lets nobody write or publish (uploads_enter()), and what is under way by it is
@@ -90,6 +90,11 @@ void uploads_remove_stage(struct root *root, const char *name, const char *stage
 
 /* How many are known. */
 unsigned uploads_count(struct uploads *u);
+/*
+ * on_some(arg) is called, once, on that worker, as soon as any is known. Not before the last one
+ * that was asked for has been called; the worker outlives all that claims.
+ */
+void uploads_watch(struct uploads *u, struct worker *w, void (*on_some)(void *), void *arg);
 /* A stage of that name belongs to an upload that is known. */
 bool uploads_keep(struct uploads *u, const char *stage);
 /* Blocks. Forgets and removes what is older than the limits allow. now: seconds since 1970. */

@@ -198,6 +198,36 @@ uploads_count(struct uploads *u)
 	return count;
 }
 
+static void
+deliver_some(struct mail *m)
+{
+	const struct uploads_watch *w = (struct uploads_watch *)m; /* its first member */
+
+	w->on_some(w->arg);
+}
+
+void
+uploads_tell_watch(struct uploads *u)
+{
+	struct worker *w = u->watch.worker;
+
+	u->watch.worker = NULL;
+	if (w != NULL)
+		worker_post(w, &u->watch.mail);
+}
+
+void
+uploads_watch(struct uploads *u, struct worker *w, void (*on_some)(void *), void *arg)
+{
+	pthread_mutex_lock(&u->lock);
+	u->watch = (struct uploads_watch){
+		.mail.deliver = deliver_some, .worker = w, .on_some = on_some, .arg = arg
+	};
+	if (u->count > 0)
+		uploads_tell_watch(u);
+	pthread_mutex_unlock(&u->lock);
+}
+
 /* The lock is held. */
 static bool
 is_over(const struct uploads *u, const struct upload *up, uint64_t now)

@@ -31,6 +31,14 @@ struct upload {
 
 TAILQ_HEAD(upload_list, upload);
 
+/* Who wants to know that there is something. */
+struct uploads_watch {
+	struct mail mail;      /* the first member */
+	struct worker *worker; /* borrowed; NULL: nobody does, or the mail is under way */
+	void (*on_some)(void *arg);
+	void *arg;
+};
+
 struct uploads {
 	struct root *root; /* borrowed */
 
@@ -45,6 +53,7 @@ struct uploads {
 	struct buf pending; /* records that are not in the file yet */
 	bool incomplete;    /* one of them could not be noted for want of memory */
 	uint64_t keep_seconds, keep_bytes;
+	struct uploads_watch watch;
 
 	pthread_mutex_t log_lock; /* guards what follows; taken before the other one */
 	struct upload_log log;
@@ -72,6 +81,8 @@ bool uploads_set_stage(struct uploads *u, struct upload *up, const char *stage);
 /* Takes it out of everything; it is the caller's. */
 void uploads_take_out(struct uploads *u, struct upload *up);
 void uploads_write_down(struct uploads *u, struct upload *up);
+/* Something is known. */
+void uploads_tell_watch(struct uploads *u);
 void uploads_used(struct uploads *u, struct upload *up, uint64_t now);
 
 #endif

@@ -55,6 +55,7 @@ room_tests = \
 	tests/unit/test_settle \
 	tests/unit/test_sum \
 	tests/unit/test_timer \
+	tests/unit/test_upkeep \
 	tests/unit/test_upload_log \
 	tests/unit/test_uploads \
 	tests/unit/test_utf8 \
@@ -241,7 +242,11 @@ tests_unit_test_upload_log_SOURCES = tests/unit/test_upload_log.c $(fake_sources
 tests_unit_test_upload_log_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_uploads_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_uploads_SOURCES = tests/unit/test_uploads.c $(fake_sources) $(unit_sources)
+tests_unit_test_uploads_SOURCES = \
+	tests/unit/test_uploads.c tests/unit/test_uploads.h \
+	tests/unit/test_uploads_claims.c \
+	tests/unit/test_uploads_limits.c \
+	$(fake_sources) $(unit_sources)
 tests_unit_test_uploads_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_sum_CPPFLAGS = $(unit_cppflags)
@@ -393,3 +398,8 @@ tests_unit_test_privileges_SOURCES = \
 	tests/unit/fake_landlock.c tests/unit/fake_landlock.h \
 	$(unit_sources)
 tests_unit_test_privileges_LDADD = src/libdaemon.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_upkeep_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_upkeep_SOURCES = tests/unit/test_upkeep.c $(unit_sources)
+tests_unit_test_upkeep_LDADD = src/libdaemon.a src/libstore.a src/libloop.a src/libbase.a \
+	$(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)

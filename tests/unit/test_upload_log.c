@@ -177,7 +177,7 @@ START_TEST(test_all_fields)
 }
 END_TEST
 
-/* Cut off anywhere: what was whole before counts, and nothing else; the next one is written anew. */
+/* Cut off anywhere: what was whole before counts, nothing else; the next one is written anew. */
 START_TEST(test_torn_at_each_byte)
 {
 	for (size_t len = 0; len < file_len; len++) {
@@ -450,39 +450,6 @@ START_TEST(test_new_one_is_left)
 }
 END_TEST
 
-START_TEST(test_key)
-{
-	const uint8_t id[UPLOAD_ID_SIZE] = "0123456789abcdef";
-	struct upload_terms a = { .size = 5, .policy = 1 }, b;
-	uint8_t mark[UPLOAD_MARK_SIZE], other[UPLOAD_MARK_SIZE];
-	char name[UPLOAD_USER_MAX + 1] = "";
-	struct upload_key key;
-
-	memset(name, 'n', UPLOAD_USER_MAX);
-	ck_assert(!upload_key_set(&key, name, id));
-	ck_assert(upload_key_set(&key, name + 1, id));
-	memset(&a.key, 0xff, sizeof(a.key));
-	ck_assert(upload_key_set(&a.key, "me", id));
-	b = a;
-	memset(&b.key, 0, sizeof(b.key));
-	ck_assert(upload_key_set(&b.key, "me", id));
-	ck_assert_mem_eq(&a.key, &b.key, sizeof(a.key));
-	upload_terms_mark(&a, mark);
-	b.keep = true;
-	upload_terms_mark(&b, other);
-	ck_assert_mem_eq(mark, other, sizeof(mark));
-	for (int i = 0; i < 4; i++) {
-		b = a;
-		b.size += i == 0;
-		b.policy ^= i == 1;
-		b.key.user[1] ^= i == 2;
-		b.key.id[15] ^= i == 3;
-		upload_terms_mark(&b, other);
-		ck_assert_mem_ne(mark, other, sizeof(mark));
-	}
-}
-END_TEST
-
 static void
 add_cases(Suite *s)
 {
@@ -504,7 +471,6 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_remove, 0, 2);
 	tcase_add_test(tc, test_directory_is_removed);
 	tcase_add_test(tc, test_new_one_is_left);
-	tcase_add_test(tc, test_key);
 }
 
 int

@@ -1,29 +1,20 @@
 /* store/uploads: what is known, for how long, by whom; what a start makes of what an end left. */
-#include "store/uploads.h"
+#include "unit/test_uploads.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loop/worker.h"
-#include "store/path.h"
-#include "store/root.h"
 #include "unit/fake_sys.h"
-#include "unit/unit.h"
 
 #define FILE_AT "root/.ftxferd/uploads"
-#define NOW     ((uint64_t)2000000000)
-#define SIZE    ((uint64_t)1000)
 
-static struct root *root;
-static struct uploads *uploads;
+struct root *root;
+struct uploads *uploads;
 
 static void
 open_root(void)
@@ -33,8 +24,8 @@ open_root(void)
 	uploads = root->uploads;
 }
 
-static void
-set_up(void)
+void
+uploads_set_up(void)
 {
 	unit_enter_dir();
 	unit_log_keep();
@@ -42,20 +33,20 @@ set_up(void)
 	open_root();
 }
 
-static void
-tear_down(void)
+void
+uploads_tear_down(void)
 {
 	root_close(root);
 }
 
-static void
+void
 restart(void)
 {
 	root_close(root);
 	open_root();
 }
 
-static struct upload_terms
+struct upload_terms
 terms_of(unsigned number)
 {
 	struct upload_terms t = { .size = SIZE, .keep = true };
@@ -66,7 +57,7 @@ terms_of(unsigned number)
 	return t;
 }
 
-static const char *
+const char *
 name_of(unsigned number, const char *before)
 {
 	static char names[4][64];
@@ -77,7 +68,7 @@ name_of(unsigned number, const char *before)
 	return name;
 }
 
-static struct upload_claim *
+struct upload_claim *
 claim(unsigned number)
 {
 	struct upload_terms t = terms_of(number);
@@ -88,13 +79,13 @@ claim(unsigned number)
 	return c;
 }
 
-static const char *
+const char *
 stage_of(unsigned number)
 {
 	return name_of(number, ".ftxferd-00000000000000aa-");
 }
 
-static const char *
+const char *
 in_root(const char *name)
 {
 	static char paths[4][96];
@@ -105,7 +96,7 @@ in_root(const char *name)
 	return path;
 }
 
-static bool
+bool
 is_there(const char *path)
 {
 	struct stat st;
@@ -113,8 +104,7 @@ is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-/* One with a stage on the disk, that nobody works on. */
-static void
+void
 leave_unfinished(unsigned number)
 {
 	struct upload_claim *c = claim(number);
@@ -126,7 +116,7 @@ leave_unfinished(unsigned number)
 	uploads_release(c);
 }
 
-static struct meta
+struct meta
 meta_at(const char *path, ino_t *ino)
 {
 	struct stat st;
@@ -138,8 +128,7 @@ meta_at(const char *path, ino_t *ino)
 	return m;
 }
 
-/* As a commit does it, as far as: 0 it is ready, 1 and has its name, 2 and is published. */
-static void
+void
 publish_until(unsigned number, int step)
 {
 	struct upload_claim *c = claim(number);
@@ -163,8 +152,7 @@ publish_until(unsigned number, int step)
 	uploads_release(c);
 }
 
-/* What is known of it: 0 nothing. A look by itself leaves nothing behind. */
-static enum upload_state
+enum upload_state
 known_as(unsigned number, struct upload_record *r)
 {
 	struct upload_claim *c = claim(number);
@@ -176,7 +164,7 @@ known_as(unsigned number, struct upload_record *r)
 	return state;
 }
 
-static bool
+bool
 is_known(unsigned number)
 {
 	return uploads_keep(uploads, stage_of(number));
@@ -422,254 +410,12 @@ START_TEST(test_not_durable)
 }
 END_TEST
 
-/* ---- how long */
-
-START_TEST(test_time)
-{
-	struct upload_record r;
-	uint64_t used;
-
-	uploads_set_limits(uploads, 100, UINT64_MAX);
-	leave_unfinished(1);
-	publish_until(2, 2);
-	(void)known_as(1, &r);
-	used = r.used;
-	uploads_expire(uploads, used - 1000); /* a clock that was set back */
-	uploads_expire(uploads, used + 99);
-	ck_assert(is_known(1) && uploads_count(uploads) == 2);
-	uploads_expire(uploads, used + 200);
-	ck_assert(!is_known(1) && !is_there(in_root(stage_of(1))));
-	ck_assert_uint_eq(uploads_count(uploads), 0);
-	unit_holds("root/file2", "whole", 5); /* only what is known of it goes */
-	restart();
-	ck_assert_uint_eq(uploads_count(uploads), 0);
-}
-END_TEST
-
-/* The oldest go first: by when somebody last worked on them. What is published counts nothing. */
-START_TEST(test_bytes)
-{
-	struct upload_claim *c;
-
-	publish_until(9, 2);
-	for (unsigned i = 1; i <= 5; i++)
-		leave_unfinished(i);
-	uploads_release(claim(1)); /* now that is the newest */
-	uploads_set_limits(uploads, UINT64_MAX, 3 * SIZE);
-	c = claim(3); /* somebody works on it */
-	uploads_expire(uploads, NOW);
-	ck_assert(!is_known(2) && !is_known(4));
-	ck_assert(is_known(1) && is_known(3) && is_known(5));
-	ck_assert(!is_there(in_root(stage_of(2))) && is_there(in_root(stage_of(3))));
-	uploads_set_limits(uploads, UINT64_MAX, 0);
-	uploads_expire(uploads, NOW);
-	ck_assert(is_known(3) && !is_known(1) && !is_known(5));
-	uploads_release(c);
-	ck_assert_uint_eq(uploads_count(uploads), 2);
-	restart(); /* it has no limits again */
-	ck_assert(is_known(3));
-	ck_assert_uint_eq(uploads_count(uploads), 2);
-}
-END_TEST
-
-START_TEST(test_makes_room)
-{
-	struct upload_claim *c;
-
-	publish_until(9, 2);
-	for (unsigned i = 1; i <= 5; i++)
-		leave_unfinished(i);
-	c = claim(1);
-	ck_assert(uploads_make_room(uploads, SIZE + 1));
-	ck_assert(is_known(1) && !is_known(2) && !is_known(3) && is_known(4) && is_known(5));
-	ck_assert(uploads_make_room(uploads, 100 * SIZE));
-	ck_assert(is_known(1) && !is_known(4) && !is_known(5));
-	ck_assert(!uploads_make_room(uploads, 1));
-	ck_assert_int_eq(unit_names_in("root"), 3); /* file9, a stage, the state directory */
-	uploads_release(c);
-}
-END_TEST
-
-/*
- * Of an earlier run: one that goes is gone for good before the mark is, by which it would be found.
- * _i: 1 it cannot be removed, 2 not for good.
- */
-START_TEST(test_earlier_one_goes)
-{
-	struct stat st;
-
-	leave_unfinished(1);
-	restart();
-	ck_assert(is_there("root/.ftxferd/" ROOT_STATE_MARK));
-	ck_assert(!root_needs_sweep(root));
-	uploads_set_limits(uploads, 1, UINT64_MAX);
-	fake_orders.unlink = _i == 1 ? EIO : 0;
-	fake_orders.fsync_dir = _i == 2 ? EIO : 0;
-	fake_watch(stage_of(1));
-	uploads_expire(uploads, NOW * 2);
-	ck_assert_int_eq(stat("root", &st), 0);
-	ck_assert(!is_known(1) && is_there(in_root(stage_of(1))) == (_i == 1));
-	if (_i == 0)
-		ck_assert_int_lt(fake_named(), fake_synced(st.st_ino));
-	memset(&fake_orders, 0, sizeof(fake_orders));
-	ck_assert_int_eq(unit_log_count("cannot remove stage file"), _i == 1 ? 1 : 0);
-	restart();
-	ck_assert(!is_known(1) && root_needs_sweep(root) == (_i != 0));
-}
-END_TEST
-
-/* Nor if its directory is not to be reached. */
-START_TEST(test_directory_is_gone)
-{
-	leave_unfinished(1);
-	restart();
-	uploads_set_limits(uploads, 1, UINT64_MAX);
-	uploads_remove_stage(root, "no/such", stage_of(1));
-	restart();
-	ck_assert(root_needs_sweep(root));
-}
-END_TEST
-
-/* ---- by whom */
-
-START_TEST(test_other_terms)
-{
-	struct upload_terms t = terms_of(1);
-	const char *name = "file1";
-	struct upload_claim *c;
-
-	leave_unfinished(1);
-	if (_i == 0)
-		t.size++;
-	if (_i == 1)
-		t.policy++;
-	if (_i == 2)
-		name = "file";
-	ck_assert_int_eq(uploads_claim(uploads, &t, name, true, &c), FTX_OK);
-	ck_assert_ptr_null(c);
-	ck_assert(is_known(1));
-}
-END_TEST
-
-static int told;
-
-static void
-on_taken(void *arg)
-{
-	ck_assert_ptr_eq(arg, &told);
-	told++;
-}
-
-/* _i: 1 the owner hears of it only after it has lost it; 2 it has let go by then. */
-START_TEST(test_takeover)
-{
-	struct upload_claim *old = claim(1), *c;
-	struct upload_record r;
-	struct worker *w;
-
-	ck_assert_int_eq(worker_new(&w, NULL), FTX_OK);
-	ck_assert(uploads_enter(old));
-	unit_write(in_root(stage_of(1)), "part", 4);
-	ck_assert_int_eq(uploads_staged(old, stage_of(1)), FTX_OK);
-	uploads_leave(old);
-	if (_i != 1)
-		uploads_on_taken(old, w, on_taken, &told);
-	c = claim(1);
-	if (_i == 1)
-		uploads_on_taken(old, w, on_taken, &told);
-	/* It can do nothing any more. */
-	ck_assert(!uploads_enter(old) && !uploads_look(old, &r));
-	ck_assert_int_eq(uploads_staged(old, "another"), FTX_TAKEN_OVER);
-	ck_assert(!uploads_forget(old));
-	if (_i == 2)
-		uploads_release(old);
-	worker_turn(w, false);
-	worker_turn(w, false);
-	ck_assert_int_eq(told, _i == 2 ? 0 : 1);
-	if (_i != 2)
-		uploads_release(old);
-	/* Nor is it anything to the new one. */
-	ck_assert(uploads_look(c, &r) && uploads_enter(c));
-	ck_assert_str_eq(r.stage, stage_of(1));
-	uploads_leave(c);
-	uploads_release(c);
-	ck_assert(is_known(1));
-	worker_free(w);
-}
-END_TEST
-
-static atomic_bool has_it;
-
-static void *
-wait_for_it(void *arg)
-{
-	struct upload_terms t = terms_of(1);
-	struct upload_claim **c = arg;
-
-	if (uploads_claim(uploads, &t, "file1", true, c) == FTX_OK)
-		atomic_store(&has_it, true);
-	return NULL;
-}
-
-/* Who is in the middle of something is waited for; and what it published is found. */
-START_TEST(test_takeover_waits)
-{
-	struct upload_claim *old = claim(1), *c;
-	struct upload_terms t = terms_of(1);
-	struct upload_record r;
-	struct meta m;
-	pthread_t thread;
-	ino_t ino;
-
-	ck_assert(uploads_enter(old));
-	unit_write("root/file1", "whole", 5);
-	m = meta_at("root/file1", &ino);
-	ck_assert_int_eq(uploads_ready(old, &m, ino), FTX_OK);
-	ck_assert_int_eq(uploads_claim(uploads, &t, "file1", false, &c), FTX_BUSY);
-	ck_assert_ptr_null(c);
-	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_it, &c), 0);
-	unit_sleep_ms(50);
-	ck_assert(!atomic_load(&has_it));
-	uploads_expire(uploads, NOW * 2); /* nor does that take it away */
-	uploads_published(old, &m);
-	if (_i == 0)
-		uploads_leave(old);
-	else {
-		uploads_leave(old);
-		uploads_release(old);
-	}
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
-	ck_assert(atomic_load(&has_it));
-	ck_assert(uploads_look(c, &r));
-	ck_assert_int_eq(r.state, UPLOAD_PUBLISHED);
-	ck_assert(!uploads_forget(c)); /* that is not to be undone */
-	if (_i == 0)
-		uploads_release(old);
-	uploads_release(c);
-	ck_assert_int_eq(known_as(1, &r), UPLOAD_PUBLISHED);
-}
-END_TEST
-
-/* Of one that has left nothing nothing is known, and nothing was written. */
-START_TEST(test_nothing_of_it)
-{
-	uploads_release(claim(1));
-	ck_assert_uint_eq(uploads_count(uploads), 0);
-	uploads_note(uploads);
-	ck_assert_int_eq(uploads_settle(uploads), FTX_OK);
-	ck_assert_int_eq(unit_names_in("root"), 0);
-	ck_assert(uploads_enter(NULL));
-	uploads_leave(NULL);
-	uploads_release(NULL);
-}
-END_TEST
-
 static void
 add_cases(Suite *s)
 {
 	TCase *tc = unit_case(s, "uploads");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, uploads_set_up, uploads_tear_down);
 	tcase_add_loop_test(tc, test_restart, 0, 3);
 	tcase_add_loop_test(tc, test_restart_name_is_taken, 0, 4);
 	tcase_add_test(tc, test_restart_two_names);
@@ -679,19 +425,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_written_anew);
 	tcase_add_loop_test(tc, test_full, 0, 2);
 	tcase_add_test(tc, test_not_durable);
-	tc = unit_case(s, "limits");
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, test_time);
-	tcase_add_test(tc, test_bytes);
-	tcase_add_test(tc, test_makes_room);
-	tcase_add_loop_test(tc, test_earlier_one_goes, 0, 3);
-	tcase_add_test(tc, test_directory_is_gone);
-	tc = unit_case(s, "claims");
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_loop_test(tc, test_other_terms, 0, 3);
-	tcase_add_loop_test(tc, test_takeover, 0, 3);
-	tcase_add_loop_test(tc, test_takeover_waits, 0, 2);
-	tcase_add_test(tc, test_nothing_of_it);
+	add_limits_cases(s);
+	add_claims_cases(s);
 }
 
 int
