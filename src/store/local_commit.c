@@ -44,9 +44,10 @@ end_commit(struct local_transfer *lt)
 	struct upload_claim *claim = lt->put->claim;
 	struct upload_record r;
 
-	if (claim != NULL && lt->rc != FTX_OK)
-		(void)uploads_forget(claim);
-	else if (claim != NULL && uploads_look(claim, &r))
+	if (claim != NULL && lt->rc != FTX_OK) {
+		if (uploads_forget(claim))
+			stage_discard(&lt->put->stage);
+	} else if (claim != NULL && uploads_look(claim, &r))
 		lt->t.published_at = r.time;
 	uploads_leave(claim);
 }

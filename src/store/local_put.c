@@ -17,33 +17,53 @@
 /* OPEN */
 
 /* No device keeps what stands in the directory of that name. */
-static bool
-is_in_memory(struct root *root, const char *name)
+static enum ftx_rc
+look_whether_in_memory(struct root *root, const char *name, bool *in_memory)
 {
 	const char *leaf;
-	bool in_memory;
 	struct stat st;
 	int dir_fd;
+	enum ftx_rc rc = path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf);
 
-	if (path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf) != FTX_OK)
-		return false;
-	in_memory = fstat(dir_fd, &st) == 0 && root_is_memory(root, dir_fd, st.st_dev);
+	if (rc != FTX_OK)
+		return rc;
+	if (fstat(dir_fd, &st) == 0)
+		*in_memory = root_is_memory(root, dir_fd, st.st_dev);
+	else
+		rc = ftx_rc_from_errno(errno);
 	close(dir_fd);
-	return in_memory;
+	return rc;
 }
 
-/* Upload ids are told to nobody. What was published before, and whether it still stands there. */
-static void
+/* It says nothing about what is there. */
+static bool
+says_nothing(enum ftx_rc rc)
+{
+	return rc == FTX_IO || rc == FTX_NOMEM || rc == FTX_DESCRIPTORS;
+}
+
+/*
+ * Upload ids are told to nobody. What was published before, and whether it still stands there: that
+ * it does not is said only where it is known, for then its owner never sends it again.
+ */
+static enum ftx_rc
 tell_published(struct local_transfer *lt, const struct upload_record *r)
 {
 	struct meta m;
+	enum ftx_rc rc = names_stat(lt->root, lt->t.name, false, &m);
 
+	if (says_nothing(rc))
+		return rc;
+	lt->t.superseded = rc != FTX_OK || !meta_same_version(&m.version, &r->meta.version);
+	lt->put->in_memory = false;
+	if (!lt->t.superseded)
+		rc = look_whether_in_memory(lt->root, lt->t.name, &lt->put->in_memory);
+	if (!lt->t.superseded && rc != FTX_OK)
+		return rc;
 	lt->t.published = true;
 	lt->t.published_at = r->time;
 	lt->t.meta = r->meta;
-	lt->t.superseded = names_stat(lt->root, lt->t.name, false, &m) != FTX_OK ||
-			   !meta_same_version(&m.version, &r->meta.version);
-	lt->put->in_memory = !lt->t.superseded && is_in_memory(lt->root, lt->t.name);
+	return FTX_OK;
 }
 
 /* A stage that can be opened again: the one that is there, or a new one. */
@@ -63,6 +83,8 @@ open_kept(struct local_transfer *lt, const struct upload_record *r)
 		rc = stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have);
 		if (rc == FTX_OK)
 			rc = uploads_staged(put->claim, put->stage.temp);
+		if (rc != FTX_OK)
+			stage_discard(&put->stage); /* nobody would find it again */
 	}
 	if (have < put->terms.size)
 		have -= have % CHUNK_ALIGN;
@@ -101,7 +123,7 @@ open_known(struct local_transfer *lt)
 	if (uploads_look(put->claim, &r)) {
 		rc = FTX_OK;
 		if (r.state == UPLOAD_PUBLISHED)
-			tell_published(lt, &r);
+			rc = tell_published(lt, &r);
 		else if (put->terms.keep)
 			rc = open_kept(lt, &r);
 		else

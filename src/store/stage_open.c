@@ -168,7 +168,9 @@ open_kept(struct stage *s, const char *stage, uint64_t *have)
 	s->fd = openat(s->dir_fd, stage, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (s->fd < 0)
 		return ftx_rc_from_errno(errno);
-	if (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (fstat(s->fd, &st) != 0)
+		return ftx_rc_from_errno(errno);
+	if (!S_ISREG(st.st_mode))
 		return FTX_NOT_FOUND;
 	s->kind = STAGE_NAMED;
 	memcpy(s->temp, stage, strlen(stage) + 1);

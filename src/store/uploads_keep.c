@@ -1,4 +1,5 @@
 /* How long uploads are known: from one run to the next, and no longer than the limits say. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -41,23 +42,43 @@ is_that_file(const struct upload *up, const struct stat *st)
 	       st->st_mtim.tv_nsec == m->mtime.tv_nsec;
 }
 
+/*
+ * Where it got its name by link(2) the stage's own may be there still. It goes now: later, with the
+ * sweep, that would change the file for who has been told its version.
+ */
+static void
+remove_other_names(struct root *r, int dir_fd, ino_t ino)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *e;
+
+	if (d == NULL && fd >= 0)
+		close(fd);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0 &&
+		    e->d_ino == ino && unlinkat(dir_fd, e->d_name, 0) != 0)
+			r->unswept = true;
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
 /* Its name leads to the very file that was ready: then that is durable, too. */
 static bool
-was_published(struct upload *up, int dir_fd, const char *leaf)
+was_published(struct root *r, struct upload *up, int dir_fd, const char *leaf)
 {
 	struct digest_value digest = up->record.meta.digest;
 	struct stat st;
 
 	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_that_file(up, &st))
 		return false;
-	/* Where it got its name by link(2) the stage's own may be there still. */
-	if (up->record.stage[0] != '\0' && unlinkat(dir_fd, up->record.stage, 0) != 0 &&
-	    errno != ENOENT)
-		return false;
+	if (st.st_nlink > 1) {
+		remove_other_names(r, dir_fd, st.st_ino);
+		if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return false;
+	}
 	if (root_sync_dir(dir_fd) != FTX_OK)
-		return false;
-	/* Losing a name is a change, too. */
-	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return false;
 	up->record.time = st.st_ctim;
 	meta_of(&st, &up->record.meta);
@@ -80,7 +101,7 @@ find_out(struct uploads *u, struct upload *up)
 	if (path_open_parent(u->root->fd, root_path_flags(u->root), up->name, &dir_fd, &leaf) !=
 	    FTX_OK)
 		return false;
-	if (r->state == UPLOAD_READY && was_published(up, dir_fd, leaf)) {
+	if (r->state == UPLOAD_READY && was_published(u->root, up, dir_fd, leaf)) {
 		(void)uploads_set_stage(u, up, "");
 		r->state = UPLOAD_PUBLISHED;
 		uploads_write_down(u, up);

@@ -38,7 +38,9 @@ EXTRA_DIST += \
 	tests/torture/errors.py \
 	tests/torture/fail_client.py \
 	tests/torture/fail_daemon.py \
+	tests/torture/fail_keyed.py \
 	tests/torture/fail_names.py \
+	tests/torture/keyed.py \
 	tests/torture/torture.py \
 	$(torture_wrapped)
 

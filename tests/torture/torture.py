@@ -88,7 +88,7 @@ class Place:
     """A scratch directory with a storage root, a configuration and a control file; one daemon at a
     time."""
 
-    def __init__(self, name):
+    def __init__(self, name, options=""):
         self.dir = tempfile.mkdtemp(prefix="ftxfer-torture-%s-" % name, dir=scratch_directory())
         self.root = os.path.join(self.dir, "root")
         os.mkdir(self.root)
@@ -98,7 +98,8 @@ class Place:
         self.conf = write_file(os.path.join(self.dir, "conf"), ("""
             user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2; workers = 2;
             pid_file = "%s"; file_mode = "%o"; pool_threads = 5;
-            """ % (self.root, self.pid_file, MODE)).encode())
+            %s
+            """ % (self.root, self.pid_file, MODE, options)).encode())
         self.process = None
         self.address = None
         self.status = None  # of a daemon that has ended

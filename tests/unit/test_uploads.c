@@ -2,6 +2,7 @@
 #include "unit/test_uploads.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -212,10 +213,16 @@ END_TEST
 START_TEST(test_restart_name_is_taken)
 {
 	struct upload_record r;
+	struct stat st;
 
 	publish_until(1, _i == 3 ? 1 : 0);
-	if (_i == 0) /* of the same bytes */
+	if (_i == 0) { /* of the same bytes and time */
 		unit_write("root/file1", "whole", 5);
+		ck_assert_int_eq(stat(in_root(stage_of(1)), &st), 0);
+		ck_assert_int_eq(utimensat(AT_FDCWD, "root/file1",
+				     (struct timespec[]){ st.st_atim, st.st_mtim }, 0),
+		    0);
+	}
 	if (_i == 1)
 		ck_assert_int_eq(symlink(stage_of(1), "root/file1"), 0);
 	if (_i == 2)
@@ -231,7 +238,7 @@ START_TEST(test_restart_name_is_taken)
 }
 END_TEST
 
-/* By link(2) it had two names for a moment. */
+/* By link(2) it had two names for a moment. _i: whether it is known that the other is its stage. */
 START_TEST(test_restart_two_names)
 {
 	struct upload_record r;
@@ -240,11 +247,15 @@ START_TEST(test_restart_two_names)
 
 	publish_until(1, 0);
 	ck_assert_int_eq(link(in_root(stage_of(1)), "root/file1"), 0);
+	ck_assert_int_eq(link("root/file1", "root/users"), 0);
+	if (_i == 1)
+		ck_assert_int_eq(rename(in_root(stage_of(1)), in_root(stage_of(2))), 0);
 	unit_sleep_ms(20); /* a tick of the clock that times come from */
 	restart();
 	ck_assert_int_eq(known_as(1, &r), UPLOAD_PUBLISHED);
-	ck_assert(!is_there(in_root(stage_of(1))));
+	ck_assert(!is_there(in_root(stage_of(1))) && !is_there(in_root(stage_of(2))));
 	unit_holds("root/file1", "whole", 5);
+	unit_holds("root/users", "whole", 5);
 	/* As STAT says it: else its owner would be told that it was changed since. */
 	m = meta_at("root/file1", &ino);
 	ck_assert(meta_same_version(&r.meta.version, &m.version));
@@ -418,7 +429,7 @@ add_cases(Suite *s)
 	tcase_add_checked_fixture(tc, uploads_set_up, uploads_tear_down);
 	tcase_add_loop_test(tc, test_restart, 0, 3);
 	tcase_add_loop_test(tc, test_restart_name_is_taken, 0, 4);
-	tcase_add_test(tc, test_restart_two_names);
+	tcase_add_loop_test(tc, test_restart_two_names, 0, 2);
 	tcase_add_loop_test(tc, test_restart_stage_is_gone, 0, 2);
 	tcase_add_loop_test(tc, test_last_record_counts, 0, 2);
 	tcase_add_test(tc, test_torn);
