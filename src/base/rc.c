@@ -63,10 +63,13 @@ ftx_rc_from_errno(int err)
 	case ECONNABORTED:
 		return FTX_RESET;
 	case ETIMEDOUT: /* TCP itself gave up: retransmissions or keep-alives unanswered */
+		return FTX_UNANSWERED;
 	case ECONNREFUSED:
+		return FTX_CONNECT_REFUSED;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
-		return FTX_CONNECT;
+	case ENETDOWN:
+		return FTX_UNREACHABLE;
 	case EOPNOTSUPP:
 	case ENOSYS:
 		return FTX_UNSUPPORTED;

@@ -64,6 +64,9 @@
 	/* reaching the peer */ \
 	X(FTX_HOST_UNKNOWN,    "host-unknown",    "no such host") \
 	X(FTX_CONNECT,         "connect-failed",  "could not connect") \
+	X(FTX_CONNECT_REFUSED, "connect-refused", "connection refused: no server listens there") \
+	X(FTX_UNREACHABLE,     "unreachable",     "there is no way to that host") \
+	X(FTX_UNANSWERED,      "unanswered",      "that host does not answer") \
 	/* ourselves */ \
 	X(FTX_CANCELLED,       "cancelled",       "cancelled") \
 	X(FTX_TOO_LATE,        "too-late",        "it was too late to cancel") \

@@ -162,6 +162,25 @@ say_done(struct report *r, const struct ftxfer_event *e)
 	say_line(r, e, what);
 }
 
+/* That somebody has to wait, and for what, he hears once, and then that it is over. */
+static void
+say_connection(struct report *r, const struct ftxfer_event *e)
+{
+	bool waiting = e->type == FTXFER_EVENT_WAITING;
+
+	if (r->options->quiet || (waiting && r->waiting && !r->options->verbose))
+		return;
+	progress_hide(&r->bar);
+	if (waiting && r->waiting)
+		log_warn("%s; again in %.1f s", e->text, (double)e->delay / 1000);
+	else if (waiting)
+		log_warn("%s; trying again for up to %" PRIu64 " s", e->text,
+		    (r->options->retry_time + 999) / 1000);
+	else
+		log_warn("%s", e->text);
+	r->waiting = waiting;
+}
+
 void
 report_event(struct report *r, const struct ftxfer_event *e)
 {
@@ -201,6 +220,10 @@ report_event(struct report *r, const struct ftxfer_event *e)
 	case FTXFER_EVENT_RETRYING:
 		if (r->options->verbose)
 			say_line(r, e, "retrying");
+		break;
+	case FTXFER_EVENT_WAITING:
+	case FTXFER_EVENT_CONNECTED:
+		say_connection(r, e);
 		break;
 	default:
 		break;

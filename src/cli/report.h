@@ -27,6 +27,7 @@ struct report {
 	enum ftxfer_status status; /* of the first failure */
 	uint64_t files, bytes;     /* that were done */
 	bool cancelled;            /* said once */
+	bool waiting;              /* for a connection, as was said */
 	bool moves;                /* the command moves content */
 };
 

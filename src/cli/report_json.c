@@ -15,6 +15,8 @@ static const char *const types[] = {
 	[FTXFER_EVENT_SKIPPED] = "skipped",
 	[FTXFER_EVENT_FAILED] = "failed",
 	[FTXFER_EVENT_RETRYING] = "retrying",
+	[FTXFER_EVENT_WAITING] = "waiting",
+	[FTXFER_EVENT_CONNECTED] = "connected",
 };
 
 static void
@@ -111,18 +113,21 @@ report_json_event(const struct ftxfer_event *e)
 	json_t *object = json_object();
 
 	set_text(object, "event", types[e->type]);
-	set_number(object, "item", e->item);
-	set_text(object, "op", ftxfer_op_name(e->op));
+	if (e->item > 0) {
+		set_number(object, "item", e->item);
+		set_text(object, "op", ftxfer_op_name(e->op));
+	}
 	set_text(object, "local", e->local);
 	set_text(object, "remote", e->remote);
 	set_text(object, "to", e->to);
 	if (e->type == FTXFER_EVENT_DONE || e->type == FTXFER_EVENT_ENTRY)
 		set_file(object, e);
-	if (e->type == FTXFER_EVENT_FAILED || e->type == FTXFER_EVENT_RETRYING) {
+	if (e->type == FTXFER_EVENT_FAILED || e->type == FTXFER_EVENT_RETRYING ||
+	    e->type == FTXFER_EVENT_WAITING) {
 		set_text(object, "status", ftxfer_status_name(e->status));
 		set_number(object, "exit", (uint64_t)cli_exit_code(e->status));
 	}
-	if (e->type == FTXFER_EVENT_RETRYING)
+	if (e->type == FTXFER_EVENT_RETRYING || e->type == FTXFER_EVENT_WAITING)
 		set_number(object, "delay_ms", e->delay);
 	set_text(object, "text", e->text);
 	print(object);

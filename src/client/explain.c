@@ -88,9 +88,11 @@ explain_connection(const struct ftxfer_spec *spec, enum ftx_rc rc, char *text, s
 		snprintf(text, size, "%s: no such host", spec->server);
 		return FTXFER_UNKNOWN_HOST;
 	case FTX_CONNECT:
-		snprintf(text, size,
-		    "%s: could not connect: see that a server listens there, and try again",
-		    spec->server);
+	case FTX_CONNECT_REFUSED:
+	case FTX_UNREACHABLE:
+	case FTX_UNANSWERED:
+		snprintf(text, size, "%s: could not connect: %s; try again", spec->server,
+		    rc == FTX_CONNECT ? "see that a server listens there" : ftx_rc_text(rc));
 		return FTXFER_TRY_AGAIN;
 	case FTX_USAGE:
 		snprintf(text, size, "%s is not HOST or HOST:PORT", spec->server);

@@ -209,12 +209,15 @@ struct ftxfer_item_spec {
 enum ftxfer_kind { FTXFER_FILE, FTXFER_DIRECTORY, FTXFER_LINK, FTXFER_OTHER };
 
 enum ftxfer_event_type {
-	FTXFER_EVENT_STARTED, /* its first try */
-	FTXFER_EVENT_ENTRY,   /* LIST, STAT, SUM: one result */
-	FTXFER_EVENT_DONE,    /* the item, or one of those that it brought */
-	FTXFER_EVENT_SKIPPED, /* left alone: text says why */
-	FTXFER_EVENT_FAILED,  /* text says why, status what kind of failure it is */
-	FTXFER_EVENT_RETRYING /* after delay ms; text says why */
+	FTXFER_EVENT_STARTED,  /* its first try */
+	FTXFER_EVENT_ENTRY,    /* LIST, STAT, SUM: one result */
+	FTXFER_EVENT_DONE,     /* the item, or one of those that it brought */
+	FTXFER_EVENT_SKIPPED,  /* left alone: text says why */
+	FTXFER_EVENT_FAILED,   /* text says why, status what kind of failure it is */
+	FTXFER_EVENT_RETRYING, /* after delay ms; text says why */
+	/* Of the session: there is no connection; it is tried again after delay ms. */
+	FTXFER_EVENT_WAITING,
+	FTXFER_EVENT_CONNECTED /* after WAITING: there is one */
 };
 
 /* What has happened. Strings are borrowed for the call; NULL where there is nothing to say. */
@@ -222,11 +225,12 @@ struct ftxfer_event {
 	size_t size; /* of this struct */
 	enum ftxfer_event_type type;
 	enum ftxfer_op op;
-	unsigned long item; /* its number, from 1 in the order in which they were added or found */
+	/* Its number, from 1 in the order in which they were added or found; 0: of the session. */
+	unsigned long item;
 	const char *local, *remote, *to;
 	enum ftxfer_status status;
 	const char *text; /* without a full stop */
-	uint64_t delay;   /* RETRYING: ms */
+	uint64_t delay;   /* RETRYING, WAITING: ms */
 	bool dry;         /* DONE: it would have been done */
 	bool sums_up;     /* DONE, FAILED: a tree or pattern, whose parts had events of their own */
 

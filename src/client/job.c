@@ -94,8 +94,7 @@ on_dialled(void *arg, int fd, const struct addr *peer, int err)
 	dial_free(job->dial);
 	job->dial = NULL;
 	if (fd < 0) {
-		job_done(job, err == EMFILE || err == ENFILE ? FTX_DESCRIPTORS : FTX_CONNECT,
-		    V1_SIDE_REMOTE);
+		job_done(job, dial_rc(err), V1_SIDE_REMOTE);
 		return;
 	}
 	rc = conn_new(&job->conn, job->worker, fd, peer, &limits);

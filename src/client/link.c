@@ -24,18 +24,36 @@ give_up(struct ftxfer_session *s, enum ftx_rc rc, enum v2_whose whose)
 	session_kick(s);
 }
 
+/* Of the session: op and what belongs to an item say nothing. */
+static void
+tell(struct ftxfer_session *s, enum ftxfer_event_type type, enum ftx_rc rc, uint64_t delay)
+{
+	const struct v2_outcome o = { .rc = rc, .whose = V2_WHOSE_CONNECTION };
+	char text[SESSION_TEXT];
+	const struct ftxfer_event e = { .size = sizeof(e),
+		.type = type,
+		.status = outcome_status(&o),
+		.text = text,
+		.delay = delay };
+
+	connection_text(s, rc, text, sizeof(text));
+	s->callbacks.on_event(s->arg, &e);
+}
+
 /* No connection came to be, or one that was there broke before it had brought anything. */
 static void
 failed(struct link *l, enum ftx_rc rc)
 {
 	struct ftxfer_session *s = l->s;
-	uint64_t now = worker_now(s->worker);
+	uint64_t now = worker_now(s->worker), delay = session_backoff(l->failures++);
 
-	l->due = now + session_backoff(l->failures++);
+	l->due = now + delay;
 	if (s->failing_since == 0)
 		s->failing_since = now;
 	if (now - s->failing_since >= s->retry_time)
 		give_up(s, rc, V2_WHOSE_CONNECTION);
+	else if (s->hopeless == FTX_OK && !s->cancelled)
+		tell(s, FTXFER_EVENT_WAITING, rc, delay);
 	session_kick(s);
 }
 
@@ -46,6 +64,8 @@ on_open(void *arg)
 
 	l->open = true;
 	l->failures = 0;
+	if (l->s->failing_since != 0)
+		tell(l->s, FTXFER_EVENT_CONNECTED, FTX_OK, 0);
 	l->s->failing_since = 0;
 	session_kick(l->s);
 }
@@ -104,7 +124,7 @@ on_dialled(void *arg, int fd, const struct addr *peer, int err)
 	dial_free(l->dial);
 	l->dial = NULL;
 	if (fd < 0) {
-		failed(l, err == EMFILE || err == ENFILE ? FTX_DESCRIPTORS : FTX_CONNECT);
+		failed(l, dial_rc(err));
 		return;
 	}
 	rc = conn_new(&c, l->s->worker, fd, peer, &limits);

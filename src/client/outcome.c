@@ -112,12 +112,25 @@ advice(const struct item *item, enum ftx_rc rc)
 }
 
 void
+connection_text(const struct ftxfer_session *s, enum ftx_rc rc, char *text, size_t size)
+{
+	bool is_v6 = strchr(s->host, ':') != NULL;
+
+	snprintf(text, size, "%s%s%s:%u: %s", is_v6 ? "[" : "", s->host, is_v6 ? "]" : "", s->port,
+	    rc == FTX_OK ? "connected" : ftx_rc_text(rc));
+}
+
+void
 outcome_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size)
 {
 	char words[512] = "";
 	const char *more = o->whose == V2_WHOSE_SERVER ? advice(item, o->rc) : NULL;
 	size_t used;
 
+	if (o->whose == V2_WHOSE_CONNECTION && !o->breach && o->rc != FTX_CANCELLED) {
+		connection_text(item->s, o->rc, text, size);
+		return;
+	}
 	if (o->whose == V2_WHOSE_SERVER && o->text.len > 0)
 		log_quote(words, sizeof(words), o->text.p, o->text.len);
 	snprintf(text, size, "%s%s%s%s%s", ftx_rc_text(o->rc),

@@ -253,5 +253,7 @@ void tree_cancel(struct tree *t);
 enum ftxfer_status outcome_status(const struct v2_outcome *o);
 /* A sentence about it. */
 void outcome_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size);
+/* Of a connection, with where it leads to; FTX_OK: it is there. */
+void connection_text(const struct ftxfer_session *s, enum ftx_rc rc, char *text, size_t size);
 
 #endif

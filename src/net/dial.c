@@ -161,3 +161,11 @@ dial_start(struct dial **out, struct worker *w, const struct addr *addrs, size_t
 	*out = d;
 	return FTX_OK;
 }
+
+enum ftx_rc
+dial_rc(int err)
+{
+	enum ftx_rc rc = ftx_rc_from_errno(err);
+
+	return rc == FTX_IO || rc == FTX_ACCESS ? FTX_CONNECT : rc; /* those speak of files */
+}

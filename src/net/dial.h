@@ -24,6 +24,8 @@ struct worker;
 enum ftx_rc dial_start(struct dial **out, struct worker *w, const struct addr *addrs, size_t count,
     uint64_t timeout_ms, const char *congestion,
     void (*done)(void *arg, int fd, const struct addr *peer, int err), void *arg) FTX_MUST_CHECK;
+/* What that errno of a connection that did not come to be is; FTX_CONNECT: nothing special. */
+enum ftx_rc dial_rc(int err);
 /*
  * Gives up without calling done, or frees it afterwards (also from within done). NULL is allowed.
  */

@@ -362,11 +362,15 @@ class TestJson(CommandTest):
 
 
 class TestAgain(CommandTest):
+    def kill(self):
+        self._cleanups = [one for one in self._cleanups if one[0] != self._stopped]
+        self.server.process.kill()
+        self.server.process.wait()
+
     def restart(self, after):
         """SIGKILL, and a new daemon on the same root and port."""
         time.sleep(after)
-        self.server.process.kill()
-        self.server.process.wait()
+        self.kill()
         port = self.server.port
         self.server = self.daemon(root=self.server.path(""), args=("-l", str(port)), **self.options)
 
@@ -377,8 +381,6 @@ class TestAgain(CommandTest):
             write_file(os.path.join(tree, "d%d" % (number // 100), "n%d" % number),
                        content(4096, number + 1))
         killed = threading.Thread(target=self.restart, args=(0.05,))
-        # Its first daemon ends by SIGKILL.
-        self._cleanups = [one for one in self._cleanups if one[0] != self._stopped]
         killed.start()
         ran = self.ftxfer("put", "-rp", "--replace", tree, self.there("x"))
         killed.join()
@@ -393,8 +395,27 @@ class TestAgain(CommandTest):
     def test_gives_up_after_a_time(self):
         self.server.stop()
         begin = time.monotonic()
-        self.fails(AGAIN, "could not connect", "ls", "--retry-time", "1", self.there())
+        ran = self.fails(AGAIN, "connection refused", "ls", "--retry-time", "1", self.there())
         self.assertGreater(time.monotonic() - begin, 0.9)
+        self.assertIn("127.0.0.1:%d: connection refused" % self.server.port, ran.err)
+        self.assertEqual(ran.err.count("trying again for up to 1 s"), 1, ran.err)
+        self.fails(AGAIN, "refused", "ls", "--retry-time", "0", self.there())
+
+    def test_says_that_it_waits(self):
+        """Once, and when it is over; each time with -v; not with -q."""
+        for flags, least, most in ((["-q"], 0, 0), ([], 2, 2), (["-v"], 3, 40)):
+            with self.subTest(flags=flags):
+                self.kill()
+                again = threading.Thread(target=self.restart, args=(1.5,))
+                again.start()
+                ran = self.ftxfer("ls", *flags, self.there())
+                again.join()
+                self.assertEqual(ran.status, 0, ran)
+                said = [line for line in ran.err.splitlines() if self.where in line]
+                self.assertTrue(least <= len(said) <= most, ran.err)
+                if said:
+                    self.assertIn("connection refused", said[0])
+                    self.assertTrue(said[-1].endswith("connected"), ran.err)
 
     def test_broken_on_the_way(self):
         """Each of the first connections breaks somewhere else; then one holds."""
