@@ -142,6 +142,13 @@ say_line(struct report *r, const struct ftxfer_event *e, const char *what)
 	fputc('\n', stderr);
 }
 
+/* A directory that was there already, unless that is what was asked for. */
+static bool
+is_no_news(const struct report *r, const struct ftxfer_event *e)
+{
+	return e->op == FTXFER_OP_MKDIR && e->existed && r->command->word != COMMAND_MKDIR;
+}
+
 static void
 say_done(struct report *r, const struct ftxfer_event *e)
 {
@@ -150,7 +157,7 @@ say_done(struct report *r, const struct ftxfer_event *e)
 	if (e->superseded)
 		log_warn("%s has been replaced or removed on the server since it was stored",
 		    e->remote != NULL ? e->remote : "a file");
-	if (e->sums_up)
+	if (e->sums_up || is_no_news(r, e))
 		return;
 	if (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_GET) {
 		r->files++;
@@ -274,10 +281,15 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 		return;
 	fprintf(stderr, "ftxfer: ");
 	if (r->moves) {
-		progress_bytes(bytes, sizeof(bytes), r->bytes);
-		progress_bytes(rate, sizeof(rate), t->bytes_moved * 1000 / (ms > 0 ? ms : 1));
-		fprintf(stderr, "%" PRIu64 " file%s, %s in %" PRIu64 ".%03u s, %s/s", r->files,
-		    r->files == 1 ? "" : "s", bytes, ms / 1000, (unsigned)(ms % 1000), rate);
+		fprintf(stderr, "%" PRIu64 " file%s, %s in %" PRIu64 ".%03u s", r->files,
+		    r->files == 1 ? "" : "s", progress_bytes(bytes, sizeof(bytes), r->bytes),
+		    ms / 1000, (unsigned)(ms % 1000));
+		if (t->bytes_moved > 0)
+			fprintf(stderr, ", %s/s",
+			    progress_bytes(
+				rate, sizeof(rate), t->bytes_moved * 1000 / (ms > 0 ? ms : 1)));
+		else if (r->bytes > 0 && !r->options->dry_run)
+			fputs(", which were there already", stderr);
 	} else
 		fprintf(stderr, "%" PRIu64 " compared and equal", t->items_done);
 	if (t->items_skipped > 0)

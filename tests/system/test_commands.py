@@ -334,6 +334,22 @@ class TestSettings(CommandTest):
         self.assertNotIn("--replace", self.succeeds("ls", "--help").out)
 
 
+class TestSaid(CommandTest):
+    def test_what_was_there_already(self):
+        file = write_file(self.scratch("n"), content(2 * MIB))
+        os.makedirs(self.scratch("tree"))
+        write_file(self.scratch("tree/m"), b"more")
+        said = self.succeeds("put", file, self.there()).err
+        self.assertRegex(said, r"1 file, 2.0 MiB in [0-9.]+ s, .*B/s")
+        said = self.succeeds("put", file, self.there()).err
+        self.assertRegex(said, r"1 file, 2.0 MiB in [0-9.]+ s, which were there already")
+        said = self.succeeds("sync", "-v", self.scratch("tree"), self.there("tree")).err
+        self.assertIn("mkdir \"tree\"", said)
+        said = self.succeeds("sync", "-v", self.scratch("tree"), self.there("tree")).err
+        self.assertNotIn("mkdir", said)
+        self.assertIn("mkdir \"tree\"", self.succeeds("mkdir", "-v", self.there("tree")).err)
+
+
 class TestJson(CommandTest):
     def test_each_item_ends(self):
         write_file(self.server.path("a"), b"data")
