@@ -336,7 +336,7 @@ class TestSettings(CommandTest):
 
 class TestSaid(CommandTest):
     def test_what_was_there_already(self):
-        file = write_file(self.scratch("n"), content(2 * MIB))
+        file = write_file(self.scratch("n"), content(2 << 20))
         os.makedirs(self.scratch("tree"))
         write_file(self.scratch("tree/m"), b"more")
         said = self.succeeds("put", file, self.there()).err
