@@ -17,6 +17,15 @@
 #define FAULT_WAIT     2000 /* ms: the longest that a reset waits for arrival, a cut for closing */
 #define FAULT_INTERVAL 5    /* ms between two looks whether the bytes before a reset have arrived */
 
+static const struct fault_script *
+script_of(const struct connection *c)
+{
+	static const struct fault_script none;
+	uint64_t faulty = c->settings->faulty;
+
+	return faulty == 0 || c->number <= faulty ? c->settings->script : &none;
+}
+
 static struct side *
 way_source(struct connection *c, enum way way)
 {
@@ -230,7 +239,7 @@ static void
 connection_meet_fault(struct connection *c, enum way way)
 {
 	uint64_t forwarded = c->ways[way].forwarded;
-	enum fault_kind kind = fault_due(c->settings->script, way, forwarded);
+	enum fault_kind kind = fault_due(script_of(c), way, forwarded);
 
 	if (kind == FAULT_NONE || c->phase != PHASE_FORWARD)
 		return;
@@ -317,7 +326,7 @@ way_send(struct connection *c, enum way way)
 	if (!sink->connected || !sink->writable || event_pending(c->pause[way], EV_TIMEOUT, NULL))
 		return false;
 	if (forward_ready(f) > 0) {
-		uint64_t limit = fault_limit(c->settings->script, way, f->forwarded);
+		uint64_t limit = fault_limit(script_of(c), way, f->forwarded);
 
 		switch (forward_send(f, sink->fd, limit)) {
 		case FORWARD_MOVED:

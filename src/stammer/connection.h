@@ -29,6 +29,7 @@ struct connection_settings {
 	const struct addr *servers;        /* borrowed: tried in this order */
 	size_t server_count;               /* at least 1 */
 	const struct fault_script *script; /* borrowed */
+	uint64_t faulty;                   /* the first so many meet it; 0: all */
 	uint64_t seed;
 	uint64_t delay;   /* ms between fragments */
 	uint64_t latency; /* ms that each byte is on its way, each way */

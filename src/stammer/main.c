@@ -68,6 +68,7 @@ serve(struct stammer_options *o, const struct addr *servers, size_t count)
 		.servers = servers,
 		.server_count = count,
 		.script = &o->script,
+		.faulty = o->faulty,
 		.seed = o->seed,
 		.delay = o->delay,
 		.latency = o->latency,

@@ -23,6 +23,7 @@ struct stammer_options {
 	uint64_t delay, latency; /* ms */
 	uint64_t buffer;
 	char *cut_after, *reset_after, *stall_after;
+	uint64_t faulty; /* connections; 0: all */
 	int help, version, print_options;
 	/* What follows from it. */
 	struct option_set set;

@@ -69,6 +69,14 @@ class Faults(Case):
                     with client:
                         self.assertEqual(read_all(client), (b"", "reset"))
 
+    def test_only_the_first_are_faulty(self):
+        data = random_bytes(3000)
+        with self.proxy("--cut-after", "up:1000", "--faulty", "2", "--delay", "0") as proxy:
+            for passes in (1000, 1000, 3000, 3000):
+                client, server = self.pair(proxy)
+                send_all(client, data, finish=True)
+                self.assertEqual(read_all(server), (data[:passes], "eof"))
+
     def test_stall(self):
         def check(sender, receiver, expected, sent):
             self.assertTrue(sent)
