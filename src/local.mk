@@ -55,6 +55,7 @@ src_libstore_a_SOURCES = \
 	src/store/space.c src/store/space.h \
 	src/store/stage.c src/store/stage.h src/store/stage_private.h \
 	src/store/stage_open.c \
+	src/store/stage_part.c \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/request.c src/store/request.h \
@@ -116,6 +117,7 @@ src_libv2client_a_SOURCES = \
 	src/v2/client_get.c \
 	src/v2/client_input.c \
 	src/v2/client_output.c \
+	src/v2/client_part.c \
 	src/v2/client_put.c \
 	src/v2/client_put_message.c \
 	src/v2/client_request.c \

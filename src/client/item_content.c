@@ -248,6 +248,8 @@ item_run_get(struct item *item, struct v2_client *c)
 		get->spec.name = item->leaf;
 		get->spec.policy = PUT_REPLACE;
 		get->keep_mode = get->keep_mtime = attrs;
+		/* A tree knows how large it is, and may have thousands that need no look. */
+		get->keeps_part = item->tree == NULL || item->size > V2_PART_MIN;
 	} else {
 		item->stream = (struct v2_stream){ .write = write_stream, .arg = item };
 		get->stream = &item->stream;

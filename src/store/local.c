@@ -222,6 +222,7 @@ static const struct store_ops local_ops = {
 	.put = local_put,
 	.get = local_get,
 	.set_end = local_set_end,
+	.set_attrs = local_set_attrs,
 	.put_whole = local_put_whole,
 	.reserve = local_reserve,
 	.write = local_write,

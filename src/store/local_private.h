@@ -68,6 +68,7 @@ enum ftx_rc local_put(struct store *s, const struct put_spec *spec, transfer_don
     void *owner, struct transfer **out) FTX_MUST_CHECK;
 void local_reserve(struct transfer *t);
 void local_write(struct transfer *t);
+void local_set_attrs(struct transfer *t, const struct put_spec *spec);
 enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
 enum ftx_rc local_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
 /* spec is the put's from here on. */

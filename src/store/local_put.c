@@ -135,6 +135,17 @@ open_known(struct local_transfer *lt)
 	return rc;
 }
 
+/* Known by nothing, or by its name. */
+static enum ftx_rc
+open_plain(struct local_transfer *lt)
+{
+	uint64_t have;
+	enum ftx_rc rc = stage_open_kept(&lt->put->stage, lt->root, &lt->put->spec, NULL, &have);
+
+	lt->t.have = have - have % CHUNK_ALIGN;
+	return rc;
+}
+
 enum ftx_rc
 local_put_open(struct local_transfer *lt, bool wait)
 {
@@ -147,7 +158,7 @@ local_put_open(struct local_transfer *lt, bool wait)
 	put->again = rc == FTX_BUSY;
 	if (rc != FTX_OK)
 		return rc;
-	rc = put->claim != NULL ? open_known(lt) : stage_open(&put->stage, lt->root, &put->spec);
+	rc = put->claim != NULL ? open_known(lt) : open_plain(lt);
 	if (rc != FTX_OK || lt->t.published)
 		return rc;
 	put->stage.meta = &lt->t.meta;
@@ -184,6 +195,7 @@ on_put_opened(struct pool_job *job)
 	if (lt->put->claim != NULL)
 		uploads_on_taken(lt->put->claim, lt->t.store->worker, on_taken, lt);
 	lt->t.replaces = lt->put->stage.replaces;
+	lt->t.kept = lt->put->stage.part;
 	lt->t.in_memory = lt->t.published ? lt->put->in_memory : lt->put->stage.in_memory;
 	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
 	local_on_job_done(job);
@@ -252,12 +264,27 @@ reserve_space(struct local_transfer *lt)
 	return rc;
 }
 
+/* What is behind the offset goes, and with it what was promised there, by whichever try. */
+static enum ftx_rc
+prepare_part(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+
+	space_release(&put->hold);
+	if (ftruncate(put->stage.fd, (off_t)lt->t.offset) != 0)
+		return ftx_rc_from_errno(errno);
+	return space_extend_beyond(
+	    lt->root->space, put->stage.fd, lt->t.offset, lt->t.size - lt->t.offset, &put->hold);
+}
+
 /* Goes on where the content that is kept ends, or begins anew. */
 static enum ftx_rc
 prepare_space(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
+	if (put->stage.part)
+		return prepare_part(lt);
 	if (!is_kept(put))
 		return reserve_space(lt);
 	uploads_take_hold(put->claim, &put->hold);
@@ -302,6 +329,12 @@ void
 local_reserve(struct transfer *t)
 {
 	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_reserved);
+}
+
+void
+local_set_attrs(struct transfer *t, const struct put_spec *spec)
+{
+	stage_take_attrs(&((struct local_transfer *)t)->put->stage, spec);
 }
 
 /* WRITE */
@@ -395,12 +428,15 @@ local_put_discard(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 	bool drop = lt->t.dropped || !put->terms.keep;
+	bool part = put->stage.part && !lt->t.dropped && (lt->t.have > 0 || lt->t.offset > 0);
 	struct upload_record r;
 	/* It has a stage that could not be opened: its name was taken meanwhile, for instance. */
 	bool unopened = put->claim != NULL && put->stage.kind == STAGE_NONE &&
 			uploads_look(put->claim, &r) && r.stage[0] != '\0';
 
-	if (put->claim == NULL || (drop && uploads_forget(put->claim))) {
+	if (part)
+		stage_park(&put->stage);
+	else if (put->claim == NULL || (drop && uploads_forget(put->claim))) {
 		if (unopened)
 			uploads_remove_stage(lt->root, lt->t.name, r.stage);
 		stage_discard(&put->stage);

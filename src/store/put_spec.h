@@ -18,6 +18,14 @@ enum put_policy {
 	PUT_REPLACE /* a regular file of that name is replaced by the commit */
 };
 
+/* Whether what there is of it outlives this process. */
+enum put_keep {
+	PUT_KEEP_NONE,
+	/* By the name that it shall have (store/stage_part.c), where that can be. */
+	PUT_KEEP,
+	PUT_KEEP_FOUND /* the same, but only if there is some: else FTX_NOT_FOUND */
+};
+
 /* All zero but for the name: a new file, with the root's mode and the time of its last write. */
 struct put_spec {
 	const char *name; /* borrowed: normalised by path_normalize(), or a single component */
@@ -26,7 +34,8 @@ struct put_spec {
 	/* PUT_REPLACE: only what has this version; none: whatever there is, or nothing */
 	struct meta_version if_version;
 	const struct upload_terms
-	    *upload; /* borrowed: it is known again by that; NULL: by nothing */
+	    *upload;        /* borrowed: it is known again by that; NULL: by nothing */
+	enum put_keep keep; /* a client's: it has no upload to be known by */
 	bool has_mode, has_mtime;
 	mode_t mode;           /* permission bits; others are dropped. Else: the root's mode */
 	struct timespec mtime; /* tv_nsec < 1,000,000,000 */

@@ -57,6 +57,8 @@ struct root {
 	uint64_t serial;      /* of the next stage file */
 	dev_t unlinkable[8];  /* file systems that make unnamed files but cannot name them */
 	unsigned unlinkables;
+	dev_t parts_dev; /* the last directory that was looked through, see stage_part.c */
+	ino_t parts_ino;
 	bool marked;  /* there may be named stages of this run: the mark says so, too */
 	bool left;    /* one of them could not be removed */
 	bool unswept; /* there may be named stages of an earlier run */

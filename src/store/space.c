@@ -300,6 +300,12 @@ space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space
 	return extend(s, fd, from, size, false, hold);
 }
 
+enum ftx_rc
+space_extend_beyond(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
+{
+	return extend(s, fd, from, size, true, hold);
+}
+
 void
 space_written(struct space_hold *hold, uint64_t bytes)
 {

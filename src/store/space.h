@@ -49,6 +49,9 @@ enum ftx_rc space_keep(struct space *s, uint64_t size, struct space_hold *hold) 
  */
 enum ftx_rc space_extend(
     struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/* The same, but the file's size stays what was written to it. */
+enum ftx_rc space_extend_beyond(
+    struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
 /* So many bytes of it have been written: the file system knows of them now. */
 void space_written(struct space_hold *hold, uint64_t bytes);
 /* The upload has ended: published, or dropped and its file gone. Idempotent. */

@@ -1,7 +1,7 @@
 /*
  * stage.h - a file that is not published yet, and the moment when it is.
  * Layer: store. Threads: every call may block (pool), one at a time on a stage.
- * Tests: tests/unit/test_stage.c, test_stage_io.c, test_stage_attrs.c
+ * Tests: tests/unit/test_stage.c, test_stage_io.c, test_stage_attrs.c, test_stage_part.c
  *
  * A stage lives in the directory that its file will stand in, so that publishing never crosses file
  * systems, quotas or mounts. Where the file system has O_TMPFILE (open(2)) it has no name at all,
@@ -45,6 +45,7 @@ struct stage {
 	char temp[64];           /* its own while it is STAGE_NAMED */
 	bool replace;            /* PUT_REPLACE */
 	bool replaces;           /* there was a file of that name */
+	bool part;               /* STAGE_NAMED, by a name that is found again: spec->keep */
 	mode_t mode;             /* it will have */
 	bool has_mtime;          /* what follows is true: the time that it will have */
 	struct timespec mtime;
@@ -76,7 +77,10 @@ struct stage_kept {
 };
 enum ftx_rc stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
     const struct stage_kept *kept, uint64_t *have) FTX_MUST_CHECK;
-/* Closes it as it is; s is empty afterwards. What it was stays under the stage's own name. */
+/*
+ * Closes it as it is; s is empty afterwards. What it was stays under the stage's own name. So is
+ * `part` to be opened again: by stage_open_kept() with `kept` NULL, which tells *have as well.
+ */
 void stage_park(struct stage *s);
 
 /*
@@ -103,6 +107,8 @@ enum ftx_rc stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t off
  */
 enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 
+/* Time and mode shall be those of spec, whatever it was opened with. */
+void stage_take_attrs(struct stage *s, const struct put_spec *spec);
 /*
  * Sets time, digest and mode, after the last write. Not for STAGE_THROUGH, nor are the steps below
  * the next one.

@@ -178,17 +178,32 @@ open_kept(struct stage *s, const char *stage, uint64_t *have)
 	return FTX_OK;
 }
 
+/* Where what there is of it cannot be kept, it is not. */
+static enum ftx_rc
+open_found_again(struct stage *s, enum put_keep keep, uint64_t *have)
+{
+	enum ftx_rc rc = stage_open_part(s, keep == PUT_KEEP, have);
+
+	if (rc == FTX_OK)
+		return FTX_OK;
+	return keep == PUT_KEEP ? open_stage_file(s, s->root) : FTX_NOT_FOUND;
+}
+
 /* The file that is written to, in whatever way. */
 static enum ftx_rc
-open_file(struct stage *s, const struct stage_kept *kept, uint64_t *have)
+open_file(struct stage *s, const struct stage_kept *kept, enum put_keep keep, uint64_t *have)
 {
 	enum ftx_rc rc;
 
+	if (s->kind == STAGE_THROUGH && keep == PUT_KEEP_FOUND)
+		return FTX_NOT_FOUND;
 	if (s->kind == STAGE_THROUGH) {
 		s->fd = openat(s->dir_fd, s->leaf, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 		return s->fd >= 0 ? FTX_OK : ftx_rc_from_errno(errno);
 	}
-	if (kept == NULL)
+	if (kept == NULL && keep != PUT_KEEP_NONE)
+		rc = open_found_again(s, keep, have);
+	else if (kept == NULL)
 		rc = open_stage_file(s, s->root);
 	else if (kept->stage[0] != '\0')
 		rc = open_kept(s, kept->stage, have);
@@ -199,16 +214,20 @@ open_file(struct stage *s, const struct stage_kept *kept, uint64_t *have)
 	return rc;
 }
 
+void
+stage_take_attrs(struct stage *s, const struct put_spec *spec)
+{
+	s->mode = spec->has_mode ? spec->mode & 0777 : s->root->mode;
+	s->has_mtime = spec->has_mtime;
+	s->mtime = spec->mtime;
+}
+
 static void
 set_spec(struct stage *s, const struct put_spec *spec)
 {
-	const struct root *r = s->root;
-
-	s->may_wait = (r->flags & ROOT_MAY_WAIT) != 0;
+	s->may_wait = (s->root->flags & ROOT_MAY_WAIT) != 0;
 	s->replace = spec->policy == PUT_REPLACE;
-	s->mode = spec->has_mode ? spec->mode & 0777 : r->mode;
-	s->has_mtime = spec->has_mtime;
-	s->mtime = spec->mtime;
+	stage_take_attrs(s, spec);
 	s->if_version = spec->if_version;
 }
 
@@ -231,7 +250,7 @@ stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
 		rc = look_at_target(s, r);
 	}
 	if (rc == FTX_OK)
-		rc = open_file(s, kept, have);
+		rc = open_file(s, kept, spec->keep, have);
 	if (rc != FTX_OK)
 		stage_close(s);
 	return rc;

@@ -86,6 +86,14 @@ store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len)
 }
 
 void
+store_rewind(struct transfer *t)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->kept);
+	t->have = t->offset;
+	t->offset = 0;
+}
+
+void
 store_drop(struct transfer *t)
 {
 	t->dropped = true;
@@ -179,6 +187,13 @@ store_set_digest(struct transfer *t, const struct digest_value *v)
 {
 	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
 	t->digest = *v;
+}
+
+void
+store_set_attrs(struct transfer *t, const struct put_spec *spec)
+{
+	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT);
+	t->store->ops->set_attrs(t, spec);
 }
 
 void

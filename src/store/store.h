@@ -53,6 +53,7 @@ struct store_ops {
 	enum ftx_rc (*get)(struct store *s, const char *name, bool digests,
 	    transfer_done_cb *on_done, void *owner, struct transfer **out);
 	void (*set_end)(struct transfer *t, uint64_t end);
+	void (*set_attrs)(struct transfer *t, const struct put_spec *spec);
 	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec, uint8_t *content,
 	    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
 	    struct transfer **out);
@@ -92,7 +93,8 @@ struct store {
  * FTX_NOT_REGULAR, FTX_NO_PARENT, FTX_OTHER_VERSION, ... FTX_NOMEM at once: no transfer came to be,
  * no callback follows. With spec->upload: t->published and t->have say what is known of it; if
  * another transfer has it, that one is stopped (FTX_TAKEN_OVER, t->on_taken), its last operation is
- * waited for, and this one goes on.
+ * waited for, and this one goes on. With spec->keep: t->kept and t->have, which is 0 where another
+ * process is at it.
  */
 enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
@@ -130,6 +132,11 @@ void store_end_here(struct transfer *t);
  */
 void store_reserve_at(struct transfer *t, uint64_t size, uint64_t offset);
 /*
+ * A put with t->kept begins anew: with store_reserve_at(), where there is what was written so far
+ * (t->have), or with its digest.
+ */
+void store_rewind(struct transfer *t);
+/*
  * The digest of the first len bytes: of a put those that are kept (at most t->have), of a get those
  * of the file. PREFIX ends with FTX_OK, and t->prefix is that digest under way: it may be finished,
  * copied, or taken out and gone on with. It takes long, by steps; store_cancel() ends it with
@@ -138,8 +145,9 @@ void store_reserve_at(struct transfer *t, uint64_t size, uint64_t offset);
  */
 enum ftx_rc store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len) FTX_MUST_CHECK;
 /*
- * Of a put with spec.upload: when it is closed nothing of it is kept. (Without this it can be gone
- * on with by the same key later, if spec.upload->keep said so; not after a commit that failed.)
+ * Of a put with spec.upload or spec.keep: when it is closed nothing of it is kept. (Without this it
+ * can be gone on with by the same key later, if spec.upload->keep said so, or by the same name; not
+ * after a commit that failed.)
  */
 void store_drop(struct transfer *t);
 /*
@@ -185,6 +193,8 @@ void store_sent(struct transfer *t, size_t len);
  * file system can (store/stored_digest.h); that it cannot is no error.
  */
 void store_set_digest(struct transfer *t, const struct digest_value *v);
+/* Likewise: its time and mode are to be those of spec, which came to be known since. */
+void store_set_attrs(struct transfer *t, const struct put_spec *spec);
 /*
  * After all t->size bytes were written: makes them durable and publishes them whole under their
  * name. FTX_EXISTS: the name has appeared meanwhile. FTX_OTHER_VERSION: what was to be replaced has

@@ -70,6 +70,7 @@ struct transfer {
 	bool published, superseded;
 	struct timespec published_at;
 	uint64_t have;
+	bool kept; /* put with spec.keep: what there is of it is; `have` tells how much there was */
 	bool dropped; /* store_drop() */
 	/* Optional: another one goes on with the upload; every operation fails from here on. */
 	void (*on_taken)(void *owner, struct transfer *t);

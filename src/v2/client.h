@@ -263,6 +263,9 @@ void v2_put_clear(struct v2_put_request *put);
 
 /* --- Downloads --- */
 
+/* Bytes: a file that is not larger is not worth going on with. */
+#define V2_PART_MIN ((uint64_t)1024 * 1024)
+
 /* All zero but for what is asked. */
 struct v2_get_request {
 	struct v2_request r; /* the first member */
@@ -280,6 +283,11 @@ struct v2_get_request {
 	struct store *store; /* borrowed */
 	struct put_spec spec;
 	bool keep_mode, keep_mtime;
+	/*
+	 * What has come of a large file stays beside it when this process ends, and what is there
+	 * is gone on with, if it is the same content. (Looking for it costs a small file a job.)
+	 */
+	bool keeps_part;
 	const struct v2_stream *stream; /* borrowed */
 
 	/*
@@ -310,11 +318,14 @@ struct v2_get_request {
 	uint64_t left;   /* bytes of content that are still to come */
 	uint64_t resume; /* RESUME, as it was asked */
 	bool opening, opened, writing, finishing, stalled, short_data, resumes, is_small;
+	bool looking, looked; /* for what an earlier process has left */
+	bool reserved;        /* the transfer has its space */
+	bool vouched;         /* what there is, is of `version` */
 };
 
 /*
  * Published, with FTX_OK, is only what every digest vouches for. A file is durable then. What
- * fails for good, or by a digest, leaves nothing behind.
+ * fails for good, or by a digest, leaves nothing behind; else what is kept is (keeps_part).
  */
 void v2_client_get(struct v2_client *c, struct v2_get_request *get);
 /* Drops what there is of it; idempotent. */

@@ -52,9 +52,21 @@ v2_get_owes_prefix(const struct v2_get_request *get)
 	return get->resumes && get->r.state < GET_RECEIVING;
 }
 
+static void
+get_prepare(struct v2_request *r)
+{
+	struct v2_get_request *get = get_of(r);
+
+	if (get->keeps_part && get->stream == NULL && !get->has_range && get->transfer == NULL &&
+	    !get->looked && !get->looking)
+		v2_part_look(get);
+}
+
 static bool
 get_turn(struct v2_request *r)
 {
+	if (get_of(r)->looking)
+		return false;
 	if (!v2_client_may_use(r, v2_get_kind(get_of(r))))
 		return r->settled;
 	v2_request_event(r, V2_ON_TURN, NULL);
@@ -72,7 +84,8 @@ send_request(struct v2_request *r, const struct v2_frame *f)
 		       (ranged && get->offset > 0 ? V2_BIT(OFFSET) : 0) |
 		       (ranged && get->length != UINT64_MAX ? V2_BIT(LENGTH) : 0) |
 		       (get->if_version.len > 0 ? V2_BIT(IF_VERSION) : 0) |
-		       (get->resumes ? V2_BIT(RESUME) | V2_BIT(FILE_VERSION) : 0),
+		       (get->resumes ? V2_BIT(RESUME) : 0) |
+		       (get->resumes && get->vouched ? V2_BIT(FILE_VERSION) : 0),
 		.name = { (const uint8_t *)get->name, strlen(get->name) },
 		.if_version = get->if_version,
 		.file_version = { get->version, get->version_len },
@@ -98,7 +111,7 @@ static void
 begin_anew(struct v2_get_request *get)
 {
 	if (get->transfer != NULL)
-		v2_target_drop(get);
+		v2_target_rewind(get);
 	get->moved = get->resumed = 0;
 	digest_clear(&get->running);
 	v2_target_choose(get);
@@ -132,6 +145,7 @@ begin_content(struct v2_get_request *get, uint64_t offset)
 	}
 	get->resumed = offset;
 	get->left = get->size - offset;
+	get->vouched = true;
 	if (!get->r.cancelled && !get->r.settled)
 		v2_target_open(get);
 	return FTX_OK;
@@ -143,6 +157,13 @@ is_same_version(const struct v2_get_request *get, struct v2_slice version)
 	return v2_slice_equal(version, (struct v2_slice){ get->version, get->version_len });
 }
 
+/* Whether what there is can become a file of this size. */
+static bool
+fits(const struct v2_get_request *get, uint64_t size)
+{
+	return get->reserved ? size == get->transfer->size : get->resume <= size;
+}
+
 /* Where the content may begin that comes without a question. */
 static enum ftx_rc
 check_offset(const struct v2_get_request *get, const struct v2_file *m)
@@ -150,7 +171,7 @@ check_offset(const struct v2_get_request *get, const struct v2_file *m)
 	uint64_t asked = get->has_range ? get->offset : 0;
 
 	if (get->resumes && m->offset == get->resume)
-		return is_same_version(get, m->file_version) && m->size == get->transfer->size
+		return get->vouched && is_same_version(get, m->file_version) && fits(get, m->size)
 			   ? FTX_OK
 			   : FTX_PROTOCOL;
 	return m->offset == asked && asked <= m->size ? FTX_OK : FTX_PROTOCOL;
@@ -215,7 +236,8 @@ take_file(struct v2_request *r, const struct v2_frame *f)
 	v2_request_set_state(r, asks ? GET_ASKING_AGAIN : GET_RECEIVING);
 	if (!asks)
 		return begin_content(get, get->has_range ? 0 : m.offset);
-	rc = send_prefix(get, get->size == get->transfer->size);
+	get->vouched = false;
+	rc = send_prefix(get, fits(get, get->size));
 	if (rc != FTX_OK)
 		v2_request_fail(r, rc, V2_WHOSE_LOCAL);
 	return FTX_OK;
@@ -230,7 +252,7 @@ take_go(struct v2_request *r, const struct v2_frame *f)
 
 	if (fault.reach != V2_REACH_NONE)
 		return fault.rc;
-	if (m.offset != 0 && (m.offset != get->resume || get->size != get->transfer->size))
+	if (m.offset != 0 && (m.offset != get->resume || !fits(get, get->size)))
 		return FTX_PROTOCOL;
 	return begin_content(get, m.offset);
 }
@@ -345,6 +367,7 @@ const struct v2_request_ops v2_get_ops = {
 	.states = states,
 	.steps = steps,
 	.step_count = sizeof(steps) / sizeof(steps[0]),
+	.prepare = get_prepare,
 	.turn = get_turn,
 	.let_go = get_let_go,
 	.give_up = v2_request_send_cancel,
@@ -354,8 +377,8 @@ const struct v2_request_ops v2_get_ops = {
 static bool
 can_resume(const struct v2_get_request *get)
 {
-	return get->transfer != NULL && get->opened && get->moved > 0 && !get->has_range &&
-	       get->running.kind == v2_get_kind(get) && get->version_len > 0;
+	return get->transfer != NULL && get->moved > 0 && !get->has_range &&
+	       get->running.kind == v2_get_kind(get);
 }
 
 void
@@ -371,7 +394,7 @@ v2_client_get(struct v2_client *c, struct v2_get_request *get)
 	get->resumed = 0;
 	get->size = UINT64_MAX;
 	get->opened = get->opening = get->writing = get->finishing = get->stalled = false;
-	get->is_small = false;
+	get->is_small = get->looking = get->looked = false;
 	v2_client_submit(c, &get->r, &v2_get_ops, V2_GET, get->flags);
 }
 

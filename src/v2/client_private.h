@@ -11,6 +11,7 @@
  *   client_put.c      PUT                     client_source.c  where its content comes from
  *   client_put_message.c  what it says
  *   client_get.c      GET                     client_target.c  where its content goes
+ *                                             client_part.c    what outlives the process
  */
 #ifndef V2_CLIENT_PRIVATE_H
 #define V2_CLIENT_PRIVATE_H
@@ -18,6 +19,7 @@
 #include "base/buf.h"
 #include "loop/worker.h"
 #include "net/conn.h"
+#include "store/transfer.h"
 #include "v2/client.h"
 
 /* Requests on their way at most, whatever the server would take: they have ids from 1 to this. */
@@ -275,6 +277,8 @@ enum ftx_rc v2_get_data(struct v2_get_request *get, const struct v2_frame *f) FT
 
 /* FILE has come, and nothing is there: it is to be kept in memory until it is whole. */
 void v2_target_choose(struct v2_get_request *get);
+/* What there is of it is of no use: from the beginning. */
+void v2_target_rewind(struct v2_get_request *get);
 /* FILE has come; with content that is there already, or without. */
 void v2_target_open(struct v2_get_request *get);
 /*
@@ -291,6 +295,15 @@ bool v2_target_let_go(struct v2_get_request *get);
 /* Nothing is kept. */
 void v2_target_drop(struct v2_get_request *get);
 void v2_target_continue(struct v2_get_request *get);
+/* The end of each operation of the store's. */
+void v2_target_on_store(void *get, struct transfer *t, enum transfer_op op, enum ftx_rc rc);
+
+/* client_part.c */
+/* Looks for what an earlier process has left; v2_client_soon() follows. */
+void v2_part_look(struct v2_get_request *get);
+void v2_part_on_looked(struct v2_get_request *get, enum transfer_op op, enum ftx_rc rc);
+/* Whether what there is will be worth something, to this process or to the next one. */
+bool v2_part_is_of_use(const struct v2_outcome *o);
 
 /* client_ask.c */
 extern const struct v2_request_ops v2_ask_ops;

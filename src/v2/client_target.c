@@ -79,7 +79,7 @@ v2_target_choose(struct v2_get_request *get)
 {
 	const struct v2_client *c = get->r.client;
 
-	get->is_small = get->stream == NULL && get->size <= SMALL_MAX &&
+	get->is_small = get->stream == NULL && get->transfer == NULL && get->size <= SMALL_MAX &&
 			c->small_bytes + get->size <= SMALL_BYTES_MAX;
 }
 
@@ -140,8 +140,8 @@ on_written(struct v2_get_request *get, enum ftx_rc rc)
 		write_on(get);
 }
 
-static void
-on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
+void
+v2_target_on_store(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc rc)
 {
 	struct v2_get_request *get = owner;
 
@@ -149,16 +149,20 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 		on_written(get, rc);
 		return;
 	}
+	if (get->looking) {
+		v2_part_on_looked(get, op, rc);
+		return;
+	}
 	if (rc != FTX_OK) {
 		get->opening = false;
 		fail(get, rc);
 	} else if (op == TRANSFER_OPEN)
-		store_reserve(t, get->size);
+		store_reserve_at(t, get->size, 0);
 	else if (op == TRANSFER_COMMIT)
 		v2_request_succeed(&get->r);
 	else { /* RESERVE */
 		get->opening = false;
-		get->opened = true;
+		get->opened = get->reserved = true;
 		get->stalled = false;
 		v2_client_soon_input(get->r.client);
 		write_on(get);
@@ -171,6 +175,8 @@ spec_of(const struct v2_get_request *get)
 {
 	struct put_spec spec = get->spec;
 
+	if (get->keeps_part && get->size > V2_PART_MIN)
+		spec.keep = PUT_KEEP;
 	if (get->keep_mode) {
 		spec.has_mode = true;
 		spec.mode = get->file.mode;
@@ -193,13 +199,17 @@ v2_target_open(struct v2_get_request *get)
 		open_small(get);
 		return;
 	}
-	if (get->stream != NULL || get->transfer != NULL) {
+	if (get->stream != NULL || (get->transfer != NULL && get->reserved)) {
 		get->opened = true;
 		return;
 	}
-	spec = spec_of(get);
 	get->opening = true;
-	rc = store_put(get->store, &spec, on_store_done, get, &get->transfer);
+	if (get->transfer != NULL) {
+		store_reserve_at(get->transfer, get->size, get->resumed);
+		return;
+	}
+	spec = spec_of(get);
+	rc = store_put(get->store, &spec, v2_target_on_store, get, &get->transfer);
 	if (rc != FTX_OK) {
 		get->opening = false;
 		fail(get, rc);
@@ -252,7 +262,7 @@ publish_small(struct v2_get_request *get)
 {
 	struct put_spec spec = spec_of(get);
 	enum ftx_rc rc = store_put_whole(get->store, &spec, get->small, (size_t)get->size,
-	    &get->digest, on_store_done, get, &get->transfer);
+	    &get->digest, v2_target_on_store, get, &get->transfer);
 
 	if (rc == FTX_OK)
 		get->small = NULL; /* the transfer's */
@@ -267,6 +277,11 @@ v2_target_publish(struct v2_get_request *get)
 	if (get->transfer == NULL) {
 		v2_request_succeed(&get->r);
 		return FTX_OK;
+	}
+	if (get->transfer->kept) { /* it may have been opened before they were known */
+		const struct put_spec spec = spec_of(get);
+
+		store_set_attrs(get->transfer, &spec);
 	}
 	store_set_digest(get->transfer, &get->digest);
 	store_commit(get->transfer);
@@ -428,20 +443,37 @@ v2_target_drop(struct v2_get_request *get)
 	store_close(get->transfer);
 	get->transfer = NULL;
 	get->opening = get->opened = get->writing = get->finishing = get->stalled = false;
+	get->looking = get->reserved = false;
 	digest_clear(&get->running);
 	digest_clear(&get->sent);
+}
+
+/* A file with a name of its own stays, so that nobody else comes between. */
+void
+v2_target_rewind(struct v2_get_request *get)
+{
+	if (get->transfer == NULL || !get->transfer->kept) {
+		v2_target_drop(get);
+		return;
+	}
+	give_own_chunk(get);
+	if (get->reserved)
+		store_rewind(get->transfer);
+	get->reserved = false;
 }
 
 bool
 v2_target_let_go(struct v2_get_request *get)
 {
-	const struct v2_outcome *o = &get->r.outcome;
-	bool keeps = o->retryable && o->rc != FTX_CHANGED && o->rc != FTX_DIGEST_MISMATCH &&
-		     get->transfer != NULL && get->opened && get->moved > 0 && !get->is_small;
+	bool of_use = v2_part_is_of_use(&get->r.outcome);
+	bool keeps = of_use && get->r.outcome.retryable && get->transfer != NULL &&
+		     get->moved > 0 && !get->looking && !get->opening && !get->is_small;
 
 	get->stalled = get->finishing = false;
 	digest_clear(&get->sent);
 	if (!keeps) {
+		if (!of_use && get->transfer != NULL)
+			store_drop(get->transfer);
 		v2_target_drop(get);
 		return true;
 	}
@@ -460,5 +492,6 @@ v2_get_clear(struct v2_get_request *get)
 	get->chunk = NULL;
 	store_close(get->transfer);
 	get->transfer = NULL;
+	get->reserved = get->vouched = false;
 	digest_clear(&get->running);
 }

@@ -47,6 +47,7 @@ room_tests = \
 	tests/unit/test_stage_attrs \
 	tests/unit/test_stage_io \
 	tests/unit/test_stage_next \
+	tests/unit/test_stage_part \
 	tests/unit/test_stage_pipe \
 	tests/unit/test_stammer \
 	tests/unit/test_latency \
@@ -194,6 +195,10 @@ tests_unit_test_stage_next_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_next_SOURCES = tests/unit/test_stage_next.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_next_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
+tests_unit_test_stage_part_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stage_part_SOURCES = tests/unit/test_stage_part.c $(fake_sources) $(unit_sources)
+tests_unit_test_stage_part_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
 tests_unit_test_stage_pipe_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stage_pipe_SOURCES = tests/unit/test_stage_pipe.c $(fake_sources) $(unit_sources)
 tests_unit_test_stage_pipe_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
@@ -277,7 +282,7 @@ tests_unit_test_v2_client_SOURCES = \
 	tests/unit/test_v2_client_put.c tests/unit/test_v2_client_put.h \
 	tests/unit/test_v2_client_stream.c \
 	tests/unit/test_v2_client_get.c tests/unit/test_v2_client_get.h \
-	tests/unit/test_v2_client_resume.c \
+	tests/unit/test_v2_client_resume.c tests/unit/test_v2_client_part.c \
 	tests/unit/v2_peer.c tests/unit/v2_peer.h \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_v2_client_LDADD = src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a \

@@ -275,6 +275,7 @@ add_cases(Suite *s)
 	add_stream_cases(s);
 	add_get_cases(s);
 	add_resume_cases(s);
+	add_part_cases(s);
 }
 
 int

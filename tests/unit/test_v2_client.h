@@ -27,5 +27,6 @@ void add_put_cases(Suite *s);
 void add_stream_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_resume_cases(Suite *s);
+void add_part_cases(Suite *s);
 
 #endif
