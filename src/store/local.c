@@ -121,6 +121,12 @@ local_get(struct store *s, const char *name, bool digests, transfer_done_cb *on_
 	return FTX_OK;
 }
 
+static bool
+local_get_whole(struct store *s, const char *name, size_t most, uint8_t **content, size_t *len)
+{
+	return reader_take_whole(((struct local_store *)s)->root, name, most, content, len);
+}
+
 /* READ */
 static void
 run_read(struct pool_job *job)
@@ -221,6 +227,7 @@ local_free(struct store *s)
 static const struct store_ops local_ops = {
 	.put = local_put,
 	.get = local_get,
+	.get_whole = local_get_whole,
 	.set_end = local_set_end,
 	.set_attrs = local_set_attrs,
 	.put_whole = local_put_whole,

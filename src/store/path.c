@@ -265,21 +265,26 @@ is_regular(int fd, struct stat *st)
 	return fstat(fd, st) == 0 && S_ISREG(st->st_mode);
 }
 
-bool
-path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd, struct stat *st)
+/* Looked at before it is opened, as in path_open_file(). */
+static bool
+is_regular_now(int root_fd, const char *name, struct stat *st)
 {
+	int at = open_cached(root_fd, name, O_PATH);
 	bool regular;
-	int at;
 
-	if ((flags & PATH_NO_OPENAT2) != 0)
-		return false;
-	/* Looked at before it is opened, as in path_open_file(). */
-	at = open_cached(root_fd, name, O_PATH);
 	if (at < 0)
 		return false;
 	regular = is_regular(at, st);
 	close(at);
-	if (!regular)
+	return regular;
+}
+
+bool
+path_open_file_now(int root_fd, unsigned flags, const char *name, int *fd, struct stat *st)
+{
+	if ((flags & PATH_NO_OPENAT2) != 0)
+		return false;
+	if ((flags & PATH_SEEN) == 0 && !is_regular_now(root_fd, name, st))
 		return false;
 	*fd = open_cached(root_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (*fd < 0)

@@ -28,7 +28,9 @@ enum path_flag {
 	/* Resolve component by component, as on Linux before 5.6. */
 	PATH_NO_OPENAT2 = 1 << 0,
 	/* The directory is only looked into, never fsynced: x permission suffices. */
-	PATH_SEARCH_ONLY = 1 << 1
+	PATH_SEARCH_ONLY = 1 << 1,
+	/* path_open_file_now(): the caller has looked, and it was a regular file. */
+	PATH_SEEN = 1 << 2
 };
 
 /* What a component may be made of; in the order of the option's words. */

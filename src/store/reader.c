@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -355,6 +356,48 @@ reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset)
 	rd->settled = true;
 	rd->has_name &= at_end;
 	return (size_t)n;
+}
+
+/* As settle_now(), but for who may wait until a long write(2) into memory has ended. */
+static bool
+settle_soon(struct reader *rd)
+{
+	struct timespec now;
+
+	if (!rd->in_memory)
+		return settle_now(rd);
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0 || !tick_is_over(rd, &now))
+		return false;
+#ifdef SEEK_DATA
+	(void)lseek(rd->fd, 0, SEEK_DATA);
+#endif
+	return true;
+}
+
+bool
+reader_take_whole(struct root *r, const char *name, size_t most, uint8_t **content, size_t *len)
+{
+	struct reader rd = { .fd = -1 };
+	struct stat st;
+	bool ok;
+
+	*content = NULL;
+	if (!path_open_file_now(r->fd, root_path_flags(r) | PATH_SEEN, name, &rd.fd, &st))
+		return false;
+	note(&rd, r, name, &st);
+	*len = (size_t)rd.size;
+	ok = rd.size == 0;
+	if (!ok && rd.size <= most && settle_soon(&rd)) {
+		rd.settled = true;
+		*content = malloc((size_t)rd.size);
+		ok = *content != NULL && reader_read_now(&rd, *content, *len, 0) == *len;
+	}
+	reader_close(&rd);
+	if (ok)
+		return true;
+	free(*content);
+	*content = NULL;
+	return false;
 }
 
 /*

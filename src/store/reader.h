@@ -67,6 +67,12 @@ bool reader_open_now(struct reader *rd, struct root *r, const char *name);
  * way, and will tell what is wrong, if anything is.
  */
 size_t reader_read_now(struct reader *rd, void *p, size_t len, uint64_t offset);
+/*
+ * All of a small file of a client's, there and then; as store_get_whole() says. Opens and closes a
+ * reader of its own.
+ */
+bool reader_take_whole(
+    struct root *r, const char *name, size_t most, uint8_t **content, size_t *len);
 /* How many of the len bytes from offset can be read without waiting. */
 size_t reader_resident(const struct reader *rd, uint64_t offset, size_t len);
 /* Closing it frees no blocks: as far as is known the file has a name. True of a closed one. */

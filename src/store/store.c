@@ -35,6 +35,12 @@ store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	return s->ops->put_whole(s, spec, content, len, digest, on_done, owner, out);
 }
 
+bool
+store_get_whole(struct store *s, const char *name, size_t most, uint8_t **content, size_t *len)
+{
+	return s->ops->get_whole(s, name, most, content, len);
+}
+
 void
 store_set_range(struct transfer *t, uint64_t from, uint64_t end)
 {

@@ -44,14 +44,16 @@ struct worker;
 /*
  * What an implementation provides; each starts the operation and ends it, later, by
  * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op and
- * t->chunk; put and get set the former themselves. What ends with _now, file and
- * resident start nothing.
+ * t->chunk; put and get set the former themselves. What ends with _now, file,
+ * resident and get_whole start nothing.
  */
 struct store_ops {
 	enum ftx_rc (*put)(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
 	    void *owner, struct transfer **out);
 	enum ftx_rc (*get)(struct store *s, const char *name, bool digests,
 	    transfer_done_cb *on_done, void *owner, struct transfer **out);
+	bool (*get_whole)(
+	    struct store *s, const char *name, size_t most, uint8_t **content, size_t *len);
 	void (*set_end)(struct transfer *t, uint64_t end);
 	void (*set_attrs)(struct transfer *t, const struct put_spec *spec);
 	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec, uint8_t *content,
@@ -115,6 +117,15 @@ enum ftx_rc store_get(struct store *s, const char *name, transfer_done_cb *on_do
 /* The same, with the stored digest; where that is on a device, OPEN takes a job for it. */
 enum ftx_rc store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
+
+/*
+ * A regular file, as its owner has seen it to be, of at most `most` bytes: whole, and of one
+ * version, if it can be had without waiting for a device. For a client, whose loop may wait for
+ * somebody who is writing to it. *content (malloc(3)) is the caller's; NULL of a file that is
+ * empty. False, whatever the reason: store_get() is the way, and will tell.
+ */
+bool store_get_whole(
+    struct store *s, const char *name, size_t most, uint8_t **content, size_t *len) FTX_MUST_CHECK;
 
 /* Before the first read: only what stands between these offsets is read, and t->offset is from. */
 void store_set_range(struct transfer *t, uint64_t from, uint64_t end);

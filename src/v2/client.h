@@ -248,8 +248,9 @@ struct v2_put_request {
 	uint64_t digest_to;      /* what is being digested ends there */
 	uint64_t have;           /* OFFSET of HAVE */
 	const void *whole;       /* borrowed: all of a small content */
-	uint16_t owed_id;        /* an END is owed under this id; 0: none */
-	bool opening, opened, reading, digesting, all_read, is_head;
+	uint8_t *small;   /* owned: of a small file all of it, if is_small; NULL: it is empty */
+	uint16_t owed_id; /* an END is owed under this id; 0: none */
+	bool opening, opened, reading, digesting, all_read, is_head, is_small;
 };
 
 /*

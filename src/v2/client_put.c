@@ -444,7 +444,7 @@ v2_client_put(struct v2_client *c, struct v2_put_request *put)
 	put->own.kind = DIGEST_NONE;
 	put->owed_id = 0;
 	put->opening = put->opened = put->reading = put->digesting = put->all_read = false;
-	put->is_head = false;
+	put->is_head = put->is_small = false;
 	v2_client_submit(c, &put->r, &v2_put_ops, V2_PUT, put->flags);
 }
 

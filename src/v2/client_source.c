@@ -1,4 +1,5 @@
 /* Where the content of a PUT comes from: a file of a local store, memory, or a stream. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "loop/chunk.h"
@@ -148,11 +149,28 @@ open_source(struct v2_put_request *put)
 		fail(put, rc);
 }
 
+/*
+ * A small file that is in memory is read whole, and closed again. It goes with NOW: whatever HELLO
+ * says, the limit that holds before it is the least.
+ */
+static bool
+take_whole(struct v2_put_request *put, uint64_t small)
+{
+	size_t len;
+
+	if (put->store == NULL || small == 0 ||
+	    !store_get_whole(put->store, put->local_name, (size_t)small, &put->small, &len))
+		return false;
+	put->is_small = put->opened = true;
+	put->size = len;
+	return true;
+}
+
 void
 v2_source_prepare(struct v2_put_request *put, uint64_t small)
 {
 	if (!put->opened) {
-		if (!put->opening)
+		if (!put->opening && !take_whole(put, small))
 			open_source(put);
 		return;
 	}
@@ -169,7 +187,7 @@ v2_source_whole(struct v2_put_request *put, const void **p)
 {
 	size_t size = (size_t)put->size;
 
-	*p = put->memory;
+	*p = put->is_small ? put->small : put->memory;
 	if (put->transfer == NULL || size == 0)
 		return V2_FILL_SOME;
 	if (put->reading)
@@ -379,9 +397,18 @@ v2_source_rewind(struct v2_put_request *put)
 		put->transfer->offset = 0;
 }
 
+static void
+drop_small(struct v2_put_request *put)
+{
+	free(put->small);
+	put->small = NULL;
+	put->is_small = false;
+}
+
 void
 v2_source_let_go(struct v2_put_request *put)
 {
+	drop_small(put);
 	drop_chunk(put);
 	chunk_put(chunks_of(put), put->rest);
 	put->rest = NULL;

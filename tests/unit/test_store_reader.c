@@ -1,4 +1,5 @@
 /* store/reader by itself: large files. */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,6 +12,18 @@
 #include "unit/test_store.h"
 
 #define LONG ((size_t)64 << 20)
+
+static int seeks; /* of data */
+
+off_t
+lseek(int fd, off_t offset, int whence)
+{
+	off_t (*real)(int, off_t, int);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "lseek");
+	seeks += whence == SEEK_DATA;
+	return real(fd, offset, whence);
+}
 
 static void *
 write_long(void *bytes)
@@ -66,6 +79,47 @@ START_TEST(test_file_is_being_written)
 }
 END_TEST
 
+/* What is taken whole waits for the end of a write, too (SEEK_DATA), before it is read. */
+START_TEST(test_whole_is_settled)
+{
+	uint8_t *got;
+	struct root *r;
+	size_t len;
+
+	unit_write("root/file", "content", 7);
+	unit_sleep_ms(20);
+	ck_assert_int_eq(root_open(&r, "root", ROOT_MAY_WAIT, 0600), FTX_OK);
+	r->in_memory = true;
+	seeks = 0;
+	ck_assert(reader_take_whole(r, "file", 7, &got, &len));
+	ck_assert_int_eq(seeks, 1);
+	free(got);
+	root_close(r);
+}
+END_TEST
+
+/* Somebody writes to it, who may have begun before: nobody waits for that on a disk. */
+START_TEST(test_whole_is_being_written)
+{
+	uint8_t *got;
+	struct root *r;
+	size_t len;
+	int fd;
+
+	unit_write("root/file", "content", 7);
+	unit_sleep_ms(20);
+	ck_assert_int_eq(root_open(&r, "root", ROOT_MAY_WAIT, 0600), FTX_OK);
+	r->in_memory = false;
+	fd = open("root/file", O_WRONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert(!reader_take_whole(r, "file", 7, &got, &len));
+	close(fd);
+	ck_assert(reader_take_whole(r, "file", 7, &got, &len));
+	free(got);
+	root_close(r);
+}
+END_TEST
+
 /* Nothing but a hole, as large as this file system lets a file be. */
 START_TEST(test_largest_file)
 {
@@ -101,5 +155,7 @@ add_reader_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_test(tc, test_file_is_being_written);
+	tcase_add_test(tc, test_whole_is_settled);
+	tcase_add_test(tc, test_whole_is_being_written);
 	tcase_add_test(tc, test_largest_file);
 }

@@ -133,6 +133,44 @@ START_TEST(test_grows)
 }
 END_TEST
 
+/* There and then, or not at all. */
+START_TEST(test_get_whole)
+{
+	static const char *const others[] = { "large", "missing", "dir", "link", "dir/link" };
+	uint8_t *content;
+	size_t len;
+
+	unit_write("root/file", "0123456789", 10);
+	unit_write("root/large", "0123456789a", 11);
+	unit_write("root/empty", "", 0);
+	ck_assert_int_eq(mkdir("root/dir", 0700), 0);
+	ck_assert_int_eq(symlink("file", "root/link"), 0);
+	ck_assert_int_eq(symlink("../file", "root/dir/link"), 0);
+	unit_write("root/dir/file", "abc", 3);
+	unit_sleep_ms(20);
+	store_start(ROOT_MAY_WAIT);
+	root->in_memory = _i == 0;
+	ck_assert(store_get_whole(store, "file", 10, &content, &len));
+	ck_assert_uint_eq(len, 10);
+	ck_assert_mem_eq(content, "0123456789", 10);
+	free(content);
+	ck_assert(store_get_whole(store, "dir/file", 10, &content, &len));
+	ck_assert_uint_eq(len, 3);
+	free(content);
+	ck_assert(store_get_whole(store, "empty", 10, &content, &len));
+	ck_assert_uint_eq(len, 0);
+	ck_assert_ptr_null(content);
+	for (int i = 0; i < COUNT(others); i++) {
+		ck_assert(!store_get_whole(store, others[i], 10, &content, &len));
+		ck_assert_ptr_null(content);
+	}
+	/* Just written: what comes next might have the same time. */
+	unit_write("root/file", "abcdefghij", 10);
+	ck_assert(!store_get_whole(store, "file", 10, &content, &len));
+	store_teardown();
+}
+END_TEST
+
 /* A part is checked at its own end. */
 START_TEST(test_range)
 {
@@ -167,6 +205,7 @@ add_whole_cases(Suite *s)
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
 	tcase_add_test(tc, test_many_wholes);
 	tcase_add_loop_test(tc, test_through, 0, 2);
+	tcase_add_loop_test(tc, test_get_whole, 0, 2);
 	tcase_add_loop_test(tc, test_grows, 0, ROOT_KINDS);
 	tcase_add_test(tc, test_range);
 }

@@ -142,6 +142,7 @@ START_TEST(test_now)
 	take_content(id, 0, 5000);
 	take_end(id, 5000);
 	ck_assert_uint_eq(second.moved, 5000);
+	ck_assert_ptr_null(second.transfer); /* it was read there and then */
 	peer_says_receipt(id, content, 5000);
 	expect_outcome(&other, FTX_OK, V2_WHOSE_NONE);
 	ck_assert_str_eq(second.receipt.name, "name");
