@@ -26,7 +26,7 @@ class RoundsTest(CommandTest):
         out, err = process.communicate(timeout=4 * DEADLINE)
         self.assertEqual(process.returncode, status, err[-2000:])
         line.close()
-        self.out = out.decode()
+        self.out = os.fsdecode(out)
         self.turns = line.turns
         return line.rounds
 
