@@ -122,6 +122,7 @@ src_libv2client_a_SOURCES = \
 	src/v2/client_put_message.c \
 	src/v2/client_request.c \
 	src/v2/client_source.c \
+	src/v2/client_small.c \
 	src/v2/client_target.c \
 	src/v2/client_time.c
 

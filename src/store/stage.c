@@ -317,6 +317,17 @@ replace_target(struct stage *s)
 	return FTX_OK;
 }
 
+/*
+ * Where nothing had the name a moment ago, it is taken as if nothing was to be replaced, in one
+ * step. False: it has appeared, or this is not the way.
+ */
+static bool
+take_free_name(const struct stage *s, struct root *r)
+{
+	return s->replace && !s->replaces && s->if_version.len == 0 &&
+	       link_unnamed(s, r, s->leaf) == 0;
+}
+
 static enum ftx_rc
 give_name(struct stage *s, struct root *r)
 {
@@ -324,6 +335,8 @@ give_name(struct stage *s, struct root *r)
 	enum ftx_rc rc;
 
 	if (s->kind == STAGE_UNNAMED) {
+		if (take_free_name(s, r))
+			return FTX_OK;
 		if (s->replace) {
 			rc = root_stage_name(r, s->temp, sizeof(s->temp));
 			if (rc != FTX_OK)

@@ -114,7 +114,7 @@ begin_anew(struct v2_get_request *get)
 		v2_target_rewind(get);
 	get->moved = get->resumed = 0;
 	digest_clear(&get->running);
-	v2_target_choose(get);
+	v2_small_choose(get);
 }
 
 /* Bytes of content, as FILE says. */

@@ -184,7 +184,10 @@ take_data_header(struct v2_client *c, const struct v2_frame *f)
 		return rc;
 	c->receiving = get;
 	c->data_left = f->length;
-	conn_set_bulk_input(c->conn, true);
+	/* What is small comes by the input, as the messages around it do. */
+	c->bulk = !get->is_small;
+	if (c->bulk)
+		conn_set_bulk_input(c->conn, true);
 	return FTX_OK;
 }
 
@@ -199,9 +202,10 @@ take_data(struct v2_client *c)
 		return false;
 	c->data_left -= n;
 	conn_add_content(c->conn, n);
-	if (c->data_left == 0)
-		conn_set_bulk_input(c->conn, false);
-	else if (get->stalled)
+	if (c->data_left == 0) {
+		if (c->bulk)
+			conn_set_bulk_input(c->conn, false);
+	} else if (get->stalled)
 		conn_set_receiving(c->conn, false);
 	return !get->stalled && (n > 0 || c->data_left == 0);
 }

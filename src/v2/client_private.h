@@ -11,6 +11,7 @@
  *   client_put.c      PUT                     client_source.c  where its content comes from
  *   client_put_message.c  what it says
  *   client_get.c      GET                     client_target.c  where its content goes
+ *   client_small.c    likewise, if it is small
  *                                             client_part.c    what outlives the process
  */
 #ifndef V2_CLIENT_PRIVATE_H
@@ -145,6 +146,7 @@ struct v2_client {
 	/* Input: the DATA under way. */
 	struct v2_get_request *receiving; /* whose content is under way; NULL: nobody's */
 	size_t data_left;                 /* of the payload */
+	bool bulk;                        /* it does not come by the connection's input */
 	bool prefaced;
 	bool input_soon;
 
@@ -275,8 +277,6 @@ enum digest_kind v2_get_kind(const struct v2_get_request *get);
 /* The header of a DATA: whether it is due. */
 enum ftx_rc v2_get_data(struct v2_get_request *get, const struct v2_frame *f) FTX_MUST_CHECK;
 
-/* FILE has come, and nothing is there: it is to be kept in memory until it is whole. */
-void v2_target_choose(struct v2_get_request *get);
 /* What there is of it is of no use: from the beginning. */
 void v2_target_rewind(struct v2_get_request *get);
 /* FILE has come; with content that is there already, or without. */
@@ -304,6 +304,18 @@ void v2_part_look(struct v2_get_request *get);
 void v2_part_on_looked(struct v2_get_request *get, enum transfer_op op, enum ftx_rc rc);
 /* Whether what there is will be worth something, to this process or to the next one. */
 bool v2_part_is_of_use(const struct v2_outcome *o);
+
+/* client_small.c: get->is_small, and what client_target.c does then. */
+/* FILE has come, and nothing of it is there. */
+void v2_small_choose(struct v2_get_request *get);
+enum ftx_rc v2_small_open(struct v2_get_request *get) FTX_MUST_CHECK;
+/* Up to len bytes of the connection's input: into its memory, or away. How many. */
+size_t v2_small_receive(struct v2_get_request *get, size_t len);
+size_t v2_small_skip(struct v2_get_request *get, size_t len);
+enum ftx_rc v2_small_publish(
+    struct v2_get_request *get, const struct put_spec *spec) FTX_MUST_CHECK;
+/* Idempotent. */
+void v2_small_drop(struct v2_get_request *get);
 
 /* client_ask.c */
 extern const struct v2_request_ops v2_ask_ops;

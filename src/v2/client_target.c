@@ -1,5 +1,4 @@
 /* Where the content of a GET goes: a new file of a local store, or a stream. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "loop/chunk.h"
@@ -70,53 +69,6 @@ give_own_chunk(struct v2_get_request *get)
 
 	get->chunk = NULL;
 	give_chunk(get, chunk);
-}
-
-/* --- A small file --- */
-
-void
-v2_target_choose(struct v2_get_request *get)
-{
-	const struct v2_client *c = get->r.client;
-
-	get->is_small = get->stream == NULL && get->transfer == NULL && get->size <= SMALL_MAX &&
-			c->small_bytes + get->size <= SMALL_BYTES_MAX;
-}
-
-static void
-open_small(struct v2_get_request *get)
-{
-	if (get->size > 0) {
-		get->small = malloc((size_t)get->size);
-		if (get->small == NULL) {
-			fail(get, FTX_NOMEM);
-			return;
-		}
-	}
-	get->r.client->small_bytes += get->size;
-	get->opened = true;
-}
-
-static size_t
-receive_small(struct v2_get_request *get, size_t len)
-{
-	size_t n = conn_receive(get->r.client->conn, get->small + get->moved, len);
-
-	get->moved += n;
-	get->left -= n;
-	return n;
-}
-
-static void
-drop_small(struct v2_get_request *get)
-{
-	if (!get->is_small)
-		return;
-	if (get->opened)
-		get->r.client->small_bytes -= get->size;
-	free(get->small);
-	get->small = NULL;
-	get->is_small = false;
 }
 
 /* --- The store --- */
@@ -196,7 +148,9 @@ v2_target_open(struct v2_get_request *get)
 	enum ftx_rc rc;
 
 	if (get->is_small) {
-		open_small(get);
+		rc = v2_small_open(get);
+		if (rc != FTX_OK)
+			fail(get, rc);
 		return;
 	}
 	if (get->stream != NULL || (get->transfer != NULL && get->reserved)) {
@@ -257,23 +211,14 @@ write_on(struct v2_get_request *get)
 	}
 }
 
-static enum ftx_rc
-publish_small(struct v2_get_request *get)
-{
-	struct put_spec spec = spec_of(get);
-	enum ftx_rc rc = store_put_whole(get->store, &spec, get->small, (size_t)get->size,
-	    &get->digest, v2_target_on_store, get, &get->transfer);
-
-	if (rc == FTX_OK)
-		get->small = NULL; /* the transfer's */
-	return rc;
-}
-
 enum ftx_rc
 v2_target_publish(struct v2_get_request *get)
 {
-	if (get->is_small)
-		return publish_small(get);
+	if (get->is_small) {
+		const struct put_spec spec = spec_of(get);
+
+		return v2_small_publish(get, &spec);
+	}
 	if (get->transfer == NULL) {
 		v2_request_succeed(&get->r);
 		return FTX_OK;
@@ -349,9 +294,12 @@ static size_t
 throw_away(struct v2_get_request *get, size_t len)
 {
 	struct v2_client *c = get->r.client;
-	struct chunk *chunk = chunk_get(worker_chunks(c->worker));
+	struct chunk *chunk;
 	size_t n = 0;
 
+	if (!c->bulk)
+		return v2_small_skip(get, len);
+	chunk = chunk_get(worker_chunks(c->worker));
 	if (chunk == NULL) {
 		v2_client_fail(c, FTX_NOMEM, V2_WHOSE_LOCAL, false);
 		return 0;
@@ -387,7 +335,7 @@ v2_target_receive(struct v2_get_request *get, size_t len)
 	if (get->r.settled || get->r.cancelled)
 		return throw_away(get, len);
 	if (get->is_small)
-		return receive_small(get, len);
+		return v2_small_receive(get, len);
 	/* A small one is taken before there is a place for it, so that others come meanwhile. */
 	get->stalled = !get->opened && get->size > CHUNK_SIZE;
 	if (get->stalled || (get->stream != NULL && !write_stream(get)))
@@ -435,7 +383,7 @@ void
 v2_target_drop(struct v2_get_request *get)
 {
 	give_own_chunk(get);
-	drop_small(get);
+	v2_small_drop(get);
 	if (get->writing)
 		note_given(get->r.client); /* the transfer's, which frees it */
 	if (get->transfer != NULL)

@@ -78,6 +78,20 @@ START_TEST(test_mode)
 }
 END_TEST
 
+/* Where nothing is to be replaced, no name but that one is ever there. */
+START_TEST(test_free_name)
+{
+	open_root(TEST_REPLACE);
+	open_stage(SPEC(TEST_REPLACE, "new"));
+	ck_assert_int_eq(stage.kind, STAGE_UNNAMED);
+	published();
+	ck_assert_uint_eq(root->serial, 0);
+	open_stage(SPEC(TEST_REPLACE, "new"));
+	published();
+	ck_assert_uint_eq(root->serial, 1);
+}
+END_TEST
+
 START_TEST(test_time)
 {
 	struct put_spec spec = { .name = "new", .policy = SPEC(all_flags[_i], "")->policy };
@@ -141,6 +155,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_mode, 0, COUNT(all_flags));
+	tcase_add_test(tc, test_free_name);
 	tcase_add_loop_test(tc, test_time, 0, COUNT(all_flags));
 	tcase_add_test(tc, test_time_is_the_last_write_without_one);
 	tcase_add_loop_test(tc, test_time_fails, 0, 3);

@@ -253,10 +253,11 @@ START_TEST(test_rename_fails)
 	open_root(_i == 0   ? ROOT_NAMED_STAGE
 		  : _i == 1 ? TEST_REPLACE
 			    : TEST_REPLACE | ROOT_NAMED_STAGE);
+	unit_write(_i == 0 ? "root/other" : "root/new", "old", 3);
 	fake_orders.rename = EIO;
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_eq(publish(), FTX_IO);
-	ck_assert_int_eq(unit_names_in("root"), 0);
+	ck_assert_int_eq(unit_names_in("root"), 1);
 }
 END_TEST
 
