@@ -59,6 +59,7 @@ src_libstore_a_SOURCES = \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/request.c src/store/request.h \
+	src/store/digest_trail.c src/store/digest_trail.h \
 	src/store/stored_digest.c src/store/stored_digest.h \
 	src/store/sum.c src/store/sum.h \
 	src/store/transfer.c src/store/transfer.h \
@@ -66,6 +67,7 @@ src_libstore_a_SOURCES = \
 	src/store/upload_log.c src/store/upload_log.h \
 	src/store/uploads.c src/store/uploads.h src/store/uploads_private.h \
 	src/store/uploads_keep.c \
+	src/store/uploads_trail.c \
 	src/store/uploads_write.c
 
 noinst_LIBRARIES += src/libnet.a

@@ -309,6 +309,7 @@ void
 item_run(struct item *item, struct link *l)
 {
 	struct ftxfer_event e = { .type = FTXFER_EVENT_STARTED };
+	bool moves;
 
 	item->phase = ITEM_RUNNING;
 	item->on = l;
@@ -317,16 +318,19 @@ item_run(struct item *item, struct link *l)
 		item->started = true;
 		session_event(item, &e);
 	}
-	if (item->look == LOOK_NONE && !item->compare && item->op == FTXFER_OP_PUT) {
-		memset(&item->req, 0, sizeof(item->req));
-		item_run_put(item, l->client);
-	} else if (item->look == LOOK_NONE && !item->compare && item->op == FTXFER_OP_GET) {
-		if (!item->fetching)
-			memset(&item->req, 0, sizeof(item->req));
-		item->fetching = true;
-		item_run_get(item, l->client);
-	} else
+	moves = item->look == LOOK_NONE && !item->compare &&
+		(item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_GET);
+	if (!moves) {
 		run_ask(item, l->client);
+		return;
+	}
+	if (!item->moving)
+		memset(&item->req, 0, sizeof(item->req));
+	item->moving = true;
+	if (item->op == FTXFER_OP_PUT)
+		item_run_put(item, l->client);
+	else
+		item_run_get(item, l->client);
 }
 
 uint64_t

@@ -131,13 +131,14 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		put_ended_well(item, put);
 		return;
 	}
-	v2_put_clear(put);
+	v2_put_again(put);
 	/*
 	 * An upload of long ago is known by the same id, and what it published is gone: this one is
 	 * asked for anew. So is, once, what was damaged on the way or changed while it was read.
 	 */
 	if (stale || (spoilt && !item->asked_anew)) {
 		item->asked_anew = true;
+		v2_put_clear(put);
 		item_make_id(item, true);
 		again.retryable = true;
 		if (ok) {

@@ -46,7 +46,9 @@ item_free(struct item *item)
 	struct ftxfer_session *s = item->s;
 
 	TAILQ_REMOVE(&s->all, item, all);
-	if (item->fetching)
+	if (item->moving && item->op == FTXFER_OP_PUT)
+		v2_put_clear(&item->req.put);
+	else if (item->moving)
 		v2_get_clear(&item->req.get);
 	store_request_close(item->request);
 	if (item->stream_event != NULL)

@@ -88,7 +88,7 @@ struct item {
 	bool compare;    /* the digests of both sides are compared first */
 	bool sums_up;    /* it stands for others, which are counted and told of by themselves */
 	bool makes_base; /* the directory that its tree needs before anything else */
-	bool fetching;   /* a GET was begun, and what has come of it is kept */
+	bool moving;     /* a PUT or GET was begun, and what is known of it is kept */
 	uint8_t cursor[64];
 	size_t cursor_len;
 

@@ -237,6 +237,7 @@ static const struct store_ops local_ops = {
 	.write_now = local_write_now,
 	.write_pipe = local_write_pipe,
 	.prefix = local_prefix,
+	.mark = local_mark,
 	.read_now = local_read_now,
 	.file = local_file,
 	.resident = local_resident,

@@ -66,6 +66,23 @@ hash_slice(struct local_transfer *lt)
 	return rc;
 }
 
+/* What was noted while it came needs not be read again. */
+static void
+skip_what_is_known(struct local_transfer *lt, struct upload_claim *claim)
+{
+	struct digest known;
+	uint64_t at;
+
+	if (claim == NULL || atomic_load(&lt->t.prefix_done) > 0)
+		return;
+	at = uploads_find_mark(claim, lt->t.prefix.kind, lt->t.prefix_len, &known);
+	if (at == 0)
+		return;
+	digest_clear(&lt->t.prefix);
+	lt->t.prefix = known;
+	atomic_store(&lt->t.prefix_done, at);
+}
+
 static void
 run_prefix(struct pool_job *job)
 {
@@ -78,6 +95,7 @@ run_prefix(struct pool_job *job)
 	lt->rc = FTX_TAKEN_OVER;
 	if (!uploads_enter(claim))
 		return;
+	skip_what_is_known(lt, claim);
 	lt->rc = hash_slice(lt);
 	uploads_leave(claim);
 }

@@ -70,6 +70,7 @@ void local_reserve(struct transfer *t);
 void local_write(struct transfer *t);
 void local_set_attrs(struct transfer *t, const struct put_spec *spec);
 enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
+void local_mark(struct transfer *t, const struct digest *d, uint64_t at);
 enum ftx_rc local_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
 /* spec is the put's from here on. */
 void local_put_set_spec(struct local_transfer *lt, const struct put_spec *spec);

@@ -290,6 +290,7 @@ prepare_space(struct local_transfer *lt)
 	uploads_take_hold(put->claim, &put->hold);
 	if (lt->t.offset > 0)
 		return FTX_OK;
+	uploads_mark(put->claim, NULL, 0);
 	space_release(&put->hold);
 	if (lt->t.have > 0 && ftruncate(put->stage.fd, 0) != 0)
 		return ftx_rc_from_errno(errno);
@@ -410,6 +411,15 @@ local_write_pipe(struct transfer *t, int pipe, size_t len)
 	if (rc == FTX_OK)
 		written(lt, len);
 	return rc;
+}
+
+void
+local_mark(struct transfer *t, const struct digest *d, uint64_t at)
+{
+	struct local_put *put = ((struct local_transfer *)t)->put;
+
+	if (is_kept(put))
+		uploads_mark(put->claim, d, at);
 }
 
 /* DISCARD */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "loop/chunk.h"
+#include "store/digest_trail.h"
 
 enum ftx_rc
 store_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done, void *owner,
@@ -97,6 +98,15 @@ store_rewind(struct transfer *t)
 	assert(t->op == TRANSFER_IDLE && t->kind == TRANSFER_PUT && t->kept);
 	t->have = t->offset;
 	t->offset = 0;
+}
+
+void
+store_mark(struct transfer *t, const struct digest *d, uint64_t at)
+{
+	if (at < t->mark_due)
+		return;
+	t->mark_due = at + DIGEST_TRAIL_STEP;
+	t->store->ops->mark(t, d, at);
 }
 
 void

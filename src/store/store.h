@@ -68,6 +68,7 @@ struct store_ops {
 	enum ftx_rc (*write_pipe)(struct transfer *t, int pipe, size_t len);
 	size_t (*read_now)(struct transfer *t, void *p, size_t len);
 	void (*prefix)(struct transfer *t);
+	void (*mark)(struct transfer *t, const struct digest *d, uint64_t at);
 	void (*commit)(struct transfer *t);
 	/* Drops what was not committed and frees t, now or later. Tells nobody. */
 	void (*discard)(struct transfer *t);
@@ -155,6 +156,11 @@ void store_rewind(struct transfer *t);
  * callback follows.
  */
 enum ftx_rc store_prefix(struct transfer *t, enum digest_kind kind, uint64_t len) FTX_MUST_CHECK;
+/*
+ * Of a put with spec.upload: d is the digest of the first `at` bytes, which are written, or will be
+ * next. It may spare store_prefix() some reading, if the upload is gone on with later.
+ */
+void store_mark(struct transfer *t, const struct digest *d, uint64_t at);
 /*
  * Of a put with spec.upload or spec.keep: when it is closed nothing of it is kept. (Without this it
  * can be gone on with by the same key later, if spec.upload->keep said so, or by the same name; not

@@ -71,7 +71,8 @@ struct transfer {
 	struct timespec published_at;
 	uint64_t have;
 	bool kept; /* put with spec.keep: what there is of it is; `have` tells how much there was */
-	bool dropped; /* store_drop() */
+	bool dropped;      /* store_drop() */
+	uint64_t mark_due; /* bytes: the next of store_mark() that counts */
 	/* Optional: another one goes on with the upload; every operation fails from here on. */
 	void (*on_taken)(void *owner, struct transfer *t);
 

@@ -62,6 +62,7 @@ uploads_add(struct uploads *u, const struct upload_record *r)
 bool
 uploads_set_stage(struct uploads *u, struct upload *up, const char *stage)
 {
+	uploads_drop_trail(u, up);
 	u->kept -= kept_bytes(up);
 	if (up->record.stage[0] != '\0')
 		HASH_DELETE(hh_stage, u->by_stage, up);
@@ -84,6 +85,7 @@ uploads_set_stage(struct uploads *u, struct upload *up, const char *stage)
 void
 uploads_take_out(struct uploads *u, struct upload *up)
 {
+	uploads_drop_trail(u, up);
 	u->kept -= kept_bytes(up);
 	if (up->record.stage[0] != '\0')
 		HASH_DELETE(hh_stage, u->by_stage, up);

@@ -67,6 +67,15 @@ void uploads_give_hold(struct upload_claim *c, struct space_hold *hold);
 void uploads_written(struct upload_claim *c, size_t bytes);
 void uploads_take_hold(struct upload_claim *c, struct space_hold *hold);
 
+/*
+ * d is the digest of the first `at` bytes of it, which have been or will be written before it is
+ * parked: kept in memory, for who goes on with it (digest_trail.h). NULL: nothing is known any
+ * more. uploads_find_mark() is digest_trail_find().
+ */
+void uploads_mark(struct upload_claim *c, const struct digest *d, uint64_t at);
+uint64_t uploads_find_mark(
+    struct upload_claim *c, enum digest_kind kind, uint64_t upto, struct digest *d);
+
 /* Blocks. The stage has that name from here on, and it is known after this process's end, too. */
 enum ftx_rc uploads_staged(struct upload_claim *c, const char *stage) FTX_MUST_CHECK;
 /* It is about to be published; to be made durable by uploads_settle(). FTX_NOMEM. */

@@ -164,6 +164,7 @@ uploads_open(struct uploads **out, struct root *r)
 	u->root = r;
 	u->keep_seconds = u->keep_bytes = UINT64_MAX;
 	TAILQ_INIT(&u->by_use);
+	TAILQ_INIT(&u->trails);
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_mutex_init(&u->log_lock, NULL);
 	pthread_cond_init(&u->left, NULL);

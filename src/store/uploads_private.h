@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "loop/worker.h"
+#include "store/digest_trail.h"
 #include "store/uploads.h"
 
 /* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
@@ -26,6 +27,8 @@ struct upload {
 	bool logged;                 /* the file has a record of it, or will */
 	bool unlisted;               /* a hash had no memory to add it */
 	struct space_hold hold;
+	struct digest_trail *trail;     /* owned: of what its stage has; NULL: nothing is known */
+	TAILQ_ENTRY(upload) trail_link; /* if there is one, by when it was marked */
 	char name[];
 };
 
@@ -47,6 +50,8 @@ struct uploads {
 	struct upload *by_key;     /* owned */
 	struct upload *by_stage;   /* the same ones */
 	struct upload_list by_use; /* the same ones */
+	struct upload_list trails; /* those of them that have a trail, and how many they are */
+	unsigned trail_count;
 	unsigned count;
 	uint64_t live;      /* bytes that the records of all take */
 	uint64_t kept;      /* bytes of unfinished content that were announced */
@@ -83,6 +88,8 @@ void uploads_take_out(struct uploads *u, struct upload *up);
 void uploads_write_down(struct uploads *u, struct upload *up);
 /* Something is known. */
 void uploads_tell_watch(struct uploads *u);
+/* Nothing is known of its content any more. */
+void uploads_drop_trail(struct uploads *u, struct upload *up);
 void uploads_used(struct uploads *u, struct upload *up, uint64_t now);
 
 #endif

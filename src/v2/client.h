@@ -26,10 +26,12 @@
 #include "base/cursor.h"
 #include "base/rc.h"
 #include "store/digest.h"
+#include "store/meta.h"
 #include "store/put_spec.h"
 #include "v2/message.h"
 
 struct chunk;
+struct digest_trail;
 struct conn;
 struct store;
 struct transfer;
@@ -243,11 +245,13 @@ struct v2_put_request {
 	struct chunk *rest;        /* owned: of a stream: the beginning of a block */
 	size_t part;               /* of a stream: bytes in it that make no whole block yet */
 	struct digest running;
-	struct digest_value own; /* of the whole content, once it is known */
-	uint64_t offset;         /* of what was read and digested */
-	uint64_t digest_to;      /* what is being digested ends there */
-	uint64_t have;           /* OFFSET of HAVE */
-	const void *whole;       /* borrowed: all of a small content */
+	struct digest_trail *trail; /* owned: of what was read, in this try and those before */
+	struct meta_version trail_version; /* of the file, as it was then */
+	struct digest_value own;           /* of the whole content, once it is known */
+	uint64_t offset;                   /* of what was read and digested */
+	uint64_t digest_to;                /* what is being digested ends there */
+	uint64_t have;                     /* OFFSET of HAVE */
+	const void *whole;                 /* borrowed: all of a small content */
 	uint8_t *small;   /* owned: of a small file all of it, if is_small; NULL: it is empty */
 	uint16_t owed_id; /* an END is owed under this id; 0: none */
 	bool opening, opened, reading, digesting, all_read, is_head, is_small;
@@ -259,7 +263,12 @@ struct v2_put_request {
  * server drops what it has of it then; a new upload_id is due.
  */
 void v2_client_put(struct v2_client *c, struct v2_put_request *put);
-/* Frees what the receipt holds; idempotent. */
+/*
+ * Frees what the receipt holds; what is known of the content stays, for the same struct to be
+ * handed to a client again.
+ */
+void v2_put_again(struct v2_put_request *put);
+/* Frees all that it holds; idempotent. */
 void v2_put_clear(struct v2_put_request *put);
 
 /* --- Downloads --- */

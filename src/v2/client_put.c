@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loop/chunk.h"
+#include "store/digest_trail.h"
 #include "v2/client_private.h"
 
 enum {
@@ -319,7 +320,7 @@ copy_receipt(struct v2_put_request *put, const struct v2_frame *f)
 
 	if (fault.reach != V2_REACH_NONE)
 		return fault.rc;
-	v2_put_clear(put);
+	v2_put_again(put);
 	to->name = strndup((const char *)m.name.p, m.name.len); /* NULL: it does without */
 	to->flags = f->flags;
 	to->size = m.size;
@@ -449,8 +450,15 @@ v2_client_put(struct v2_client *c, struct v2_put_request *put)
 }
 
 void
-v2_put_clear(struct v2_put_request *put)
+v2_put_again(struct v2_put_request *put)
 {
 	free(put->receipt.name);
 	put->receipt = (struct v2_receipt_copy){ 0 };
+}
+
+void
+v2_put_clear(struct v2_put_request *put)
+{
+	v2_put_again(put);
+	digest_trail_clear(&put->trail);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loop/chunk.h"
+#include "store/digest_trail.h"
 #include "store/store.h"
 #include "v2/client_private.h"
 
@@ -61,6 +62,8 @@ consume(struct v2_put_request *put, size_t len)
 	}
 	put->chunk->len = len;
 	put->offset += len;
+	if (put->has_upload_id && put->transfer != NULL)
+		digest_trail_note(&put->trail, &put->running, put->offset);
 	if (put->transfer != NULL)
 		store_sent(put->transfer, len);
 	return true;
@@ -119,6 +122,10 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 	}
 	put->opened = true;
 	put->size = t->size;
+	/* Of another file, or one that has changed since, nothing is known. */
+	if (!meta_same_version(&t->meta.version, &put->trail_version))
+		digest_trail_clear(&put->trail);
+	put->trail_version = t->meta.version;
 	v2_client_soon(put->r.client);
 }
 
@@ -365,6 +372,22 @@ digest_on(struct v2_put_request *put)
 	v2_request_event(&put->r, V2_ON_DIGEST, NULL);
 }
 
+/* At the beginning of the file: what was read in an earlier try needs not be read again. */
+static void
+skip_what_is_known(struct v2_put_request *put, uint64_t upto)
+{
+	struct digest known;
+	uint64_t at = 0;
+
+	if (put->transfer != NULL && put->offset == 0 && !put->reading)
+		at = digest_trail_find(put->trail, v2_put_kind(put), upto, &known);
+	if (at == 0)
+		return;
+	digest_clear(&put->running);
+	put->running = known;
+	put->offset = put->transfer->offset = at;
+}
+
 void
 v2_source_digest(struct v2_put_request *put, uint64_t upto)
 {
@@ -374,6 +397,7 @@ v2_source_digest(struct v2_put_request *put, uint64_t upto)
 		return;
 	if (put->stream == NULL)
 		drop_chunk(put); /* read, and not to be sent any more */
+	skip_what_is_known(put, upto);
 	digest_on(put);
 }
 

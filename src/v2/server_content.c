@@ -16,6 +16,9 @@ on_bytes(void *arg, const void *p, size_t len)
 
 	if (r->digest_rc == FTX_OK)
 		r->digest_rc = digest_update(&r->digest, p, len);
+	r->digested += len;
+	if (r->digest_rc == FTX_OK && v2s_put_has_key(r))
+		store_mark(r->transfer, &r->digest, r->digested);
 }
 
 /* A stream always has room for one more frame before that is read. */

@@ -107,6 +107,7 @@ struct v2s_request {
 	bool ended;                      /* PUT: its END has come */
 	bool looks_up;                   /* PUT: see v2s_put_look_up() */
 	uint64_t received;     /* PUT: offset that content has come to, with frames under way */
+	uint64_t digested;     /* and that of its digest */
 	struct v2_end put_end; /* PUT: what that said */
 	struct meta_version if_version;
 	union {

@@ -144,7 +144,7 @@ on_opened(struct v2s_request *r, enum ftx_rc rc)
 void
 v2s_put_reserve(struct v2s_request *r, uint64_t offset)
 {
-	r->received = offset;
+	r->received = r->digested = offset;
 	if (v2s_put_is_stream(r))
 		store_reserve(r->transfer, STREAM_FIRST);
 	else if (r->m.put.size == 0)

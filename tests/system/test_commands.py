@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -377,6 +378,12 @@ class TestJson(CommandTest):
         self.assertEqual((entry["remote"], entry["remote_hex"]), ("a\ufffdb", "61ff62"))
 
 
+def read_so_far(pid):
+    """Bytes that the process has read, from wherever (proc(5), rchar)."""
+    with open("/proc/%d/io" % pid) as file:
+        return int(re.search(r"rchar: (\d+)", file.read())[1])
+
+
 class TestAgain(CommandTest):
     def kill(self):
         self._cleanups = [one for one in self._cleanups if one[0] != self._stopped]
@@ -454,6 +461,25 @@ class TestAgain(CommandTest):
                         self.succeeds("put", here, relay.where + "/" + name)
                     self.assertEqual(read_file(self.server.path(name)), data)
                     self.assertEqual(relay.count, 5)
+
+    def test_what_was_sent_is_not_read_again(self):
+        """Neither here nor there, when an upload goes on that broke far behind its beginning."""
+        size = 48 << 20
+        here = self.scratch("here", content(size))
+        relay = Relay(self.server.address, "up", (40 << 20,), True)
+        self.addCleanup(relay.close)
+        before = read_so_far(self.server.process.pid)
+        process = subprocess.Popen(ftxfer() + ["put", "-q", here, relay.where + "/n"],
+                                   env=self.environ, stdin=subprocess.DEVNULL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        client = read_so_far(process.pid)
+        server = read_so_far(self.server.process.pid) - before
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(relay.count, 2)
+        self.assertEqual(read_file(self.server.path("n")), read_file(here))
+        # What is behind the last mark, or was on the way, is read again. (recv(2) does not count.)
+        self.assertLess(client, size + (16 << 20))
+        self.assertLess(server, 16 << 20)
 
     def test_killed_by_a_signal(self):
         for number in (signal.SIGINT, signal.SIGTERM):

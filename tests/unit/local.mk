@@ -52,6 +52,7 @@ room_tests = \
 	tests/unit/test_stammer \
 	tests/unit/test_latency \
 	tests/unit/test_store \
+	tests/unit/test_digest_trail \
 	tests/unit/test_stored_digest \
 	tests/unit/test_settle \
 	tests/unit/test_sum \
@@ -223,6 +224,10 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_takeover.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_digest_trail_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_digest_trail_SOURCES = tests/unit/test_digest_trail.c $(unit_sources)
+tests_unit_test_digest_trail_LDADD = src/libstore.a src/libbase.a $(DIGEST_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_stored_digest_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stored_digest_SOURCES = tests/unit/test_stored_digest.c $(fake_sources) $(unit_sources)

@@ -1,9 +1,12 @@
 /* store: an upload that is known by its key: gone on with, asked for again, taken over. */
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "store/digest_trail.h"
 #include "store/names.h"
 #include "store/path.h"
 #include "store/uploads.h"
@@ -40,6 +43,87 @@ START_TEST(test_resume)
 	owner_close(&o);
 	unit_holds("root/new", content, LEN);
 	ck_assert_int_eq(files_in_root(), 1);
+	store_teardown();
+}
+END_TEST
+
+/* Sends so many bytes, each mark of which is noted, and goes. */
+static void
+leave_marked(const uint8_t *p, size_t len)
+{
+	struct digest d = { 0 };
+	struct owner o = { 0 };
+
+	ck_assert_int_eq(digest_init(&d, DIGEST_XXH128), FTX_OK);
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	store_reserve_at(o.t, terms.size, 0);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_RESERVE), FTX_OK);
+	for (size_t at = 0; at < len; at += CHUNK_SIZE) {
+		ck_assert_int_eq(digest_update(&d, p + at, CHUNK_SIZE), FTX_OK);
+		store_mark(o.t, &d, at + CHUNK_SIZE); /* it may come before it is written */
+		ck_assert_int_eq(owner_write(&o, p + at, CHUNK_SIZE), FTX_OK);
+	}
+	digest_clear(&d);
+	owner_close(&o);
+}
+
+static char *
+the_stage(void)
+{
+	static char path[300];
+	struct dirent *e;
+	DIR *dir = opendir("root");
+
+	ck_assert_ptr_nonnull(dir);
+	while ((e = readdir(dir)) != NULL) {
+		if (strncmp(e->d_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0)
+			snprintf(path, sizeof(path), "root/%s", e->d_name);
+	}
+	closedir(dir);
+	return path;
+}
+
+/*
+ * What came while this process ran is known without being read: so nobody sees here that the stage
+ * says something else now, but a process that begins anew does.
+ */
+START_TEST(test_marks)
+{
+	size_t len = 3 * DIGEST_TRAIL_STEP;
+	uint8_t *big = calloc(1, len);
+	struct digest_value v, want;
+	struct owner o = { 0 };
+	FILE *stage;
+
+	for (size_t i = 0; i < len; i++)
+		big[i] = (uint8_t)(i * 7 + i / 4099);
+	start();
+	terms.size = len + CHUNK_SIZE;
+	leave_marked(big, len);
+	stage = fopen(the_stage(), "r+");
+	ck_assert_ptr_nonnull(stage);
+	ck_assert_int_eq(fputc(big[0] ^ 1, stage), big[0] ^ 1);
+	ck_assert_int_eq(fclose(stage), 0);
+	if (_i == 1)
+		restart();
+	if (_i == 2) { /* begun anew: of the first content nothing is known any more */
+		ck_assert_int_eq(begin(&o), FTX_OK);
+		store_reserve_at(o.t, terms.size, 0);
+		ck_assert_int_eq(owner_wait(&o, TRANSFER_RESERVE), FTX_OK);
+		for (size_t at = 0; at < len; at += CHUNK_SIZE) /* only its beginning differs */
+			ck_assert_int_eq(
+			    owner_write(&o, big + (at > 0 ? at : CHUNK_SIZE), CHUNK_SIZE), FTX_OK);
+		owner_close(&o);
+	}
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, len);
+	ck_assert_int_eq(store_prefix(o.t, DIGEST_XXH128, len), FTX_OK);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_PREFIX), FTX_OK);
+	ck_assert_int_eq(digest_final(&o.t->prefix, &v), FTX_OK);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, big, len, &want), FTX_OK);
+	ck_assert(digest_equal(&v, &want) == (_i == 0));
+	owner_close(&o);
+	free(big);
 	store_teardown();
 }
 END_TEST
@@ -332,6 +416,7 @@ add_resume_cases(Suite *s)
 	tcase_add_checked_fixture(tc, resume_set_up, NULL);
 	tcase_add_loop_test(tc, test_resume, 0, 2);
 	tcase_add_loop_test(tc, test_resume_from_0, 0, 2);
+	tcase_add_loop_test(tc, test_marks, 0, 3);
 	tcase_add_test(tc, test_resume_whole);
 	tcase_add_loop_test(tc, test_asked_again, 0, 4);
 	tcase_add_loop_test(tc, test_other_terms, 0, 8);
