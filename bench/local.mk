@@ -2,9 +2,11 @@
 
 native_programs = \
 	bench/native/fetch \
+	bench/native/flush \
 	bench/native/hold \
 	bench/native/keep \
 	bench/native/load \
+	bench/native/plug \
 	bench/native/probe \
 	bench/native/serve \
 	bench/native/small
@@ -35,9 +37,11 @@ CLEANFILES += $(native_programs)
 
 native_common = bench/native/common.c bench/native/common.h
 bench_native_fetch_SOURCES = bench/native/fetch.c $(native_common)
+bench_native_flush_SOURCES = bench/native/flush.c $(native_common)
 bench_native_hold_SOURCES = bench/native/hold.c $(native_common)
 bench_native_keep_SOURCES = bench/native/keep.c
 bench_native_load_SOURCES = bench/native/load.c $(native_common)
+bench_native_plug_SOURCES = bench/native/plug.c $(native_common)
 bench_native_probe_SOURCES = bench/native/probe.c $(native_common)
 bench_native_serve_SOURCES = bench/native/serve.c $(native_common)
 bench_native_small_SOURCES = bench/native/small.c $(native_common)

@@ -2,10 +2,11 @@
 
 A peer is an object with
     name      as the tables say it
-    can       what it takes part in: "download", "upload", "connections"
+    can       what it takes part in: "download", "upload", "connections"; of directories with small files "tree_up",
+              "tree_down", "tree_durable"
     missing() why it cannot be measured here, or None
     serve()   a started measure.Server, with the files in `root` and what else it needs in `scratch`
-    get(), put()   the client's command line
+    get(), put()   the client's command line; get_tree(), put_tree() for a directory, under its own name
     load      how bench/native/load speaks to it: "http" or "ftxfer"
 Its configuration is what its manual recommends for large files, and nothing that trades safety for speed.
 """
@@ -28,6 +29,14 @@ WORKERS = os.cpu_count() or 1
 def native(program):
     where = os.environ.get("BENCH_NATIVE", os.path.join(TOP, "build", "bench", "native"))
     return os.path.join(where, program)
+
+
+def ours(variable, name, build=None):
+    """A program of ours: of a build directory, of the environment, or of the one at the top."""
+    given = os.environ.get(variable)
+    if given and build is None:
+        return shlex.split(given)
+    return [os.path.join(build or os.path.join(TOP, "build"), name)]
 
 
 def free_port():
@@ -76,6 +85,14 @@ class Peer:
     def put(self, server, path, name):
         raise NotImplementedError
 
+    def get_tree(self, server, name, directory):
+        """The directory of that name, into a local one."""
+        raise NotImplementedError
+
+    def put_tree(self, server, path):
+        """The local directory, into the server's root."""
+        raise NotImplementedError
+
 
 # Ours
 
@@ -88,15 +105,8 @@ class Ftxferd(Peer):
     def __init__(self, options=(), client_args=(), build=None):
         self.name = "ftxferd" if build is None else "ftxferd@" + os.path.basename(build)
         self.options, self.client_args = dict(options), list(client_args)
-        self.daemon = self._program("FTXFERD", "ftxferd", build)
-        self.client = self._program("FTXFER", "ftxfer", build)
-
-    @staticmethod
-    def _program(variable, name, build):
-        given = os.environ.get(variable)
-        if given and build is None:
-            return shlex.split(given)
-        return [os.path.join(build or os.path.join(TOP, "build"), name)]
+        self.daemon = ours("FTXFERD", "ftxferd", build)
+        self.client = ours("FTXFER", "ftxfer", build)
 
     def missing(self):
         for program in (self.daemon[-1], self.client[-1]):
@@ -122,6 +132,40 @@ class Ftxferd(Peer):
 
     def put(self, server, path, name):
         return self._ask(server, "-m", "upload", "-v", name, "-l", path)
+
+
+class Ftxferd2(Ftxferd):
+    """The same daemon, asked by ftxfer's commands: protocol 2, with digests and receipts."""
+    can = frozenset(("tree_up", "tree_down", "tree_durable", "digest"))
+
+    def __init__(self, options=(), client_args=(), build=None):
+        super().__init__(options, client_args, build)
+        self.name += ", protocol 2"
+
+    def serve(self, root, scratch, kind):
+        self.home = scratch
+        return super().serve(root, scratch, kind)
+
+    def _ask(self, server, command, *args):
+        """Without settings, and with a state of its own: not those of whoever measures."""
+        return ["env", "XDG_CONFIG_HOME=" + self.home, "XDG_STATE_HOME=" + self.home, *self.client,
+                command, "-q", *self.client_args, *args]
+
+    @staticmethod
+    def _there(server, name=""):
+        return "127.0.0.1:%d/%s" % (server.port, name)
+
+    def get(self, server, name, path):
+        return self._ask(server, "get", self._there(server, name), "-o", path)
+
+    def put(self, server, path, name):
+        return self._ask(server, "put", path, self._there(server, name))
+
+    def get_tree(self, server, name, directory):
+        return self._ask(server, "get", "-r", self._there(server, name), "-o", directory)
+
+    def put_tree(self, server, path):
+        return self._ask(server, "put", "-r", path, self._there(server))
 
 
 # References of our own: what blocking calls reach
@@ -160,6 +204,38 @@ class Small(Peer):
 
     def serve(self, root, scratch, kind):
         return Server([native("small"), self.load, root], scratch)
+
+
+class Tar(Peer):
+    """tar's output is the connection, and tar's input is: bench/native/plug. What makes it durable comes then."""
+    programs = {"tar": "tar", "sync": "coreutils"}
+
+    def __init__(self, name, durable=None):
+        self.name = name
+        self.durable = durable
+        self.can = frozenset(("tree_up", "tree_down") if durable is None else ("tree_durable",))
+
+    def missing(self):
+        return super().missing() or Native.missing(self)
+
+    def version(self):
+        return first_line("tar", "--version")
+
+    def serve(self, root, scratch, kind):
+        argv = ["tar", "-x", "-C", root]
+        if kind == "tree_down":
+            argv = ["tar", "-c", "-C", root, "tree"]
+        elif self.durable:
+            argv = ["sh", "-c", 'tar -x -C "$0" && exec "$@"', root] + [
+                word % root if "%" in word else word for word in self.durable]
+        return Server([native("plug"), "serve", *argv], scratch)
+
+    def get_tree(self, server, name, directory):
+        return [native("plug"), "receive", str(server.port), "tar", "-x", "-C", directory]
+
+    def put_tree(self, server, path):
+        where, name = os.path.split(path)
+        return [native("plug"), "send", str(server.port), "tar", "-c", "-C", where, name]
 
 
 # Others
@@ -324,6 +400,49 @@ class Vsftpd(Curl):
         return Server([native("keep"), find("vsftpd"), conf], scratch, port)
 
 
+RSYNCD = """\
+use chroot = no
+address = 127.0.0.1
+port = %(port)d
+lock file = %(scratch)s/lock
+log file = /dev/null
+max connections = 0
+[files]
+	path = %(root)s
+	read only = no
+	%(user)s
+"""
+
+
+class Rsync(Peer):
+    """Its daemon, without a program for the line in between; times and modes are kept, as we do."""
+    name = "rsync"
+    can = frozenset(("tree_up", "tree_down", "tree_durable"))
+    programs = {"rsync": "rsync"}
+
+    def version(self):
+        return first_line("rsync", "--version")
+
+    def serve(self, root, scratch, kind):
+        self.durable = ["--fsync"] if kind == "tree_durable" else []
+        port = free_port()
+        conf = write_text(os.path.join(scratch, "rsyncd.conf"), RSYNCD % {
+            "port": port, "scratch": scratch, "root": root,
+            "user": "uid = root\n\tgid = root" if os.geteuid() == 0 else ""})
+        return Server([native("keep"), find("rsync"), "--daemon", "--no-detach", "--config=" + conf],
+                      scratch, port)
+
+    @staticmethod
+    def _there(server, name=""):
+        return "rsync://127.0.0.1:%d/files/%s" % (server.port, name)
+
+    def get_tree(self, server, name, directory):
+        return ["rsync", "-rtp", self._there(server, name), directory + "/"]
+
+    def put_tree(self, server, path):
+        return ["rsync", "-rtp", *self.durable, path, self._there(server)]
+
+
 class First(Peer):
     """A model of the programs that protocol 1 comes from. It does not wait, as it does in tests, whether a byte
     too much comes behind a message."""
@@ -365,11 +484,13 @@ class Dd(Peer):
 
 
 def all_peers(options=(), client_args=(), builds=()):
-    ours = [Ftxferd(options, client_args)]
-    ours += [Ftxferd(options, client_args, os.path.abspath(build)) for build in builds]
-    return ours + [Nginx(), Lighttpd(), Vsftpd(),
+    builds = [None] + [os.path.abspath(build) for build in builds]
+    found = [kind(options, client_args, build) for kind in (Ftxferd, Ftxferd2) for build in builds]
+    return found + [Nginx(), Lighttpd(), Vsftpd(), Rsync(),
                    Native("read+send", "recv+write"), Native("sendfile", "recv+write"),
-                   Native("sendfile", "splice"), Small("http"), Small("ftxfer"), First(), Dd()]
+                   Native("sendfile", "splice"), Small("http"), Small("ftxfer"),
+                   Tar("native tar"), Tar("native tar, syncfs", ["sync", "-f", "%s"]),
+                   Tar("native tar, fsync by 16", [native("flush"), "%s", "16"]), First(), Dd()]
 
 
 def packages():

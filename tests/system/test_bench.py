@@ -14,6 +14,8 @@ RUN = os.path.join(TOP, "bench", "run")
 REPORT = os.path.join(TOP, "bench", "report")
 TRANSFERS = ("download", "upload", "durable", "downloads8", "uploads8", "connections")
 WAITING = ("slowdisk", "cold", "held", "first")
+SMALL = ("smallup", "smalldown", "smalldurable", "farup", "fardown")
+DIGESTS = ("digestup", "digestdown")
 
 
 def call(*argv, **popen):
@@ -75,6 +77,38 @@ class Bench(unittest.TestCase):
                 for key, _, _ in results["workloads"][which[0]]["columns"]:
                     if key != "user_kib":  # of so few it may be what the server had before
                         self.assertGreater(figures[which][0][key], 0, key)
+
+    def test_workloads_of_protocol_2(self):
+        done = self.run_bench("--peer", "rsync", *(
+            word for name in SMALL + DIGESTS for word in ("--workload", name)))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        results = self.load()[1]
+        figures = {}
+        for run in results["runs"]:
+            figures.setdefault(run["workload"], {})[run["peer"]] = run["rounds"][0]
+        for name in SMALL + DIGESTS:
+            with self.subTest(name):
+                for key, _, _ in results["workloads"][name]["columns"]:
+                    if key != "rounds":  # of so few, and on a machine that does other things, it says nothing
+                        self.assertGreater(figures[name]["ftxferd, protocol 2"][key], 0, key)
+                others = [peer for peer in figures[name] if peer.startswith("native tar")]
+                self.assertEqual(len(others), {"smalldurable": 2}.get(name, 0 if name in DIGESTS else 1))
+                self.assertEqual("ftxferd" in figures[name], name in DIGESTS)
+                if "rsync" not in results["skipped"]:
+                    self.assertEqual("rsync" in figures[name], name in SMALL)
+        self.assertRegex(done.stdout, r"(?s)digestup.*\n +ftxferd +[\d.]+ +[\d.]+ ")  # ours by protocol 1's
+        self.assertEqual(os.listdir(self.dir), ["results"], "nothing else is left behind")
+
+    def test_small_files_that_differ_are_an_error(self):
+        client = os.path.join(self.dir, "liar")
+        with open(client, "w") as file:
+            file.write("#!/bin/sh\n%s \"$@\" || exit\n"
+                       "for last; do :; done\nprintf x | dd of=\"$last/tree/file00007\" conv=notrunc 2>/dev/null\n"
+                       % os.environ.get("FTXFER", os.path.join(TOP, "build", "ftxfer")))
+        os.chmod(client, 0o755)
+        done = self.run_bench("--workload", "smalldown", env={**os.environ, "FTXFER": client})
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("file00007 is not what was sent", done.stdout)
 
     def test_a_tarball_has_all_of_it(self):
         bench = os.path.dirname(RUN)
