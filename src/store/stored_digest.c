@@ -1,8 +1,6 @@
 #include "store/stored_digest.h"
 
-#include <inttypes.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -16,13 +14,44 @@
 #define HEAD_SIZE 96
 #define TEXT_SIZE (HEAD_SIZE + DIGEST_HEX_SIZE)
 
+/* In decimal, as wide as that at least. (snprintf(3) takes about as long as a system call.) */
+static size_t
+put_decimal(char *out, uint64_t v, size_t width)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do {
+		digits[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0 || n < width);
+	for (size_t i = 0; i < n; i++)
+		out[i] = digits[n - 1 - i];
+	return n;
+}
+
 /* What stands before the digest of a file that is like this. Returns its length. */
 static size_t
 head_of(char head[HEAD_SIZE], enum digest_kind kind, const struct stat *st)
 {
-	return (size_t)snprintf(head, HEAD_SIZE, "1 %s %" PRIu64 " %" PRId64 ".%09ld ",
-	    digest_name(kind), (uint64_t)st->st_size, (int64_t)st->st_mtim.tv_sec,
-	    (long)st->st_mtim.tv_nsec);
+	const char *name = digest_name(kind);
+	size_t name_len = strlen(name), len = 0;
+	int64_t seconds = st->st_mtim.tv_sec;
+
+	head[len++] = '1';
+	head[len++] = ' ';
+	memcpy(head + len, name, name_len);
+	len += name_len;
+	head[len++] = ' ';
+	len += put_decimal(head + len, (uint64_t)st->st_size, 1);
+	head[len++] = ' ';
+	if (seconds < 0)
+		head[len++] = '-';
+	len += put_decimal(head + len, seconds < 0 ? -(uint64_t)seconds : (uint64_t)seconds, 1);
+	head[len++] = '.';
+	len += put_decimal(head + len, (uint64_t)st->st_mtim.tv_nsec, 9);
+	head[len++] = ' ';
+	return len;
 }
 
 #ifdef HAVE_SYS_XATTR_H

@@ -107,6 +107,31 @@ START_TEST(test_format)
 }
 END_TEST
 
+/* Numbers as printf(3) writes them, also before 1970. */
+START_TEST(test_numbers)
+{
+	static const struct timespec times[] = { { 0, 0 }, { -1, 999999999 }, { -1234567890, 1 },
+		{ 2147483648, 120000000 }, { 9, 99 } };
+	char text[256], want[128];
+
+	if (!supported)
+		return;
+	for (int i = 0; i < COUNT(times); i++) {
+		const struct timespec both[2] = { times[i], times[i] };
+		int len;
+
+		ck_assert_int_eq(ftruncate(fd, i * 1000000009L), 0);
+		ck_assert_int_eq(futimens(fd, both), 0);
+		ck_assert(stored_digest_write(fd, &value));
+		is_believed();
+		len = snprintf(want, sizeof(want), "1 xxh128 %ld %ld.%09ld ", i * 1000000009L,
+		    (long)times[i].tv_sec, times[i].tv_nsec);
+		ck_assert_int_gt(fgetxattr(fd, "user.ftxferd.digest", text, sizeof(text)), len);
+		ck_assert_mem_eq(text, want, len);
+	}
+}
+END_TEST
+
 START_TEST(test_changed_file)
 {
 	struct timespec times[2] = { then, then };
@@ -269,6 +294,7 @@ add_cases(Suite *s)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_kept, DIGEST_XXH128, DIGEST_KINDS);
 	tcase_add_test(tc, test_format);
+	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_changed_file);
 	tcase_add_test(tc, test_hostile);
 	tcase_add_test(tc, test_unsupported);
