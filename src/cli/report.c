@@ -237,19 +237,27 @@ report_event(struct report *r, const struct ftxfer_event *e)
 	}
 }
 
+bool
+report_shows_progress(const struct report *r)
+{
+	if (r->options->json)
+		return r->moves && clock_now_ms() - r->said >= JSON_PROGRESS_MS;
+	return r->moves && r->bar.enabled;
+}
+
 void
 report_progress(struct report *r, const struct ftxfer_totals *t)
 {
 	char current[48] = "";
 
+	if (!report_shows_progress(r))
+		return;
 	if (r->options->json) {
-		if (!r->moves || clock_now_ms() - r->said < JSON_PROGRESS_MS)
-			return;
 		r->said = clock_now_ms();
 		report_json_progress(t);
 		return;
 	}
-	if (!r->bar.enabled || !r->moves || t->bytes_known == 0)
+	if (t->bytes_known == 0)
 		return;
 	if (t->current != NULL) {
 		const char *slash = strrchr(t->current, '/');

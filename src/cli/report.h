@@ -34,7 +34,8 @@ struct report {
 void report_init(struct report *r, const struct command *command,
     const struct command_options *options, bool full_names, bool stdout_taken);
 void report_event(struct report *r, const struct ftxfer_event *e);
-/* From time to time. */
+/* From time to time, while it is to be shown. */
+bool report_shows_progress(const struct report *r);
 void report_progress(struct report *r, const struct ftxfer_totals *totals);
 /* The summary. */
 void report_end(struct report *r, const struct ftxfer_totals *totals);

@@ -147,10 +147,13 @@ static void
 on_redraw(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *run = arg;
-	struct ftxfer_totals t = totals(run);
+	struct ftxfer_totals t;
 
 	(void)fd;
 	(void)what;
+	if (!report_shows_progress(&run->report))
+		return; /* to ask for it takes a look at each item */
+	t = totals(run);
 	report_progress(&run->report, &t);
 }
 

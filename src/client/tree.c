@@ -9,13 +9,25 @@
 char *
 tree_join(const char *base, const char *rel, const char *name)
 {
-	const char *first = *base != '\0' && (*rel != '\0' || *name != '\0') ? "/" : "";
-	const char *second = *rel != '\0' && *name != '\0' ? "/" : "";
+	const char *const parts[] = { base, rel, name };
+	size_t lens[3], size = 1, at = 0;
 	char *made;
 
-	if (*base == '\0' || base[strlen(base) - 1] == '/')
-		first = "";
-	return asprintf(&made, "%s%s%s%s%s", base, first, rel, second, name) < 0 ? NULL : made;
+	for (int i = 0; i < 3; i++) {
+		lens[i] = strlen(parts[i]);
+		size += lens[i] + 1;
+	}
+	made = malloc(size);
+	if (made == NULL)
+		return NULL;
+	for (int i = 0; i < 3; i++) {
+		if (lens[i] > 0 && at > 0 && made[at - 1] != '/')
+			made[at++] = '/';
+		memcpy(made + at, parts[i], lens[i]);
+		at += lens[i];
+	}
+	made[at] = '\0';
+	return made;
 }
 
 static bool
