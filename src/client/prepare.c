@@ -47,6 +47,22 @@ is_source(const struct item *item)
 	       item->op == FTXFER_OP_VERIFY;
 }
 
+/* Its beginning is the same for all ids. */
+static bool
+begin_ids(struct ftxfer_session *s, const uint8_t key[SESSION_KEY])
+{
+	struct digest *d = &s->ids;
+
+	if (digest_init(d, DIGEST_SHA256) != FTX_OK)
+		return false;
+	if (digest_update(d, key, SESSION_KEY) == FTX_OK &&
+	    digest_update(d, &s->port, sizeof(s->port)) == FTX_OK &&
+	    digest_update(d, s->host, strlen(s->host) + 1) == FTX_OK)
+		return true;
+	digest_clear(d);
+	return false;
+}
+
 void
 session_read_key(struct ftxfer_session *s)
 {
@@ -55,7 +71,7 @@ session_read_key(struct ftxfer_session *s)
 		uint8_t key[SESSION_KEY];
 
 		if (fd >= 0) {
-			s->has_key = read(fd, s->key, SESSION_KEY) == SESSION_KEY;
+			s->has_key = read(fd, key, SESSION_KEY) == SESSION_KEY && begin_ids(s, key);
 			(void)close(fd);
 			return;
 		}
@@ -251,19 +267,17 @@ static bool
 make_known_id(struct item *item)
 {
 	struct ftxfer_session *s = item->s;
-	const uint64_t numbers[] = { s->port, item->size, (uint64_t)item->mtime.tv_sec,
+	const uint64_t numbers[] = { item->size, (uint64_t)item->mtime.tv_sec,
 		(uint64_t)item->mtime.tv_nsec, item->flags & FTXFER_REPLACE };
-	const char *texts[] = { s->host, item->remote, item->local };
 	struct digest_value v;
 	struct digest d;
 	bool ok;
 
-	if (digest_init(&d, DIGEST_SHA256) != FTX_OK)
+	if (digest_copy(&d, &s->ids) != FTX_OK)
 		return false;
-	ok = digest_update(&d, s->key, sizeof(s->key)) == FTX_OK &&
-	     digest_update(&d, numbers, sizeof(numbers)) == FTX_OK;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && ok; i++)
-		ok = digest_update(&d, texts[i], strlen(texts[i]) + 1) == FTX_OK;
+	ok = digest_update(&d, numbers, sizeof(numbers)) == FTX_OK &&
+	     digest_update(&d, item->remote, strlen(item->remote) + 1) == FTX_OK &&
+	     digest_update(&d, item->local, strlen(item->local) + 1) == FTX_OK;
 	ok = digest_final(&d, &v) == FTX_OK && ok;
 	if (ok)
 		memcpy(item->upload_id, v.bytes, sizeof(item->upload_id));

@@ -264,6 +264,7 @@ ftxfer_session_free(struct ftxfer_session *s)
 		free(place);
 	}
 	worker_free(s->worker);
+	digest_clear(&s->ids);
 	free(s->host);
 	free(s->congestion);
 	free(s->agent);

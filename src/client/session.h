@@ -163,7 +163,7 @@ struct ftxfer_session {
 	struct addr addrs[SESSION_ADDRESSES];
 	size_t addr_count;
 	enum ftx_rc resolve_rc;
-	uint8_t key[SESSION_KEY];
+	struct digest ids; /* owned: what each upload id begins with, if has_key */
 	bool has_key;
 
 	uint64_t failing_since; /* ms: no connection since; 0: all is well */

@@ -93,16 +93,27 @@ digest_update(struct digest *d, const void *p, size_t len)
 	return ok ? FTX_OK : FTX_INTERNAL;
 }
 
+/* Memory for a state that is a copy from the start: to begin one takes as long as to copy it. */
+static void *
+new_state(enum digest_kind kind)
+{
+	return kind == DIGEST_XXH128 ? (void *)XXH3_createState() : (void *)EVP_MD_CTX_new();
+}
+
 enum ftx_rc
 digest_copy(struct digest *to, const struct digest *from)
 {
-	enum ftx_rc rc = digest_init(to, from->kind);
-
-	if (rc != FTX_OK)
-		return rc;
+	*to = (struct digest){ .kind = from->kind };
+	if (from->kind == DIGEST_NONE)
+		return FTX_OK;
+	to->state = new_state(from->kind);
+	if (to->state == NULL) {
+		to->kind = DIGEST_NONE;
+		return FTX_NOMEM;
+	}
 	if (from->kind == DIGEST_XXH128)
 		XXH3_copyState(to->state, from->state);
-	else if (from->kind == DIGEST_SHA256 && EVP_MD_CTX_copy_ex(to->state, from->state) != 1) {
+	else if (EVP_MD_CTX_copy_ex(to->state, from->state) != 1) {
 		digest_clear(to);
 		return FTX_NOMEM;
 	}
