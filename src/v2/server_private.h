@@ -190,6 +190,7 @@ struct v2s_conn {
 	uint64_t heard_at;          /* when any came, or it was we who did not read */
 	uint64_t taken, taken_at;   /* bytes that the peer has taken of ours */
 	uint64_t window_at, window; /* of the least rate */
+	bool in_window;
 	uint64_t goodbye_at;
 };
 

@@ -73,24 +73,37 @@ refuse_late_prefixes(struct v2s_conn *c)
 	}
 }
 
-/* Content comes, but too slowly. */
+static void
+begin_window(struct v2s_conn *c)
+{
+	c->in_window = true;
+	c->window_at = now_of(c);
+	c->window = c->heard;
+}
+
+/*
+ * Content comes, but too slowly. The window begins at a look that finds some coming: what was before,
+ * however long, was not for the client to fill.
+ */
 static void
 judge_rate(struct v2s_conn *c)
 {
-	uint64_t rate = conn_limits(c->conn)->min_rate, now = now_of(c), ms = now - c->window_at;
+	uint64_t rate = conn_limits(c->conn)->min_rate, ms = now_of(c) - c->window_at;
 	struct v2s_request *r = c->receiving;
 
 	if (r == NULL || rate == 0 || !is_ready_to_read(c)) {
-		c->window_at = now;
-		c->window = c->heard;
+		c->in_window = false;
+		return;
+	}
+	if (!c->in_window) {
+		begin_window(c);
 		return;
 	}
 	if (ms < MACHINE_WINDOW_MS)
 		return;
 	if (c->heard > c->window && (c->heard - c->window) * 1000 / ms < rate)
 		v2s_refuse(r, FTX_TOO_SLOW);
-	c->window_at = now;
-	c->window = c->heard;
+	begin_window(c);
 }
 
 static void
