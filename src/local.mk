@@ -55,6 +55,7 @@ src_libstore_a_SOURCES = \
 	src/store/space.c src/store/space.h \
 	src/store/stage.c src/store/stage.h src/store/stage_private.h \
 	src/store/stage_open.c \
+	src/store/stage_dir.c src/store/stage_dir.h \
 	src/store/stage_part.c \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "store/root.h"
 #include "store/stage.h"
+#include "store/stage_dir.h"
 #include "store/uploads.h"
 
 /*
@@ -116,15 +117,10 @@ look_for_error(int fd)
 static void
 prepare(struct commit *c)
 {
-	struct stat st = { 0 };
-
 	c->alone = !c->sound;
 	c->synced = c->named = false;
 	c->rc = stage_set_attrs(c->stage);
 	c->dev = c->stage->st.st_dev;
-	c->dir_known = fstat(c->stage->dir_fd, &st) == 0;
-	c->dir_dev = st.st_dev;
-	c->dir_ino = st.st_ino;
 }
 
 /* Both wait for the same file system. */
@@ -175,8 +171,9 @@ sync_contents(struct commit_list *list)
 static bool
 same_directory(const struct commit *a, const struct commit *b)
 {
-	return a == b || (a->dir_known && b->dir_known && a->dir_dev == b->dir_dev &&
-			     a->dir_ino == b->dir_ino);
+	const struct stage_dir *d = a->stage->dir, *e = b->stage->dir;
+
+	return d == e || (d->ino != 0 && d->ino == e->ino && d->dev == e->dev);
 }
 
 /*

@@ -48,9 +48,6 @@ struct commit {
 	bool synced;    /* its content is durable */
 	bool named;     /* it has its name, whose directory is to be synced */
 	dev_t dev;      /* of the content */
-	bool dir_known; /* what follows is true: the directory that its name is in */
-	dev_t dir_dev;
-	ino_t dir_ino;
 };
 
 STAILQ_HEAD(commit_list, commit);

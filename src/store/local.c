@@ -260,6 +260,7 @@ store_local_new(struct store **out, struct root *r, struct worker *w, struct poo
 	s->store.worker = w;
 	s->root = r;
 	s->pool = pool;
+	STAILQ_INIT(&s->at_once);
 	*out = &s->store;
 	return FTX_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "loop/worker.h"
 #include "store/local_private.h"
+#include "store/stage_dir.h"
 
 /* More was promised than has come: the file is cut. */
 static bool
@@ -100,11 +101,22 @@ run_commit(struct pool_job *job)
 		publish(lt);
 }
 
+/* On the loop only what needs no device. False: a job has to go on with it. */
+static bool
+may_go_on(struct local_transfer *lt, bool on_loop)
+{
+	lt->put->moves = on_loop && !lt->put->stage.in_memory;
+	if (lt->put->moves)
+		uploads_leave(lt->put->claim);
+	return !lt->put->moves;
+}
+
 /* Nobody waits here for an upload that is in another one's hands: that may be one of these. */
 static void
-run_commits(const struct pool_jobs *jobs)
+run_together(const struct pool_jobs *jobs, bool on_loop)
 {
 	struct commit_list list = STAILQ_HEAD_INITIALIZER(list);
+	struct stage_dir *last_dir = NULL;
 	struct pool_job *job;
 
 	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
@@ -112,11 +124,14 @@ run_commits(const struct pool_jobs *jobs)
 
 		lt->put->commit.stage = &lt->put->stage;
 		lt->put->commit.cancelled = &lt->t.cancelled;
-		lt->put->joins = prepare(lt, false);
+		lt->put->last_dir = &last_dir;
+		lt->put->joins = prepare(lt, false) && may_go_on(lt, on_loop);
+		lt->put->last_dir = NULL;
 		if (lt->put->joins)
 			STAILQ_INSERT_TAIL(&list, &lt->put->commit, link);
 	}
 	commit_all(&list);
+	stage_dir_release(last_dir);
 	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
 		struct local_transfer *lt = local_transfer_of(job);
 
@@ -125,6 +140,12 @@ run_commits(const struct pool_jobs *jobs)
 		lt->rc = lt->put->commit.rc;
 		end_commit(lt);
 	}
+}
+
+static void
+run_commits(const struct pool_jobs *jobs)
+{
+	run_together(jobs, false);
 }
 
 static const struct pool_batch commits = {
@@ -167,32 +188,67 @@ on_whole_committed(struct pool_job *job)
 }
 
 static void
-on_whole_at_once(struct mail *m)
+submit_whole(struct local_transfer *lt)
 {
-	struct local_transfer *lt = local_transfer_of((struct pool_job *)m); /* its first member */
-	struct worker *w = lt->t.store->worker;
+	struct local_store *ls = (struct local_store *)lt->t.store;
+	struct commit *c = &lt->put->commit;
 
-	on_whole_committed(&lt->job);
-	worker_release(w);
+	lt->job.run = run_commit;
+	lt->job.done = on_whole_committed;
+	lt->job.batch = commit_may_join(c, &lt->put->stage, lt->t.size) ? &commits : NULL;
+	pool_submit(ls->pool, ls->store.worker, POOL_COMMIT, &lt->job);
 }
 
-/*
- * In memory nothing waits; and a root that is there may have disks mounted in it, or what is
- * written to as it stands (ROOT_WRITE_THROUGH), which somebody may have to read first.
- */
-static bool
-commit_whole_now(struct local_transfer *lt)
+/* Not more than what a job may have at a time: others are waiting, too. */
+static void
+take_batch(struct local_store *ls, struct pool_jobs *jobs)
 {
-	if (!lt->root->in_memory || (lt->root->flags & ROOT_WRITE_THROUGH) != 0)
-		return false;
-	if (!prepare(lt, false))
-		return !lt->put->again;
-	if (lt->put->stage.in_memory) {
-		publish(lt);
-		return true;
+	struct pool_job *job;
+
+	for (int n = 0; n < COMMIT_BATCH_MAX && (job = STAILQ_FIRST(&ls->at_once)) != NULL; n++) {
+		STAILQ_REMOVE_HEAD(&ls->at_once, link);
+		STAILQ_INSERT_TAIL(jobs, job, link);
 	}
-	uploads_leave(lt->put->claim);
-	return false;
+}
+
+static void
+on_at_once(struct mail *m)
+{
+	struct local_store *ls =
+	    (struct local_store *)((char *)m - offsetof(struct local_store, at_once_mail));
+	struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+	struct worker *w = ls->store.worker;
+	struct pool_job *job;
+
+	take_batch(ls, &jobs);
+	if (!STAILQ_EMPTY(&ls->at_once))
+		worker_soon(w, m);
+	run_together(&jobs, true);
+	while ((job = STAILQ_FIRST(&jobs)) != NULL) {
+		struct local_transfer *lt = local_transfer_of(job);
+
+		STAILQ_REMOVE_HEAD(&jobs, link);
+		if (lt->put->moves)
+			submit_whole(lt);
+		else
+			on_whole_committed(job);
+		worker_release(w);
+	}
+}
+
+/* In memory nothing waits. */
+static void
+add_at_once(struct local_transfer *lt)
+{
+	struct local_store *ls = (struct local_store *)lt->t.store;
+	struct worker *w = ls->store.worker;
+
+	worker_hold(w);
+	if (STAILQ_EMPTY(&ls->at_once)) {
+		ls->at_once_mail.deliver = on_at_once;
+		worker_soon(w, &ls->at_once_mail);
+	}
+	STAILQ_INSERT_TAIL(&ls->at_once, &lt->job, link);
 }
 
 enum ftx_rc
@@ -200,7 +256,6 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
     const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
     struct transfer **out)
 {
-	struct local_store *ls = (struct local_store *)s;
 	struct local_transfer *lt;
 	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
 
@@ -217,15 +272,13 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	lt->t.content = content;
 	lt->t.digest = *digest;
 	*out = &lt->t;
-	if (commit_whole_now(lt)) {
-		lt->job.mail.deliver = on_whole_at_once;
-		worker_hold(s->worker);
-		worker_soon(s->worker, &lt->job.mail);
-		return FTX_OK;
-	}
-	lt->job.run = run_commit;
-	lt->job.done = on_whole_committed;
-	lt->job.batch = commit_may_join(&lt->put->commit, &lt->put->stage, len) ? &commits : NULL;
-	pool_submit(ls->pool, s->worker, POOL_COMMIT, &lt->job);
+	/*
+	 * A root in memory may have disks mounted in it, which will be seen; or what is written to
+	 * as it stands (ROOT_WRITE_THROUGH), which somebody may have to read first.
+	 */
+	if (lt->root->in_memory && (lt->root->flags & ROOT_WRITE_THROUGH) == 0)
+		add_at_once(lt);
+	else
+		submit_whole(lt);
 	return FTX_OK;
 }

@@ -18,6 +18,9 @@ struct local_store {
 	struct store store; /* the first member */
 	struct root *root;  /* borrowed */
 	struct pool *pool;  /* borrowed */
+	/* Puts that need no job, and go together at the end of this turn. */
+	struct pool_jobs at_once;
+	struct mail at_once_mail; /* under way as long as there are any */
 };
 
 /* One put more, and each transfer; what a job may use stands below the line. */
@@ -30,6 +33,9 @@ struct local_put {
 	bool whole;        /* put_whole(): nothing is done of it yet */
 	bool in_memory;    /* put_whole(), or published before: struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
+	bool moves;        /* it is no batch for the loop: a job is to go on */
+	/* In a batch: borrowed, the directory of the one before; NULL: there is none. */
+	struct stage_dir **last_dir;
 	/* ---- of an upload that is known by its key */
 	bool keyed;                 /* what follows is true */
 	struct upload_terms terms;  /* spec.upload points here */

@@ -94,6 +94,16 @@ open_kept(struct local_transfer *lt, const struct upload_record *r)
 	return rc;
 }
 
+static enum ftx_rc
+open_new(struct local_transfer *lt)
+{
+	struct local_put *put = lt->put;
+
+	return put->last_dir != NULL
+		   ? stage_open_next(&put->stage, lt->root, &put->spec, put->last_dir)
+		   : stage_open(&put->stage, lt->root, &put->spec);
+}
+
 /* One that is not kept, in place of what was. */
 static enum ftx_rc
 open_fresh(struct local_transfer *lt, const struct upload_record *r)
@@ -107,7 +117,7 @@ open_fresh(struct local_transfer *lt, const struct upload_record *r)
 			return FTX_TAKEN_OVER;
 		uploads_remove_stage(lt->root, lt->t.name, r->stage);
 	}
-	return stage_open(&put->stage, lt->root, &put->spec);
+	return open_new(lt);
 }
 
 static enum ftx_rc
@@ -140,8 +150,11 @@ static enum ftx_rc
 open_plain(struct local_transfer *lt)
 {
 	uint64_t have;
-	enum ftx_rc rc = stage_open_kept(&lt->put->stage, lt->root, &lt->put->spec, NULL, &have);
+	enum ftx_rc rc;
 
+	if (lt->put->last_dir != NULL)
+		return open_new(lt);
+	rc = stage_open_kept(&lt->put->stage, lt->root, &lt->put->spec, NULL, &have);
 	lt->t.have = have - have % CHUNK_ALIGN;
 	return rc;
 }

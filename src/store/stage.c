@@ -10,6 +10,7 @@
 
 #include "base/rc.h"
 #include "base/log.h"
+#include "store/stage_dir.h"
 #include "store/stage_private.h"
 #include "store/stored_digest.h"
 #include "store/uploads.h"
@@ -19,6 +20,7 @@ stage_init(struct stage *s)
 {
 	s->kind = STAGE_NONE;
 	s->root = NULL;
+	s->dir = NULL;
 	s->dir_fd = -1;
 	s->fd = -1;
 	s->leaf[0] = '\0';
@@ -41,8 +43,7 @@ stage_close(struct stage *s)
 {
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->dir_fd >= 0)
-		close(s->dir_fd);
+	stage_dir_release(s->dir);
 	if (s->unsynced > 0)
 		atomic_fetch_sub(&s->root->unsynced, s->unsynced); /* it is durable, or gone */
 	stage_init(s);

@@ -1,7 +1,8 @@
 /*
  * stage.h - a file that is not published yet, and the moment when it is.
  * Layer: store. Threads: every call may block (pool), one at a time on a stage.
- * Tests: tests/unit/test_stage.c, test_stage_io.c, test_stage_attrs.c, test_stage_part.c
+ * Tests: tests/unit/test_stage.c, test_stage_io.c, test_stage_attrs.c, test_stage_part.c,
+ *        test_stage_next.c
  *
  * A stage lives in the directory that its file will stand in, so that publishing never crosses file
  * systems, quotas or mounts. Where the file system has O_TMPFILE (open(2)) it has no name at all,
@@ -27,6 +28,7 @@
 #include "store/root.h"
 
 struct iovec;
+struct stage_dir;
 struct upload_claim;
 
 enum stage_kind {
@@ -39,7 +41,8 @@ enum stage_kind {
 struct stage {
 	enum stage_kind kind;
 	struct root *root;       /* borrowed */
-	int dir_fd;              /* owned: the target's directory; -1: none */
+	struct stage_dir *dir;   /* owned hold: the target's directory; NULL: none */
+	int dir_fd;              /* borrowed from that; -1: none */
 	int fd;                  /* owned: the file; -1: none */
 	char leaf[NAME_MAX + 1]; /* the name it will have */
 	char temp[64];           /* its own while it is STAGE_NAMED */
@@ -68,6 +71,12 @@ struct stage {
  * not there. On failure s is empty.
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;
+/*
+ * The same for one of many, one after the other: *last is NULL at first, and the caller's to
+ * release at the end (store/stage_dir.h).
+ */
+enum ftx_rc stage_open_next(struct stage *s, struct root *r, const struct put_spec *spec,
+    struct stage_dir **last) FTX_MUST_CHECK;
 /*
  * The same with a stage that has a name, so that it can be opened again by stage_open_kept() after
  * stage_park(): a new one, or that one; *have: the bytes that are in it. FTX_NOT_FOUND: it is gone.

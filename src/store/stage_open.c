@@ -9,6 +9,7 @@
 #include "store/names.h"
 #include "store/path.h"
 #include "store/stage.h"
+#include "store/stage_dir.h"
 #include "store/stage_private.h"
 
 enum ftx_rc
@@ -64,6 +65,21 @@ may_link(const struct root *r)
 	       (atomic_load(&r->link_way) == ROOT_LINK_BY_FD || access("/proc/self/fd", X_OK) == 0);
 }
 
+/* In memory a file is on the device that its directory is on; elsewhere it is asked (overlayfs). */
+static bool
+find_device(const struct stage *s, const struct root *r, dev_t *dev)
+{
+	struct stat st;
+
+	*dev = s->dir->dev;
+	if (r->in_memory && s->dir->ino != 0 && s->dir->dev == r->dev)
+		return true;
+	if (fstat(s->fd, &st) != 0)
+		return false;
+	*dev = st.st_dev;
+	return true;
+}
+
 /*
  * An unnamed file, where this kernel has them, and this file system does not refuse to name them.
  * False with EOPNOTSUPP: a named stage does without.
@@ -72,14 +88,14 @@ static bool
 open_unnamed(struct stage *s, struct root *r)
 {
 #ifdef O_TMPFILE
-	struct stat st;
+	dev_t dev;
 
 	if (may_link(r)) {
 		s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		if (s->fd < 0)
 			return false;
-		if (fstat(s->fd, &st) == 0 && !root_knows_unlinkable(r, st.st_dev)) {
-			s->in_memory = root_is_memory(r, s->fd, st.st_dev);
+		if (find_device(s, r, &dev) && !root_knows_unlinkable(r, dev)) {
+			s->in_memory = root_is_memory(r, s->fd, dev);
 			return true;
 		}
 		close(s->fd);
@@ -142,18 +158,20 @@ stands_in_memory(const struct stage *s, const struct root *r)
  * there and not durable yet: what is published in it would go with it.
  */
 static enum ftx_rc
-open_target_dir(struct stage *s, const struct put_spec *spec, const char **leaf)
+open_target_dir(
+    struct stage *s, const struct put_spec *spec, struct stage_dir **last, const char **leaf)
 {
 	struct root *r = s->root;
-	enum ftx_rc rc = path_open_parent(r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+	enum ftx_rc rc = stage_dir_open(r, spec->name, last, &s->dir, leaf);
 
 	if (rc == FTX_NO_PARENT && spec->parents) {
 		rc = names_make_parents(r, spec->name);
 		if (rc == FTX_OK)
-			rc = path_open_parent(
-			    r->fd, root_path_flags(r), spec->name, &s->dir_fd, leaf);
+			rc = stage_dir_open(r, spec->name, last, &s->dir, leaf);
 	} else if (rc == FTX_OK && atomic_load(&r->making) > 0)
 		rc = names_sync_parents(r, spec->name);
+	if (s->dir != NULL)
+		s->dir_fd = s->dir->fd;
 	return rc;
 }
 
@@ -231,8 +249,8 @@ set_spec(struct stage *s, const struct put_spec *spec)
 	s->if_version = spec->if_version;
 }
 
-enum ftx_rc
-stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
+static enum ftx_rc
+open_stage(struct stage *s, struct root *r, const struct put_spec *spec, struct stage_dir **last,
     const struct stage_kept *kept, uint64_t *have)
 {
 	const char *leaf;
@@ -242,7 +260,7 @@ stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
 	s->root = r;
 	*have = 0;
 	set_spec(s, spec);
-	rc = open_target_dir(s, spec, &leaf);
+	rc = open_target_dir(s, spec, last, &leaf);
 	if (rc == FTX_OK && strlen(leaf) >= sizeof(s->leaf))
 		rc = FTX_BAD_NAME;
 	if (rc == FTX_OK) {
@@ -254,6 +272,26 @@ stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
 	if (rc != FTX_OK)
 		stage_close(s);
 	return rc;
+}
+
+enum ftx_rc
+stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
+    const struct stage_kept *kept, uint64_t *have)
+{
+	struct stage_dir *last = NULL;
+	enum ftx_rc rc = open_stage(s, r, spec, &last, kept, have);
+
+	stage_dir_release(last);
+	return rc;
+}
+
+enum ftx_rc
+stage_open_next(
+    struct stage *s, struct root *r, const struct put_spec *spec, struct stage_dir **last)
+{
+	uint64_t have;
+
+	return open_stage(s, r, spec, last, NULL, &have);
 }
 
 enum ftx_rc

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "store/stage.h"
+#include "store/stage_dir.h"
 #include "unit/fake_sys.h"
 #include "unit/put_spec.h"
 
@@ -63,6 +64,56 @@ START_TEST(test_link_ways)
 }
 END_TEST
 
+/* Both find the directory at once, wherever it goes from then on; and a third another one. */
+START_TEST(test_shared_directory)
+{
+	static const char *const names[] = { "a/one", "a/two", "b/one", "three" };
+	static const char *const paths[] = { "root/c/one", "root/c/two", "root/b/one",
+		"root/three" };
+	struct stage_dir *last = NULL;
+	struct stage s[4];
+	int before = unit_descriptors();
+
+	ck_assert_int_eq(mkdir("root/a", 0755), 0);
+	ck_assert_int_eq(mkdir("root/b", 0755), 0);
+	for (int i = 0; i < COUNT(s); i++) {
+		ck_assert_int_eq(stage_open_next(&s[i], root, SPEC(0, names[i]), &last), FTX_OK);
+		if (i == 0)
+			ck_assert_int_eq(rename("root/a", "root/c"), 0);
+		write_text(&s[i]);
+		ck_assert(i == 0 || (s[i].dir == s[i - 1].dir) == (i == 1));
+	}
+	stage_dir_release(last);
+	for (int i = 0; i < COUNT(s); i++) {
+		ck_assert_int_eq(stage_publish(&s[i], &not_cancelled), FTX_OK);
+		unit_holds(paths[i], "content", 7);
+	}
+	ck_assert_int_eq(unit_descriptors(), before);
+}
+END_TEST
+
+/* One that is not there leaves the one before in nobody's way. */
+START_TEST(test_shared_nothing)
+{
+	struct put_spec spec = { .name = "d/new" };
+	struct stage_dir *last = NULL;
+	int before = unit_descriptors();
+	struct stage s;
+
+	ck_assert_int_eq(stage_open_next(&s, root, SPEC(0, "new"), &last), FTX_OK);
+	stage_discard(&s);
+	ck_assert_int_eq(stage_open_next(&s, root, &spec, &last), FTX_NO_PARENT);
+	ck_assert_ptr_null(last);
+	spec.parents = true;
+	ck_assert_int_eq(stage_open_next(&s, root, &spec, &last), FTX_OK);
+	write_text(&s);
+	ck_assert_int_eq(stage_publish(&s, &not_cancelled), FTX_OK);
+	unit_holds("root/d/new", "content", 7);
+	stage_dir_release(last);
+	ck_assert_int_eq(unit_descriptors(), before);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -70,6 +121,8 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_link_ways);
+	tcase_add_test(tc, test_shared_directory);
+	tcase_add_test(tc, test_shared_nothing);
 }
 
 int

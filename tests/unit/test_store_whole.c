@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/names.h"
+#include "unit/fake_sys.h"
 #include "unit/test_store.h"
 
 static void
@@ -49,15 +50,19 @@ START_TEST(test_whole)
 }
 END_TEST
 
-/* More than one batch of them, each in its own fate. */
+/*
+ * More than one batch of them, each in its own fate; by jobs, and as if in memory, where they go
+ * together for sure.
+ */
 START_TEST(test_many_wholes)
 {
 	static struct owner owners[100];
 	char names[100][16];
 
 	store_start(ROOT_EXCLUSIVE);
-	root->in_memory = false;
+	root->in_memory = _i != 0;
 	unit_write("root/n50", "there", 5);
+	fake_watch("n50");
 	for (int i = 0; i < COUNT(owners); i++) {
 		struct put_spec spec = { .name = names[i] };
 
@@ -71,6 +76,32 @@ START_TEST(test_many_wholes)
 	}
 	unit_holds("root/n99", "n99", 3);
 	unit_holds("root/n50", "there", 5);
+	if (root->in_memory)
+		ck_assert_uint_eq(fake_count().fsync_dir, 2);
+	store_teardown();
+}
+END_TEST
+
+/* A disk is mounted below a root in memory: a job waits for it. */
+START_TEST(test_disk_in_memory)
+{
+	const struct put_spec spec = { .name = "new" };
+	struct owner o = { 0 };
+
+	store_start(ROOT_EXCLUSIVE);
+	root->in_memory = true;
+	root->dev++;
+	fake_orders.fs_type = 0xef53; /* ext4 */
+	put_whole(&o, &spec, "content");
+	pool_block();
+	for (int i = 0; i < 10; i++)
+		worker_turn(worker, false);
+	UNIT_CHECK(!o.told);
+	pool_unblock();
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	ck_assert(!o.t->in_memory);
+	owner_close(&o);
+	unit_holds("root/new", "content", 7);
 	store_teardown();
 }
 END_TEST
@@ -203,7 +234,8 @@ add_whole_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
-	tcase_add_test(tc, test_many_wholes);
+	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
+	tcase_add_test(tc, test_disk_in_memory);
 	tcase_add_loop_test(tc, test_through, 0, 2);
 	tcase_add_loop_test(tc, test_get_whole, 0, 2);
 	tcase_add_loop_test(tc, test_grows, 0, ROOT_KINDS);
