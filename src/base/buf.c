@@ -16,10 +16,10 @@ make_room(struct buf *b, size_t len)
 
 	if (__builtin_add_overflow(b->len, len, &need) || need > SIZE_MAX / 2)
 		return false;
-	if (need <= b->size - b->from)
+	if (!b->lent && need <= b->size - b->from)
 		return true;
 	/* Where it costs less than what was taken since the last time. */
-	if (need <= b->size && b->from >= b->len) {
+	if (!b->lent && need <= b->size && b->from >= b->len) {
 		memmove(b->mem, b->mem + b->from, b->len);
 		b->from = 0;
 		return true;
@@ -31,10 +31,9 @@ make_room(struct buf *b, size_t len)
 		return false;
 	if (b->len > 0)
 		memcpy(mem, b->mem + b->from, b->len);
-	free(b->mem);
-	b->mem = mem;
-	b->from = 0;
-	b->size = size;
+	if (!b->lent)
+		free(b->mem);
+	*b = (struct buf){ .mem = mem, .len = b->len, .size = size };
 	return true;
 }
 
@@ -69,6 +68,23 @@ buf_drain(struct buf *b, size_t len)
 void
 buf_clear(struct buf *b)
 {
-	free(b->mem);
+	if (!b->lent)
+		free(b->mem);
 	*b = (struct buf){ 0 };
+}
+
+void
+buf_lend(struct buf *b, uint8_t *p, size_t len)
+{
+	assert(b->len == 0);
+	*b = (struct buf){ .mem = p, .len = len, .size = len, .lent = true };
+}
+
+bool
+buf_take_over(struct buf *b)
+{
+	if (!b->lent || make_room(b, 0))
+		return true;
+	buf_clear(b);
+	return false;
 }

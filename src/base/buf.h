@@ -14,14 +14,22 @@
 
 /* Embedded; all zero: empty. */
 struct buf {
-	uint8_t *mem; /* owned; NULL while it is empty */
+	uint8_t *mem; /* owned, unless it is lent; NULL while it is empty */
 	size_t from;  /* where the first byte is */
 	size_t len;   /* bytes in it */
 	size_t size;  /* of mem */
+	bool lent;    /* buf_lend() */
 };
 
 /* A copy of len bytes. False, and nothing was added: no memory. */
 bool buf_add(struct buf *b, const void *p, size_t len);
+/*
+ * Into an empty one: the bytes are not copied, but stay where they are until buf_take_over(), which
+ * is to come before they go.
+ */
+void buf_lend(struct buf *b, uint8_t *p, size_t len);
+/* What is left of what was lent, if anything, is copied. False: no memory, it is empty now. */
+bool buf_take_over(struct buf *b);
 /* The bytes, as long as nothing is added or taken. */
 const uint8_t *buf_data(const struct buf *b);
 /* The first len bytes go; at most as many as there are. */

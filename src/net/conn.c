@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/rc.h"
+#include "loop/chunk.h"
 #include "loop/worker.h"
 #include "net/conn_private.h"
 
@@ -58,19 +59,55 @@ conn_count_read(struct conn *c, ssize_t n)
 	return 0;
 }
 
-/* One read into the input. False: nothing more to be had now. */
+/*
+ * One read into the input, whose bytes may stay in the chunk until take_over_input(). False:
+ * nothing more to be had now.
+ */
 static bool
-read_input(struct conn *c)
+read_into_chunk(struct conn *c, struct chunk *chunk)
 {
-	uint8_t bytes[CONN_READ_MAX];
-	size_t room = c->input_max - c->in.len;
-	size_t n = conn_read_socket(c, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	size_t room = c->input_max - c->in.len, n;
 
-	if (n > 0 && !buf_add(&c->in, bytes, n)) {
+	n = conn_read_socket(c, chunk->data, room < CONN_READ_MAX ? room : CONN_READ_MAX);
+	if (n > 0 && c->in.len == 0)
+		buf_lend(&c->in, chunk->data, n);
+	else if (n > 0 && !buf_add(&c->in, chunk->data, n)) {
 		c->peer_end = FTX_NOMEM;
 		return false;
 	}
 	return n > 0;
+}
+
+/* The chunk is to be used for something else. False: bytes were lost, which is the peer's end. */
+static bool
+take_over_input(struct conn *c)
+{
+	bool kept = buf_take_over(&c->in);
+
+	if (!kept)
+		c->peer_end = FTX_NOMEM;
+	return kept;
+}
+
+static struct chunk *
+get_chunk(struct conn *c)
+{
+	struct chunk *chunk = chunk_get(worker_chunks(c->worker));
+
+	if (chunk == NULL)
+		c->peer_end = FTX_NOMEM;
+	return chunk;
+}
+
+static bool
+read_input(struct conn *c)
+{
+	struct chunk *chunk = get_chunk(c);
+	bool got = chunk != NULL && read_into_chunk(c, chunk);
+
+	got = take_over_input(c) && got;
+	chunk_put(worker_chunks(c->worker), chunk);
+	return got;
 }
 
 void
@@ -105,22 +142,30 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
+	struct worker *w = c->worker;
+	struct chunk *chunk = NULL;
 
 	(void)fd;
 	(void)what;
-	worker_begin_turn(c->worker);
+	worker_begin_turn(w);
 	if (c->closing)
 		return;
 	if (c->output_failure != FTX_OK && !c->failure_told) {
 		tell_output_failed(c);
 		return;
 	}
-	if (!c->bulk) {
-		if (c->in.len < c->input_max && !read_input(c) && c->peer_end == FTX_OK)
-			return; /* woken for nothing */
-		conn_update_reading(c);
+	if (!c->bulk && c->in.len < c->input_max) {
+		chunk = get_chunk(c);
+		if (chunk != NULL && !read_into_chunk(c, chunk) && c->peer_end == FTX_OK)
+			goto out; /* woken for nothing */
 	}
+	if (!c->bulk)
+		conn_update_reading(c);
 	c->io->on_input(c->io_arg);
+	if (!take_over_input(c) && !c->closing)
+		c->io->on_input(c->io_arg);
+out:
+	chunk_put(worker_chunks(w), chunk);
 }
 
 /* Later in this turn: who writes does not expect to lose the connection within the call. */

@@ -14,8 +14,8 @@
 #include "loop/worker.h"
 #include "net/conn.h"
 
-/* One read of messages a turn, so that no peer keeps the loop to itself; on the stack. */
-#define CONN_READ_MAX ((size_t)16 * 1024)
+/* One read of messages a turn, so that no peer keeps the loop to itself. */
+#define CONN_READ_MAX ((size_t)64 * 1024)
 
 struct conn {
 	struct grave grave;

@@ -102,7 +102,7 @@ flush(struct v2_client *c)
 	enum ftx_rc rc;
 
 	if (out.len > 0) {
-		c->out = (struct buf){ NULL, 0, 0, 0 };
+		c->out = (struct buf){ 0 };
 		c->sent_at = worker_now(c->worker);
 		rc = conn_write(c->conn, buf_data(&out), out.len);
 		buf_clear(&out);

@@ -47,6 +47,32 @@ START_TEST(test_queue)
 }
 END_TEST
 
+/* What is lent is neither freed nor copied, but for what is left of it in the end. */
+START_TEST(test_lent)
+{
+	uint8_t bytes[] = "abcdefgh";
+	struct buf b = { 0 };
+
+	for (int i = 0; i < 3; i++) {
+		buf_lend(&b, bytes, 8);
+		ck_assert_ptr_eq(buf_data(&b), bytes);
+		buf_drain(&b, 5);
+		if (i == 0)
+			buf_drain(&b, 3);
+		else if (i == 1)
+			ck_assert(buf_add(&b, "i", 1));
+		ck_assert(buf_take_over(&b));
+		ck_assert_uint_eq(b.len, i == 0 ? 0 : i == 1 ? 4 : 3);
+		memset(bytes, 'x', 8);
+		if (i > 0)
+			ck_assert_mem_eq(buf_data(&b), "fghi", b.len);
+		ck_assert(buf_add(&b, "rest", 4));
+		buf_clear(&b);
+		memcpy(bytes, "abcdefgh", 8);
+	}
+}
+END_TEST
+
 START_TEST(test_too_much)
 {
 	struct buf b = { 0 };
@@ -67,6 +93,7 @@ add_cases(Suite *s)
 
 	tcase_add_test(tc, test_empty);
 	tcase_add_test(tc, test_queue);
+	tcase_add_test(tc, test_lent);
 	tcase_add_test(tc, test_too_much);
 }
 
