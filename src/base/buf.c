@@ -16,10 +16,10 @@ make_room(struct buf *b, size_t len)
 
 	if (__builtin_add_overflow(b->len, len, &need) || need > SIZE_MAX / 2)
 		return false;
-	if (!b->lent && need <= b->size - b->from)
+	if (need <= b->size - b->from)
 		return true;
 	/* Where it costs less than what was taken since the last time. */
-	if (!b->lent && need <= b->size && b->from >= b->len) {
+	if (need <= b->size && b->from >= b->len) {
 		memmove(b->mem, b->mem + b->from, b->len);
 		b->from = 0;
 		return true;
@@ -74,17 +74,21 @@ buf_clear(struct buf *b)
 }
 
 void
-buf_lend(struct buf *b, uint8_t *p, size_t len)
+buf_lend(struct buf *b, uint8_t *p, size_t len, size_t size)
 {
-	assert(b->len == 0);
-	*b = (struct buf){ .mem = p, .len = len, .size = len, .lent = true };
+	assert(b->len == 0 && len <= size);
+	buf_clear(b);
+	*b = (struct buf){ .mem = p, .len = len, .size = size, .lent = true };
 }
 
 bool
 buf_take_over(struct buf *b)
 {
-	if (!b->lent || make_room(b, 0))
+	struct buf own = { 0 };
+	bool kept = !b->lent || buf_add(&own, buf_data(b), b->len);
+
+	if (!b->lent)
 		return true;
-	buf_clear(b);
-	return false;
+	*b = own;
+	return kept;
 }

@@ -24,11 +24,11 @@ struct buf {
 /* A copy of len bytes. False, and nothing was added: no memory. */
 bool buf_add(struct buf *b, const void *p, size_t len);
 /*
- * Into an empty one: the bytes are not copied, but stay where they are until buf_take_over(), which
- * is to come before they go.
+ * Into an empty one: memory of size bytes, with len of them, is used until it is empty again, does
+ * not suffice, or buf_take_over(), one of which is to come before that memory goes.
  */
-void buf_lend(struct buf *b, uint8_t *p, size_t len);
-/* What is left of what was lent, if anything, is copied. False: no memory, it is empty now. */
+void buf_lend(struct buf *b, uint8_t *p, size_t len, size_t size);
+/* What is left in what was lent, if anything, is copied. False: no memory, it is empty now. */
 bool buf_take_over(struct buf *b);
 /* The bytes, as long as nothing is added or taken. */
 const uint8_t *buf_data(const struct buf *b);

@@ -17,6 +17,7 @@ chunk_get(struct chunk_cache *cache)
 	if (c != NULL) {
 		SLIST_REMOVE_HEAD(&cache->free, link);
 		cache->kept--;
+		cache->given++;
 		c->len = 0;
 		return c;
 	}
@@ -28,7 +29,14 @@ chunk_get(struct chunk_cache *cache)
 		free(c);
 		return NULL;
 	}
+	cache->given++;
 	return c;
+}
+
+struct chunk *
+chunk_get_kept(struct chunk_cache *cache)
+{
+	return cache->given < CHUNK_KEPT ? chunk_get(cache) : NULL;
 }
 
 void
@@ -36,6 +44,7 @@ chunk_put(struct chunk_cache *cache, struct chunk *c)
 {
 	if (c == NULL)
 		return;
+	cache->given--;
 	if (cache->kept >= CHUNK_KEPT) {
 		chunk_free(c);
 		return;

@@ -30,11 +30,13 @@ struct chunk {
 /* Embedded in the worker; all zero: empty. */
 struct chunk_cache {
 	SLIST_HEAD(chunk_list, chunk) free;
-	unsigned kept;
+	unsigned kept, given; /* how many are in it, and out of it */
 };
 
 /* Empty (len 0); the caller's until chunk_put(). NULL: no memory. */
 struct chunk *chunk_get(struct chunk_cache *cache);
+/* The same, but NULL while as many are out of it as it keeps: who asks so has another way. */
+struct chunk *chunk_get_kept(struct chunk_cache *cache);
 /* NULL is allowed. */
 void chunk_put(struct chunk_cache *cache, struct chunk *c);
 /* Frees what it keeps. */

@@ -70,7 +70,7 @@ read_into_chunk(struct conn *c, struct chunk *chunk)
 
 	n = conn_read_socket(c, chunk->data, room < CONN_READ_MAX ? room : CONN_READ_MAX);
 	if (n > 0 && c->in.len == 0)
-		buf_lend(&c->in, chunk->data, n);
+		buf_lend(&c->in, chunk->data, n, n);
 	else if (n > 0 && !buf_add(&c->in, chunk->data, n)) {
 		c->peer_end = FTX_NOMEM;
 		return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "loop/chunk.h"
 #include "net/conn.h"
 #include "v2/server_private.h"
 
@@ -34,6 +35,28 @@ v2s_is_stalled(const struct v2s_conn *c)
 	return c->out.len + conn_output_length(c->conn) > OUTPUT_MAX;
 }
 
+static void
+drop_output(struct v2s_conn *c)
+{
+	buf_clear(&c->out);
+	chunk_put(worker_chunks(c->worker), c->out_chunk);
+	c->out_chunk = NULL;
+}
+
+/*
+ * What is collected within a turn stands in a chunk, if there is one to spare; but none waits for
+ * the end of a frame.
+ */
+static void
+make_room(struct v2s_conn *c)
+{
+	if (c->out.len > 0 || c->out_chunk != NULL || c->sending)
+		return;
+	c->out_chunk = chunk_get_kept(worker_chunks(c->worker));
+	if (c->out_chunk != NULL)
+		buf_lend(&c->out, c->out_chunk->data, 0, CHUNK_SIZE);
+}
+
 void
 v2s_flush(struct v2s_conn *c)
 {
@@ -42,7 +65,8 @@ v2s_flush(struct v2s_conn *c)
 	if (c->out.len == 0 || c->sending || c->closed)
 		return;
 	rc = conn_write(c->conn, buf_data(&c->out), c->out.len);
-	buf_clear(&c->out);
+	drop_output(c);
+	c->sent_at = worker_now(c->worker);
 	if (rc != FTX_OK)
 		conn_close(c->conn, rc);
 }
@@ -52,11 +76,9 @@ v2s_send_bytes(struct v2s_conn *c, const void *p, size_t len)
 {
 	if (c->closed)
 		return;
-	if (!buf_add(&c->out, p, len)) {
+	make_room(c);
+	if (!buf_add(&c->out, p, len))
 		conn_close(c->conn, FTX_NOMEM);
-		return;
-	}
-	c->sent_at = worker_now(conn_worker(c->conn));
 }
 
 void
@@ -209,7 +231,7 @@ on_more(struct work *work)
 static void
 conn_free(struct v2s_conn *c)
 {
-	buf_clear(&c->out);
+	drop_output(c);
 	free(c);
 }
 

@@ -148,7 +148,8 @@ struct v2s_conn {
 	struct work more;      /* there are more frames than are taken at a time */
 	struct mail flush;     /* the output is to be handed on, later in this turn */
 	bool flush_due;
-	struct buf out; /* collected, and for as long as DATA is under way */
+	struct buf out;          /* collected, and for as long as DATA is under way */
+	struct chunk *out_chunk; /* owned: its memory, within a turn; NULL: it has its own */
 
 	struct v2_terms terms;
 	uint32_t max_data;            /* of the client */

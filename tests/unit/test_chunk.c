@@ -49,6 +49,26 @@ START_TEST(test_memory)
 }
 END_TEST
 
+/* Who can do without is given none where that would not be kept. */
+START_TEST(test_kept)
+{
+	struct chunk_cache cache = { 0 };
+	struct chunk *c[CHUNK_KEPT];
+
+	for (int i = 0; i < COUNT(c); i++) {
+		c[i] = i % 2 == 0 ? chunk_get_kept(&cache) : chunk_get(&cache);
+		ck_assert_ptr_nonnull(c[i]);
+	}
+	ck_assert_ptr_null(chunk_get_kept(&cache));
+	chunk_put(&cache, c[0]);
+	ck_assert_ptr_eq(chunk_get_kept(&cache), c[0]);
+	for (int i = 0; i < COUNT(c); i++)
+		chunk_put(&cache, c[i]);
+	ck_assert_uint_eq(cache.given, 0);
+	chunk_cache_clear(&cache);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -56,6 +76,7 @@ add_cases(Suite *s)
 
 	tcase_add_test(tc, test_last_in_first_out);
 	tcase_add_test(tc, test_memory);
+	tcase_add_test(tc, test_kept);
 }
 
 int
