@@ -57,6 +57,7 @@ src_libstore_a_SOURCES = \
 	src/store/stage_open.c \
 	src/store/stage_dir.c src/store/stage_dir.h \
 	src/store/stage_part.c \
+	src/store/local_now.c \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/request.c src/store/request.h \

@@ -228,6 +228,7 @@ static const struct store_ops local_ops = {
 	.put = local_put,
 	.get = local_get,
 	.get_whole = local_get_whole,
+	.get_now = local_get_now,
 	.set_end = local_set_end,
 	.set_attrs = local_set_attrs,
 	.put_whole = local_put_whole,

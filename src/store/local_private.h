@@ -21,6 +21,10 @@ struct local_store {
 	/* Puts that need no job, and go together at the end of this turn. */
 	struct pool_jobs at_once;
 	struct mail at_once_mail; /* under way as long as there are any */
+	/* local_get_now(): what is the same for the rest of this turn. */
+	struct stage_dir *now_dir; /* owned hold; NULL: none */
+	struct mail now_mail;      /* lets go of it */
+	bool now_due;              /* that is under way */
 };
 
 /* One put more, and each transfer; what a job may use stands below the line. */
@@ -99,6 +103,9 @@ void local_commit(struct transfer *t);
 enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
     size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
     struct transfer **out) FTX_MUST_CHECK;
+
+/* local_now.c: as in struct store_ops. */
+bool local_get_now(struct store *s, const char *name, void *p, size_t room, struct meta *m);
 
 /* local_request.c: as in struct store_ops. */
 enum ftx_rc local_request_new(struct store *s, enum request_op op, const struct request_spec *spec,

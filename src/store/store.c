@@ -28,6 +28,12 @@ store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done, v
 	return s->ops->get(s, name, true, on_done, owner, out);
 }
 
+bool
+store_get_now(struct store *s, const char *name, void *p, size_t room, struct meta *m)
+{
+	return s->ops->get_now(s, name, p, room, m);
+}
+
 enum ftx_rc
 store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, size_t len,
     const struct digest_value *digest, transfer_done_cb *on_done, void *owner,

@@ -22,6 +22,8 @@
  *	changing	store_mkdir, store_rename, store_remove, store_settle
  *	all		store_request_cancel, store_request_close
  *
+ * store_get_now() does all of a small get in one call, where it can.
+ *
  * A transfer has one operation at a time. Each ends with one call of on_done, never within the call
  * that started it, and never after store_close() or store_request_close(). The local directory
  * (store/local.h) is the first implementation.
@@ -54,6 +56,7 @@ struct store_ops {
 	    transfer_done_cb *on_done, void *owner, struct transfer **out);
 	bool (*get_whole)(
 	    struct store *s, const char *name, size_t most, uint8_t **content, size_t *len);
+	bool (*get_now)(struct store *s, const char *name, void *p, size_t room, struct meta *m);
 	void (*set_end)(struct transfer *t, uint64_t end);
 	void (*set_attrs)(struct transfer *t, const struct put_spec *spec);
 	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec, uint8_t *content,
@@ -118,6 +121,12 @@ enum ftx_rc store_get(struct store *s, const char *name, transfer_done_cb *on_do
 /* The same, with the stored digest; where that is on a device, OPEN takes a job for it. */
 enum ftx_rc store_get_digest(struct store *s, const char *name, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
+/*
+ * All of a file of at most `room` bytes, there and then; *m with the digest that it has, of
+ * XXH3-128. False: that takes a device, it has no such digest stored, or whatever else: the calls
+ * above tell.
+ */
+bool store_get_now(struct store *s, const char *name, void *p, size_t room, struct meta *m);
 
 /*
  * A regular file, as its owner has seen it to be, of at most `most` bytes: whole, and of one

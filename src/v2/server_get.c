@@ -1,4 +1,5 @@
 /* Protocol 2, the server: GET, until its content may be sent (server_send.c). */
+#include "loop/chunk.h"
 #include "v2/server_private.h"
 
 enum state { GET_WAITING, GET_OPENING, GET_COMPARING, GET_QUEUED, GET_SENDING };
@@ -97,24 +98,30 @@ set_range(struct v2s_request *r, uint64_t from)
 	store_set_range(r->transfer, r->from, r->end);
 }
 
+static struct v2_file
+make_file(struct v2s_request *r, const struct meta *meta)
+{
+	struct v2_file m = {
+		.has = V2_BIT(SIZE) | V2_BIT(MTIME) | V2_BIT(MODE) | V2_BIT(FILE_VERSION),
+		.size = meta->size,
+		.mtime = v2s_time(&meta->mtime),
+		.mode = (uint16_t)meta->mode,
+		.file_version = v2s_version(&meta->version),
+		.digest = meta->digest,
+	};
+
+	r->stored = meta->digest.kind != DIGEST_NONE && meta->digest.kind == r->m.get.digest_kind;
+	if (r->stored)
+		m.has |= V2_BIT(DIGEST);
+	return m;
+}
+
 static void
 announce(struct v2s_request *r)
 {
-	const struct transfer *t = r->transfer;
-	struct v2_file m = {
-		.has = V2_BIT(SIZE) | V2_BIT(MTIME) | V2_BIT(MODE) | V2_BIT(FILE_VERSION),
-		.size = t->size,
-		.mtime = v2s_time(&t->meta.mtime),
-		.mode = (uint16_t)t->meta.mode,
-		.file_version = v2s_version(&t->meta.version),
-		.digest = t->meta.digest,
-	};
+	struct v2_file m = make_file(r, &r->transfer->meta);
 	bool known = find_offset(r, &m.offset);
 
-	r->stored =
-	    t->meta.digest.kind != DIGEST_NONE && t->meta.digest.kind == r->m.get.digest_kind;
-	if (r->stored)
-		m.has |= V2_BIT(DIGEST);
 	if (known) {
 		m.has |= V2_BIT(OFFSET);
 		set_range(r, m.offset);
@@ -157,11 +164,51 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 	v2s_run(c);
 }
 
+/* All of it is wanted, and nothing but its version can be wrong with it. */
+static bool
+is_simple(const struct v2s_request *r)
+{
+	const struct v2_get *m = &r->m.get;
+
+	return !V2_HAS(m, OFFSET) && !V2_HAS(m, LENGTH) && !V2_HAS(m, RESUME) &&
+	       r->if_version.len == 0 && m->digest_kind == DIGEST_XXH128;
+}
+
+/* A small file that is at hand: its FILE, its content and its END go out together. */
+static bool
+send_now(struct v2s_request *r)
+{
+	struct chunk_cache *chunks = worker_chunks(r->c->worker);
+	struct v2s_conn *c = r->c;
+	struct chunk *chunk;
+	struct v2_file m;
+	struct meta meta;
+	bool found;
+
+	if (!is_simple(r) || !v2s_may_send_now(c))
+		return false;
+	chunk = chunk_get(chunks);
+	if (chunk == NULL)
+		return false;
+	found = store_get_now(c->server->store, r->name, chunk->data, V2S_SMALL_MAX, &meta);
+	if (found) {
+		m = make_file(r, &meta);
+		m.has |= V2_BIT(OFFSET);
+		v2s_send(c, V2_MESSAGE_file, &m, 0, r->id);
+		v2s_send_whole(r, chunk->data, (size_t)meta.size);
+	}
+	chunk_put(chunks, chunk);
+	return found;
+}
+
 static void
 open_now(struct v2s_request *r)
 {
-	enum ftx_rc rc =
-	    store_get_digest(r->c->server->store, r->name, on_store_done, r, &r->transfer);
+	enum ftx_rc rc;
+
+	if (send_now(r) || r->c->closed)
+		return;
+	rc = store_get_digest(r->c->server->store, r->name, on_store_done, r, &r->transfer);
 
 	if (rc != FTX_OK)
 		v2s_refuse(r, rc);

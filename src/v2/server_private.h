@@ -65,6 +65,12 @@ struct v2s_kind {
 	bool (*cancel)(struct v2s_request *r);
 };
 
+/*
+ * A file that is not larger is taken as one piece: with NOW it is kept in memory until it is whole,
+ * and it goes out at once with what stands around it.
+ */
+#define V2S_SMALL_MAX ((uint64_t)64 * 1024)
+
 #define V2S_STAY UINT8_MAX
 
 struct v2s_request {
@@ -284,6 +290,10 @@ bool v2s_get_waits_for_client(const struct v2s_request *r);
 void v2s_get_turn(struct v2s_request *r);
 
 /* server_send.c */
+/* No content is under way or waits for its turn, and the client takes what it is sent. */
+bool v2s_may_send_now(struct v2s_conn *c);
+/* Then: all the content of r, and its final result; FILE has told its digest. */
+void v2s_send_whole(struct v2s_request *r, const void *p, size_t len);
 void v2s_send_content(struct v2s_conn *c);
 /* It is not sent, or not any more. */
 void v2s_get_stop(struct v2s_request *r);

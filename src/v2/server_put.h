@@ -31,9 +31,6 @@ enum v2s_put_event {
 	V2S_PUT_ON_PUBLISHED /* and durable, under its name; or that was so before */
 };
 
-/* A file with NOW that is not larger is kept in memory until it is whole. */
-#define V2S_SMALL_MAX ((uint64_t)64 * 1024)
-
 static inline bool
 v2s_put_has_now(const struct v2s_request *r)
 {

@@ -4,7 +4,7 @@
 #include "v2/server_private.h"
 
 /* What is left of a file is sent at once with what stands around it, if it is no more than that. */
-#define SMALL_MAX ((size_t)64 * 1024)
+#define SMALL_MAX ((size_t)V2S_SMALL_MAX)
 /* Frames sent before it is somebody else's turn. */
 #define FRAMES_MAX 4
 #define ZEROS      ((size_t)16 * 1024)
@@ -123,6 +123,28 @@ send_zeros(struct v2s_conn *c)
 	end_broken(r, r->digest_rc);
 }
 
+/* A frame of DATA, copied to the output. */
+static void
+send_data(struct v2s_request *r, const void *p, size_t len)
+{
+	const struct v2_frame f = { .length = (uint32_t)len, .type = V2_DATA, .id = r->id };
+	uint8_t header[V2_HEADER_SIZE];
+
+	v2_frame_encode(&f, header);
+	v2s_send_bytes(r->c, header, sizeof(header));
+	v2s_send_bytes(r->c, p, len);
+	conn_add_content(r->c->conn, len);
+}
+
+void
+v2s_send_whole(struct v2s_request *r, const void *p, size_t len)
+{
+	if (len > 0)
+		send_data(r, p, len);
+	if (!r->c->closed)
+		end_content(r);
+}
+
 /* The rest of a small file, if it is in memory: one copy, and nothing waits. */
 static bool
 send_small(struct v2s_request *r)
@@ -130,8 +152,6 @@ send_small(struct v2s_request *r)
 	struct v2s_conn *c = r->c;
 	struct transfer *t = r->transfer;
 	size_t len = (size_t)(r->end - t->offset);
-	struct v2_frame f = { .length = (uint32_t)len, .type = V2_DATA, .id = r->id };
-	uint8_t header[V2_HEADER_SIZE];
 	struct chunk *chunk;
 	bool all;
 
@@ -142,13 +162,10 @@ send_small(struct v2s_request *r)
 		return false;
 	all = store_read_now(t, chunk->data, len) == len;
 	if (all) {
-		v2_frame_encode(&f, header);
-		v2s_send_bytes(c, header, sizeof(header));
-		v2s_send_bytes(c, chunk->data, len);
+		send_data(r, chunk->data, len);
 		if (needs_digest(r))
 			on_bytes(r, chunk->data, len);
 		store_sent(t, len);
-		conn_add_content(c->conn, len);
 	}
 	chunk_put(worker_chunks(c->worker), chunk);
 	return all;
@@ -218,6 +235,16 @@ static bool
 has_room(const struct v2s_conn *c)
 {
 	return conn_output_length(c->conn) == 0 && c->out.len <= SMALL_MAX;
+}
+
+bool
+v2s_may_send_now(struct v2s_conn *c)
+{
+	if (c->sending || c->sender != NULL || !TAILQ_EMPTY(&c->to_send))
+		return false;
+	if (c->out.len > SMALL_MAX)
+		v2s_flush(c);
+	return !c->closed && has_room(c);
 }
 
 void

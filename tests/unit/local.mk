@@ -215,7 +215,7 @@ tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_SOURCES = \
 	tests/unit/test_store.c tests/unit/test_store.h \
 	tests/unit/test_store_close.c \
-	tests/unit/test_store_get.c tests/unit/test_store_whole.c tests/unit/test_store_meta.c \
+	tests/unit/test_store_get.c tests/unit/test_store_whole.c tests/unit/test_store_meta.c tests/unit/test_store_now.c \
 	tests/unit/test_store_reader.c \
 	tests/unit/test_store_request.c \
 	tests/unit/test_resume.c tests/unit/test_resume.h \

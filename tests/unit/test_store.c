@@ -280,6 +280,7 @@ add_cases(Suite *s)
 	add_close_cases(s);
 	add_get_cases(s);
 	add_meta_cases(s);
+	add_now_cases(s);
 	add_resume_cases(s);
 	add_takeover_cases(s);
 	add_reader_cases(s);

@@ -64,6 +64,7 @@ extern const unsigned root_kinds[ROOT_KINDS];
 void add_close_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_meta_cases(Suite *s);
+void add_now_cases(Suite *s);
 void add_resume_cases(Suite *s);
 void add_takeover_cases(Suite *s);
 void add_reader_cases(Suite *s);
