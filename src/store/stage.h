@@ -72,8 +72,9 @@ struct stage {
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;
 /*
- * The same for one of many, one after the other: *last is NULL at first, and the caller's to
- * release at the end (store/stage_dir.h).
+ * The same for one of many whose content is at hand, one after the other: *last is NULL at first,
+ * and the caller's to release at the end (store/stage_dir.h). In memory, that a name is taken shows
+ * when it is to be given, and is FTX_EXISTS whatever has it.
  */
 enum ftx_rc stage_open_next(struct stage *s, struct root *r, const struct put_spec *spec,
     struct stage_dir **last) FTX_MUST_CHECK;

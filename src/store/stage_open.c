@@ -24,6 +24,23 @@ stage_look_at_version(const struct stage *s, const struct stat *st)
 	return meta_same_version(&m.version, &s->if_version) ? FTX_OK : FTX_OTHER_VERSION;
 }
 
+static bool
+is_dir_in_memory(const struct stage *s, const struct root *r)
+{
+	return r->in_memory && s->dir->ino != 0 && s->dir->dev == r->dev;
+}
+
+/*
+ * Whatever has the name, giving it will be refused then. Where nothing waits for a device it costs
+ * more to look before all that do not have it than to write the few that do for nothing.
+ */
+static bool
+need_not_look(const struct stage *s, const struct root *r)
+{
+	return !s->replace && s->if_version.len == 0 && (r->flags & ROOT_WRITE_THROUGH) == 0 &&
+	       is_dir_in_memory(s, r);
+}
+
 /* What stands under the name now decides what may be done. */
 static enum ftx_rc
 look_at_target(struct stage *s, const struct root *r)
@@ -72,7 +89,7 @@ find_device(const struct stage *s, const struct root *r, dev_t *dev)
 	struct stat st;
 
 	*dev = s->dir->dev;
-	if (r->in_memory && s->dir->ino != 0 && s->dir->dev == r->dev)
+	if (is_dir_in_memory(s, r))
 		return true;
 	if (fstat(s->fd, &st) != 0)
 		return false;
@@ -249,6 +266,25 @@ set_spec(struct stage *s, const struct put_spec *spec)
 	s->if_version = spec->if_version;
 }
 
+/* By its directory, which is found, comes what stands there, and a file. */
+static enum ftx_rc
+open_in_dir(struct stage *s, const struct put_spec *spec, const char *leaf,
+    const struct stage_kept *kept, uint64_t *have)
+{
+	enum put_keep keep = have != NULL ? spec->keep : PUT_KEEP_NONE;
+	enum ftx_rc rc = FTX_OK;
+
+	if (strlen(leaf) >= sizeof(s->leaf))
+		return FTX_BAD_NAME;
+	memcpy(s->leaf, leaf, strlen(leaf) + 1);
+	if (have == NULL && need_not_look(s, s->root))
+		s->kind = STAGE_UNNAMED;
+	else
+		rc = look_at_target(s, s->root);
+	return rc == FTX_OK ? open_file(s, kept, keep, have) : rc;
+}
+
+/* have == NULL: its content is at hand, and nothing is kept of it. */
 static enum ftx_rc
 open_stage(struct stage *s, struct root *r, const struct put_spec *spec, struct stage_dir **last,
     const struct stage_kept *kept, uint64_t *have)
@@ -258,17 +294,10 @@ open_stage(struct stage *s, struct root *r, const struct put_spec *spec, struct 
 
 	stage_init(s);
 	s->root = r;
-	*have = 0;
 	set_spec(s, spec);
 	rc = open_target_dir(s, spec, last, &leaf);
-	if (rc == FTX_OK && strlen(leaf) >= sizeof(s->leaf))
-		rc = FTX_BAD_NAME;
-	if (rc == FTX_OK) {
-		memcpy(s->leaf, leaf, strlen(leaf) + 1);
-		rc = look_at_target(s, r);
-	}
 	if (rc == FTX_OK)
-		rc = open_file(s, kept, spec->keep, have);
+		rc = open_in_dir(s, spec, leaf, kept, have);
 	if (rc != FTX_OK)
 		stage_close(s);
 	return rc;
@@ -279,8 +308,10 @@ stage_open_kept(struct stage *s, struct root *r, const struct put_spec *spec,
     const struct stage_kept *kept, uint64_t *have)
 {
 	struct stage_dir *last = NULL;
-	enum ftx_rc rc = open_stage(s, r, spec, &last, kept, have);
+	enum ftx_rc rc;
 
+	*have = 0;
+	rc = open_stage(s, r, spec, &last, kept, have);
 	stage_dir_release(last);
 	return rc;
 }
@@ -289,9 +320,7 @@ enum ftx_rc
 stage_open_next(
     struct stage *s, struct root *r, const struct put_spec *spec, struct stage_dir **last)
 {
-	uint64_t have;
-
-	return open_stage(s, r, spec, last, NULL, &have);
+	return open_stage(s, r, spec, last, NULL, NULL);
 }
 
 enum ftx_rc

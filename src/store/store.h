@@ -106,8 +106,8 @@ enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_don
     void *owner, struct transfer **out) FTX_MUST_CHECK;
 /*
  * The same with all of its content at hand, and to the end: put, reserve, write and commit are one
- * operation, which COMMIT ends. content (malloc(3); NULL of len 0) is the transfer's from here on,
- * but not after FTX_NOMEM.
+ * operation, which COMMIT ends. What has the name already may be FTX_EXISTS, whatever it is.
+ * content (malloc(3); NULL of len 0) is the transfer's from here on, but not after FTX_NOMEM.
  */
 enum ftx_rc store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
     size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,

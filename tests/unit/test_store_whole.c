@@ -82,6 +82,36 @@ START_TEST(test_many_wholes)
 }
 END_TEST
 
+/* Whatever has the name keeps it, also where nobody looks before the content is written. */
+START_TEST(test_taken)
+{
+	static const char *const taken[] = { "file", "dir", "link" };
+	struct put_spec spec = { .has_mtime = true };
+	int before;
+
+	unit_write("root/file", "theirs", 6);
+	ck_assert_int_eq(mkdir("root/dir", 0755), 0);
+	ck_assert_int_eq(symlink("none", "root/link"), 0);
+	store_start(root_kinds[_i % ROOT_KINDS]);
+	root->in_memory = _i < ROOT_KINDS;
+	before = unit_names_in("root");
+	for (int i = 0; i < COUNT(taken); i++) {
+		struct owner o;
+		enum ftx_rc rc;
+
+		spec.name = taken[i];
+		put_whole(&o, &spec, "content");
+		rc = owner_wait(&o, TRANSFER_COMMIT);
+		ck_assert(rc == FTX_EXISTS || (rc == FTX_NOT_REGULAR && i > 0));
+		owner_close(&o);
+	}
+	unit_holds("root/file", "theirs", 6);
+	ck_assert_int_eq(access("root/none", F_OK), -1);
+	ck_assert_int_le(unit_names_in("root"), before + 1); /* the mark */
+	store_teardown();
+}
+END_TEST
+
 /* A disk is mounted below a root in memory: a job waits for it. */
 START_TEST(test_disk_in_memory)
 {
@@ -235,6 +265,7 @@ add_whole_cases(Suite *s)
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
+	tcase_add_loop_test(tc, test_taken, 0, 2 * ROOT_KINDS);
 	tcase_add_test(tc, test_disk_in_memory);
 	tcase_add_loop_test(tc, test_through, 0, 2);
 	tcase_add_loop_test(tc, test_get_whole, 0, 2);
