@@ -4,10 +4,11 @@
  * byte and what it takes. Most of them say whole messages, so that the script comes far; one says
  * bytes as they stand. All content is of one letter, so that its digest is known.
  *
- * What must hold: each frame of the half's is one that a client takes; a request that was not made
- * is not answered, and none twice; nothing but whole files has a name; and nothing is left.
+ * There may be two connections, one of which is talked to, and uploads may be known again, by one
+ * of a few numbers: so they are gone on with, asked for, and taken over.
+ *
+ * What must hold is said in v2_oracle.h.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,19 +21,11 @@
 #include "base/cursor.h"
 #include "fuzz/step_pool.h"
 #include "fuzz/target.h"
+#include "fuzz/v2_oracle.h"
 #include "loop/worker.h"
 #include "pair/pair_stage.h"
-#include "store/path.h"
 #include "store/root.h"
 #include "v2/message.h"
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 enum op {
 	OP_RAW,     /* n, n bytes: sent as they stand */
@@ -48,7 +41,9 @@ enum op {
 	OP_DISK,    /* it stands still: OP_SETTLE runs no jobs; or goes on */
 	OP_HALFCLOSE,
 	OP_DRAIN,
-	OP_FILE, /* k: what somebody else does in the root */
+	OP_FILE,    /* k: what somebody else does in the root */
+	OP_SWITCH,  /* to the other connection, if any */
+	OP_CONNECT, /* this one vanishes, and another one takes its place */
 	OPS
 };
 
@@ -60,17 +55,21 @@ static const uint8_t requests[] = { V2_PUT, V2_GET, V2_STAT, V2_LIST, V2_MKDIR, 
 	V2_REMOVE, V2_DIGEST, V2_CANCEL, V2_AUTH, V2_PING, 0x30 };
 #define PICK(table, k) ((table)[(k) % (sizeof(table) / sizeof((table)[0]))])
 
-#define LETTER   'a'
-#define IDS      8
-#define HEARD    ((size_t)4 * 1024 * 1024)
-#define CONTENTS ((size_t)1048577)
+#define IDS   8
+#define KEYS  4
+#define HEARD ((size_t)4 * 1024 * 1024)
+
+/* What was said on a connection. */
+struct side {
+	bool shut;
+	uint8_t heard[HEARD];
+	size_t heard_len;
+	uint64_t sent_content[IDS];
+};
 
 static struct pair_stage st;
-static bool disk_stalled, shut;
-static uint8_t letters[CONTENTS];
-static uint8_t heard[HEARD];
-static size_t heard_len;
-static uint64_t sent_content[IDS];
+static bool disk_stalled, greets;
+static struct side sides[2], *side; /* side: the one that is talked to */
 
 static void
 settle(struct pair_stage *stage)
@@ -85,20 +84,20 @@ settle(struct pair_stage *stage)
 static void
 say(const void *p, size_t len)
 {
-	if (st.peer >= 0 && !shut)
+	if (st.peer >= 0 && !side->shut)
 		(void)!send(st.peer, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void
 hear(size_t most)
 {
-	while (st.peer >= 0 && most > 0 && heard_len < HEARD) {
-		size_t room = HEARD - heard_len < most ? HEARD - heard_len : most;
-		ssize_t n = recv(st.peer, heard + heard_len, room, MSG_DONTWAIT);
+	while (st.peer >= 0 && most > 0 && side->heard_len < HEARD) {
+		size_t room = HEARD - side->heard_len < most ? HEARD - side->heard_len : most;
+		ssize_t n = recv(st.peer, side->heard + side->heard_len, room, MSG_DONTWAIT);
 
 		if (n <= 0)
 			return;
-		heard_len += (size_t)n;
+		side->heard_len += (size_t)n;
 		most -= (size_t)n;
 	}
 }
@@ -177,13 +176,18 @@ send_request(struct cursor *in)
 	if (type != V2_CANCEL && type != V2_PING && type != V2_AUTH)
 		put_attr(&out, V2_ATTR_NAME, name, strlen(name));
 	if (type == V2_PUT) {
-		sent_content[id] = 0;
+		side->sent_content[id] = 0;
 		if ((more & 0x40) == 0)
 			put_u64(&out, V2_ATTR_SIZE, size);
 		if (policy > 0)
 			put_attr(&out, V2_ATTR_POLICY, &policy, 1);
 		if (policy > 2)
 			put_digest(&out, size, true);
+		if ((more & 4) != 0) {
+			const uint8_t key[16] = { (uint8_t)(1 + cursor_get_u8(in) % KEYS) };
+
+			put_attr(&out, V2_ATTR_UPLOAD_ID, key, sizeof(key));
+		}
 	} else if (type == V2_GET || type == V2_DIGEST)
 		add_range(&out, more, size);
 	else if (type == V2_RENAME)
@@ -210,7 +214,7 @@ send_data(struct cursor *in)
 	v2_frame_encode(&f, header);
 	say(header, sizeof(header));
 	say(letters, f.length);
-	sent_content[id] += f.length;
+	side->sent_content[id] += f.length;
 }
 
 static void
@@ -218,11 +222,13 @@ send_end(struct cursor *in, bool prefix)
 {
 	uint8_t id = cursor_get_u8(in) % IDS, k = cursor_get_u8(in), frame[128];
 	struct cursor_out out = cursor_out_init(frame, sizeof(frame));
-	uint64_t size = prefix ? PICK(sizes, k >> 2) : sent_content[id];
+	uint64_t size = prefix ? PICK(sizes, k >> 2) : side->sent_content[id];
 
 	cursor_put_zero(&out, V2_HEADER_SIZE);
-	if (prefix)
+	if (prefix) {
 		put_u64(&out, V2_ATTR_OFFSET, size);
+		side->sent_content[id] = size; /* if the server agrees */
+	}
 	if ((k & 1) == 0)
 		put_digest(&out, size, (k & 2) == 0);
 	if (!prefix && (k & 4) != 0)
@@ -259,6 +265,34 @@ change_file(uint8_t k)
 		(void)renameat(st.root->fd, "old", st.root->fd, "a");
 		break;
 	}
+}
+
+static void
+greet(void)
+{
+	static const uint8_t hello[] = { 0xf7, 'F', 'T', 'X', '\r', '\n', 0x1a, '\n', 0, 0, 0, 20,
+		V2_HELLO, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0, 3, 0, 2, 1, 2, 0, 4, 0, 4, 0, 1, 0, 0 };
+
+	if (greets) /* most scripts have something else to say */
+		say(hello, sizeof(hello));
+}
+
+/* What it said until now counts for itself. */
+static void
+connect_again(void)
+{
+	if (st.peer >= 0) {
+		hear(HEARD);
+		close(st.peer);
+		st.peer = -1;
+		stage_settle(&st);
+	}
+	if (st.conn != NULL) /* its disk stands still */
+		return;
+	oracle_frames(side->heard, side->heard_len);
+	memset(side, 0, sizeof(*side));
+	stage_serve_v2(&st);
+	greet();
 }
 
 static void
@@ -300,7 +334,7 @@ do_op(enum op op, struct cursor *in)
 		break;
 	case OP_HALFCLOSE:
 		shutdown(st.peer, SHUT_WR);
-		shut = true;
+		side->shut = true;
 		break;
 	case OP_DRAIN:
 		if (st.conn != NULL)
@@ -309,6 +343,15 @@ do_op(enum op op, struct cursor *in)
 	case OP_FILE:
 		change_file(cursor_get_u8(in));
 		break;
+	case OP_SWITCH:
+		stage_switch(&st);
+		side = &sides[side == &sides[0]];
+		if (st.peer < 0 && st.conn == NULL)
+			connect_again();
+		break;
+	case OP_CONNECT:
+		connect_again();
+		break;
 	case OP_SETTLE:
 	default:
 		stage_settle(&st);
@@ -316,71 +359,15 @@ do_op(enum op op, struct cursor *in)
 	}
 }
 
-/* What the half said: a preface, and frames that a client takes. The last one may be cut off. */
-static void
-check_heard(void)
-{
-	struct v2_gate gate = { V2_SERVER, false, V2_DATA_MIN };
-	size_t at = V2_PREFACE_SIZE;
-
-	CHECK(v2_preface_begins(heard, heard_len < at ? heard_len : at));
-	while (at < heard_len) {
-		struct v2_fault fault;
-		struct v2_frame f;
-		size_t size;
-		enum v2_next next =
-		    v2_frame_next(heard + at, heard_len - at, &gate, &f, &size, &fault);
-
-		if (next == V2_NEXT_MORE)
-			return;
-		CHECK(next != V2_NEXT_FAULT && fault.reach == V2_REACH_NONE);
-		gate.greeted |= f.type == V2_HELLO;
-		at += size + (next == V2_NEXT_DATA ? f.length : 0);
-	}
-}
-
-/* Whatever has a name is whole: of nothing but the letter. */
-static void
-check_dir(int fd)
-{
-	DIR *d = fdopendir(fd);
-	struct dirent *e;
-
-	CHECK(d != NULL);
-	while ((e = readdir(d)) != NULL) {
-		static uint8_t content[CONTENTS];
-		struct stat s;
-		int file;
-
-		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || e->d_name[1] == '.'))
-			continue;
-		CHECK(strncmp(e->d_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) != 0);
-		if (fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0 ||
-		    path_is_reserved(e->d_name, strlen(e->d_name)))
-			continue;
-		file = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (S_ISDIR(s.st_mode) && file >= 0) {
-			check_dir(file);
-			continue;
-		}
-		if (S_ISREG(s.st_mode) && (size_t)s.st_size <= CONTENTS) {
-			CHECK(read(file, content, CONTENTS) == s.st_size);
-			CHECK(memcmp(content, letters, (size_t)s.st_size) == 0);
-		}
-		if (file >= 0)
-			close(file);
-	}
-	closedir(d);
-}
-
 static void
 begin(uint8_t set, uint8_t root)
 {
-	disk_stalled = shut = false;
-	heard_len = 0;
-	memset(sent_content, 0, sizeof(sent_content));
+	disk_stalled = false;
+	memset(sides, 0, sizeof(sides));
+	side = &sides[0];
 	memset(letters, LETTER, sizeof(letters));
 	stage_up_with(&st, ROOT_EXCLUSIVE | (unsigned)(root & 0x0f) * ROOT_NAMED_STAGE);
+	CHECK(root_keep_uploads(st.root) == FTX_OK);
 	st.settle = settle;
 	st.socket_buffer = (set & 1) != 0 ? 4096 : 0;
 	st.server.max_file_size = (set & 2) != 0 ? 70000 : 0;
@@ -392,26 +379,25 @@ begin(uint8_t set, uint8_t root)
 	write_letters("old", 70000);
 	CHECK(symlinkat("old", st.root->fd, "link") == 0);
 	stage_serve_v2(&st);
-	if ((set & 128) == 0) { /* most scripts have something else to say */
-		static const uint8_t hello[] = { 0xf7, 'F', 'T', 'X', '\r', '\n', 0x1a, '\n', 0, 0,
-			0, 20, V2_HELLO, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0, 3, 0, 2, 1, 2, 0, 4, 0, 4, 0,
-			1, 0, 0 };
-
-		say(hello, sizeof(hello));
-	}
+	greets = (set & 128) == 0;
+	greet();
 }
 
 static void
 end(void)
 {
 	disk_stalled = false;
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < 128; i++) {
 		stage_settle(&st);
 		hear(HEARD);
+		stage_switch(&st);
+		side = &sides[side == &sides[0]];
 	}
-	check_heard();
+	for (int i = 0; i < 2; i++)
+		oracle_frames(sides[i].heard, sides[i].heard_len);
 	stage_stop(&st);
-	check_dir(open(st.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	oracle_files(open(st.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	oracle_kept(st.dir);
 	stage_remove_dir(&st);
 }
 

@@ -136,6 +136,7 @@ tests_fuzz_replay_session_SOURCES = $(fuzz_session_sources) $(replay_sources)
 
 fuzz_v2_session_sources = \
 	tests/fuzz/fuzz_v2_session.c tests/fuzz/target.h \
+	tests/fuzz/v2_oracle.c tests/fuzz/v2_oracle.h \
 	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h
 tests_fuzz_fuzz_v2_session_CPPFLAGS = $(fuzz_session_cppflags)
