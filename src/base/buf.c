@@ -52,7 +52,7 @@ buf_add(struct buf *b, const void *p, size_t len)
 const uint8_t *
 buf_data(const struct buf *b)
 {
-	return b->mem + b->from;
+	return b->from > 0 ? b->mem + b->from : b->mem;
 }
 
 void
