@@ -296,6 +296,15 @@ connect_again(void)
 }
 
 static void
+switch_sides(void)
+{
+	stage_switch(&st);
+	side = &sides[side == &sides[0]];
+	if (st.peer < 0 && st.conn == NULL)
+		connect_again();
+}
+
+static void
 do_op(enum op op, struct cursor *in)
 {
 	size_t n;
@@ -344,10 +353,7 @@ do_op(enum op op, struct cursor *in)
 		change_file(cursor_get_u8(in));
 		break;
 	case OP_SWITCH:
-		stage_switch(&st);
-		side = &sides[side == &sides[0]];
-		if (st.peer < 0 && st.conn == NULL)
-			connect_again();
+		switch_sides();
 		break;
 	case OP_CONNECT:
 		connect_again();

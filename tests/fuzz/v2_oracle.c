@@ -52,7 +52,7 @@ check_content(int fd, off_t size)
 	CHECK(memcmp(content, letters, (size_t)size) == 0);
 }
 
-/* u: of which every stage must be; NULL: that is not looked at. Returns how many stages there are. */
+/* Returns how many stages there are. u: of which each must be; NULL: that is not looked at. */
 static unsigned
 check_dir(int fd, struct uploads *u)
 {
@@ -69,8 +69,10 @@ check_dir(int fd, struct uploads *u)
 			continue;
 		if (is_stage(e->d_name)) {
 			CHECK(u == NULL || uploads_keep(u, e->d_name));
-			stages++;
-		} else if (path_is_reserved(e->d_name, strlen(e->d_name)))
+			stages++; /* what it holds only its digest will tell */
+			continue;
+		}
+		if (path_is_reserved(e->d_name, strlen(e->d_name)))
 			continue;
 		if (fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;

@@ -28,8 +28,8 @@ void oracle_frames(const uint8_t *heard, size_t len);
 /* Whatever has a name is whole: of nothing but the letter. fd, a directory, is closed. */
 void oracle_files(int fd);
 /*
- * The root has been closed. What a next start finds of unfinished uploads is known to it, and is of
- * nothing but the letter; and when it is kept no longer, nothing is left.
+ * The root has been closed. What a next start finds of unfinished uploads is known to it; and when
+ * that is kept no longer, nothing is left.
  */
 void oracle_kept(const char *dir);
 

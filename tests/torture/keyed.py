@@ -44,6 +44,7 @@ class Keyed:
         self.loses_name = False  # its other name may go only later, which is a change
         self.sent = 0      # bytes of content in the last try
         self.had = 0       # what the server said it had
+        self.port = 0      # of the last try
         self.open = []     # connections that are left as they are
 
     def __str__(self):
@@ -59,6 +60,7 @@ class Keyed:
             peer = Peer(address)
         except OSError:
             return self.ended
+        self.port = peer.socket.getsockname()[1]
         try:
             self._talk(peer, until, abort)
             if leave:

@@ -86,6 +86,7 @@ EXTRA_DIST += \
 	$(torture_recorded) \
 	tests/torture/powercut_calls.py \
 	tests/torture/powercut_check.py \
+	tests/torture/powercut_keyed.py \
 	tests/torture/powercut_model.py \
 	tests/torture/powercut_names.py \
 	tests/torture/powercut_rules.py \

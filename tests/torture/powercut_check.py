@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 
+import powercut_keyed as keyed
 from harness import Daemon
 from powercut_model import State
-from powercut_run import MARK, MODE, STAGE, STATE_DIR, is_stage
+from powercut_run import MARK, STAGE, STATE_DIR, XATTR, is_stage
 from wire import Peer, read_file, request, wait_for
 
 
@@ -29,12 +30,12 @@ def describe(data):
     return "%d bytes, %s" % (len(data), data[:8].hex() + "..." if data else "empty")
 
 
-def judge(state, promise, acknowledged):
+def judge(state, promise, acknowledged, uploads=()):
     """What is wrong with a state: sentences. acknowledged: name -> (content, mode)."""
     wrong = []
     stages = [path for path in state.files if is_stage(path)]
     for path, (data, mode) in state.files.items():
-        if path in stages or path == MARK:
+        if path in stages or path.startswith(STATE_DIR + "/"):
             continue
         allowed = list(promise.may.get(path, ()))
         if path in promise.keep:
@@ -53,6 +54,10 @@ def judge(state, promise, acknowledged):
         if path not in state.files:
             wrong.append("%s is missing, and was %s" % (
                 path, "acknowledged" if path in acknowledged else "there before"))
+    if uploads:
+        found = keyed.stages_known(state)
+        stages = [path for path in stages if os.path.basename(path) not in found]
+        wrong += keyed.judge(state, acknowledged, uploads)
     if promise.daemon and stages and MARK not in state.files:
         wrong.append("%s would never be swept: there is no %s" % (", ".join(stages), MARK))
     return wrong
@@ -72,7 +77,7 @@ def violations(run, tally, without=(), most=1, trees=None):
     """
     found, disk, seen, point = [], run.disk(), set(), "before anything was done"
     must = {name: list(when) for name, when in run.promise.must.items()}
-    acknowledged = {}
+    acknowledged, uploads = {}, getattr(run, "uploads", ())
     for number, record in enumerate([None] + run.records, -1):
         if record is not None:
             if number in without or not disk.play(number, record):
@@ -86,17 +91,18 @@ def violations(run, tally, without=(), most=1, trees=None):
         for state in disk.states():
             tally.states += 1
             key = (frozenset(state.files.items()), frozenset(state.dirs),
-                   frozenset(acknowledged.items()))
+                   frozenset(acknowledged.items()), frozenset(state.stamps.items()))
             if key in seen:
                 continue
             seen.add(key)
-            wrong = judge(state, run.promise, acknowledged)
+            wrong = judge(state, run.promise, acknowledged, uploads)
             if wrong and not any(v.point == point and v.wrong == wrong for v in found):
                 found.append(Violation(point, state.explain(), wrong))
                 if len(found) >= most:
                     return found
             if not wrong and trees is not None:
-                trees.setdefault(tree_key(state), (run, state))
+                key = (keyed.tree_key if uploads else tree_key)(state)
+                trees.setdefault((key, run if uploads else None), (run, state))
     tally.records += len(run.records)
     tally.distinct |= {key[:2] for key in seen}
     return found
@@ -122,7 +128,19 @@ def materialise(root, state):
     for path, (data, mode) in state.files.items():
         with open(os.path.join(root, path), "wb") as file:
             file.write(data)
+        stamp(os.path.join(root, path), *state.stamps[path])
         os.chmod(os.path.join(root, path), mode)
+    keyed.patch(root, state)
+
+
+def stamp(path, mtime, xattr):
+    if xattr:
+        try:
+            os.setxattr(path, XATTR, xattr)
+        except OSError:
+            pass  # not here
+    if mtime is not None:
+        os.utime(path, ns=(mtime, mtime))
 
 
 def reserved(root):
@@ -138,10 +156,15 @@ def recover(run, state):
     daemon = None
     try:
         materialise(root, state)
-        daemon = Daemon(scratch, root)
-        if MARK in state.files:  # without it there is nothing to sweep
+        uploads = getattr(run, "uploads", ())
+        daemon = Daemon(scratch, root, allow_replace=bool(uploads) or None)
+        keyed.send_again(run, state, daemon) if uploads else None
+        if MARK in state.files and uploads:
+            wait_for(lambda: "stage files of an earlier run" in daemon.err(),
+                     lambda: "a sweep: %s" % daemon.files(), step=0.001)
+        elif MARK in state.files:  # without it there is nothing to sweep
             wait_for(lambda: not reserved(root), lambda: "a sweep: %s" % reserved(root), step=0.001)
-        for name in sorted(set(run.promise.may) | set(run.promise.keep)):
+        for name in sorted(set(run.promise.may) | set(run.promise.keep)) if not uploads else ():
             with Peer(daemon.address) as peer:
                 peer.send(request(b"D" if name in state.files else b"U", name))
                 if name not in state.files:
@@ -156,6 +179,11 @@ def recover(run, state):
             os.path.join(where, name)) for where, _, names in os.walk(root) for name in names}
         whole = {path: data for path, (data, _) in state.files.items()
                  if not is_stage(path) and path != MARK}
+        if uploads:
+            whole.update((up.name, up.data) for up in uploads)
+            whole.pop(keyed.LOG, None)
+            left.pop(keyed.LOG, None)
+            whole.pop(keyed.LOG + ".new", None)
         assert left == whole, "left after recovery: %s" % sorted(left)
     except AssertionError as e:
         raise AssertionError("%s: recovery from %s: %s" % (run.name, sorted(state.files), e))

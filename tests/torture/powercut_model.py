@@ -6,14 +6,16 @@ Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014):
  1. Content reaches the disk by sectors of 512 bytes, in any order. A sector is written whole, and
     holds any of the unsynced writes to it, or none; where two of them wrote the same byte, the later
     one covers the earlier.
- 2. Size and mode reach the disk independently of content and of each other: each is any that it
-    ever was since the last sync. What is within the size but never arrived reads as zeroes.
+ 2. Size, mode, time of modification and extended attributes reach the disk independently of content
+    and of each other: each is any that it ever was since the last sync. What is within the size but
+    never arrived reads as zeroes. A time that nobody set is one that we do not know (None).
  3. Entries of directories reach the disk in any combination, whatever directory they are in and
     whatever they name, but changes of the same entry keep their order. A rename is one change.
  4. fsync(2) of a file makes its content, size and mode durable, not any entry that names it:
     "Calling fsync() does not necessarily ensure that the entry in the directory containing the file
     has also reached disk. For that an explicit fsync() on a file descriptor for the directory is
-    also needed." fdatasync(2) leaves out the mode. sync_file_range(2) does nothing.
+    also needed." fdatasync(2) leaves out mode, time
+    and attributes. sync_file_range(2) does nothing.
  5. fsync(2) of a directory makes its entries durable: not what they name, and not its own entry.
  6. A file or directory that was never synced may be lost though an entry names it; the entry goes,
     too (fsck(8)).
@@ -42,10 +44,11 @@ class Op:
 
 
 class Inode:
-    def __init__(self, kind, label, mode, data=b"", synced=False):
-        self.kind, self.label = kind, label
+    def __init__(self, kind, label, mode, data=b"", synced=False, number=0):
+        self.kind, self.label, self.number = kind, label, number
         self.mode, self.data, self.synced = mode, data, synced
-        self.pending = []  # of the content: write, truncate, grow; and chmod
+        self.stamp = (None, b"")  # time of modification, and the stored digest
+        self.pending = []  # of the content: write, truncate, grow; and chmod, times, setxattr
         self.cache = None
 
     def change(self, op):
@@ -62,19 +65,39 @@ class Inode:
             return data.ljust(op.size, b"\0")
         return data
 
+    @staticmethod
+    def _time(mtime, op):
+        if op.kind == "times":
+            return op.mtime
+        return None if op.kind in ("write", "truncate") else mtime
+
     def current(self):
-        data, mode = self.data, self.mode
+        data, mode, (mtime, xattr) = self.data, self.mode, self.stamp
         for op in self.pending:
             data = self._apply(data, op)
             mode = op.mode if op.kind == "chmod" else mode
-        return data, mode
+            mtime = self._time(mtime, op)
+            xattr = op.data if op.kind == "setxattr" else xattr
+        return data, mode, (mtime, xattr)
 
     def sync(self, with_mode=True):
-        data, mode = self.current()
+        data, mode, stamp = self.current()
         self.data, self.synced = data, True
-        self.pending = [] if with_mode else [op for op in self.pending if op.kind == "chmod"]
-        self.mode = mode if with_mode else self.mode
+        if with_mode:
+            self.mode, self.stamp, self.pending = mode, stamp, []
+        else:
+            self.pending = [op for op in self.pending if op.kind in ("chmod", "times", "setxattr")]
         self.cache = None
+
+    def _stamps(self):
+        mtime = self.stamp[0]
+        times, xattrs = {mtime: None}, {self.stamp[1]: None}
+        for op in self.pending:
+            mtime = self._time(mtime, op)
+            times.setdefault(mtime)
+            if op.kind == "setxattr":
+                xattrs.setdefault(op.data)
+        return list(itertools.product(times, xattrs))
 
     def _sizes(self):
         sizes, data = {len(self.data): "as it was"}, self.data
@@ -112,22 +135,22 @@ class Inode:
         return found
 
     def variants(self):
-        """All that this file may be: {(content, mode): why}; None instead of the pair: lost."""
+        """All that this file may be: {(content, mode, stamp): why}; None: lost."""
         if self.cache is not None:
             return self.cache
         found = {}
-        sizes, modes = self._sizes(), self._modes()
+        sizes, modes, stamps = self._sizes(), self._modes(), self._stamps()
         sectors = [self._sector(at) for at in range(0, max(sizes), SECTOR)]
-        count = len(sizes) * len(modes)
+        count = len(sizes) * len(modes) * len(stamps)
         for sector in sectors:
             count *= len(sector)
         if count > MOST:
             raise TooLarge("%s: %d variants" % (self.label, count))
         for choice in itertools.product(*(sector.items() for sector in sectors)):
             content = b"".join(sector for sector, _ in choice)
-            for (size, size_why), (mode, mode_why) in itertools.product(sizes.items(),
-                                                                        modes.items()):
-                found.setdefault((content[:size], mode), (choice, size, size_why, mode_why))
+            for (size, size_why), (mode, mode_why), stamp in itertools.product(
+                    sizes.items(), modes.items(), stamps):
+                found.setdefault((content[:size], mode, stamp), (choice, size, size_why, mode_why))
         if not self.synced:
             found.setdefault(None, None)
         self.cache = found
@@ -147,14 +170,19 @@ class Inode:
             lines.append("%s: its size is %d, %s" % (self.label, size, size_why))
         if len(self._modes()) > 1:
             lines.append("%s: its mode is %04o, %s" % (self.label, variant[1], mode_why))
+        if len(self._stamps()) > 1:
+            lines.append("%s: its time is %s, its attribute %s" % ((self.label,) + variant[2]))
         return lines
 
 
 class State:
     """One legal state: what a look at the disk would find."""
 
-    def __init__(self, files, dirs, lost, chosen):
-        self.files = files    # path -> (content, mode)
+    def __init__(self, found, dirs, lost, chosen):
+        """found: path -> (inode, (content, mode, stamp))"""
+        self.files = {path: version[:2] for path, (_, version) in found.items()}  # (content, mode)
+        self.stamps = {path: version[2] for path, (_, version) in found.items()}
+        self.numbers = {path: inode.number for path, (inode, _) in found.items()}
         self.dirs = dirs      # paths
         self._lost = lost     # changes of entries that did not arrive
         self._chosen = chosen  # [(inode, variant)]
@@ -181,7 +209,7 @@ class Disk:
     # How it came to be: all of this is durable.
 
     def add(self, key, kind, label, mode, data=b""):
-        inode = self.inodes[key] = Inode(kind, label, mode, data, synced=True)
+        inode = self.inodes[key] = Inode(kind, label, mode, data, synced=True, number=key[1])
         return inode
 
     # What a record does to it
@@ -200,7 +228,8 @@ class Disk:
         if name is not None and directory is None:
             return False
         label = name if directory in (None, self.root) else directory.label + "/" + name
-        inode = Inode(kind, label or "unnamed file of #%d" % number, record["mode"])
+        inode = Inode(kind, label or "unnamed file of #%d" % number, record["mode"],
+                      number=record["inode"][1])
         self.inodes[tuple(record["inode"][:2])] = inode
         if name is not None:
             self._enter(number, "%s %s" % (record["op"], label), [((directory, name), inode)])
@@ -268,6 +297,13 @@ class Disk:
         return self._change(number, record, inode, "chmod %04o" % record["mode"],
                             mode=record["mode"])
 
+    def _times(self, number, record, inode):
+        mtime = record["seconds"] * 10 ** 9 + record["nanoseconds"]
+        return self._change(number, record, inode, "times", mtime=mtime)
+
+    def _setxattr(self, number, record, inode):
+        return self._change(number, record, inode, "setxattr", data=bytes.fromhex(record["data"]))
+
     def _fsync(self, _number, _record, inode, with_mode=True):
         if inode is None:
             return False
@@ -302,6 +338,9 @@ class Disk:
 
     def _end(self, _number, _record, _inode):
         return True
+
+    def _send(self, _number, record, _inode):
+        return record.get("receipt", False)
 
     # What may be found after a power cut now
 
@@ -371,7 +410,7 @@ class Disk:
             dirs = [path for path, inode in tree.items() if inode.kind == "dir"]
             for choice in itertools.product(*(inode.variants() for inode in files)):
                 of = dict(zip(files, choice))
-                found = {path: of[inode] for path, inode in tree.items()
+                found = {path: (inode, of[inode]) for path, inode in tree.items()
                          if inode.kind == "file" and of[inode] is not None}
                 yield State(found, dirs, lost,
                             [(inode, None) for inode in gone] + list(of.items()))
@@ -379,6 +418,6 @@ class Disk:
     def now(self):
         """The state without a power cut."""
         tree = self._tree(self._with(self.pending), ())
-        return State({path: inode.current() for path, inode in tree.items()
+        return State({path: (inode, inode.current()) for path, inode in tree.items()
                       if inode.kind == "file"},
                      [path for path, inode in tree.items() if inode.kind == "dir"], [], [])

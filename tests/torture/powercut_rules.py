@@ -48,6 +48,14 @@ def modes(*records):
     return {stat.S_IMODE(mode) for state in states(*records) for _, _, mode in state}
 
 
+def stamps(*records):
+    """Time and attribute of f."""
+    made = disk()
+    for number, record in enumerate(records):
+        assert made.play(number, record)
+    return {state.stamps["f"] for state in made.states() if "f" in state.stamps}
+
+
 def write(offset, data):
     return rec("write", FILE, offset=offset, data=data)
 
@@ -60,6 +68,9 @@ def link(directory, name):
     return rec("link", FILE, dir=directory, name=name)
 
 
+TIME = rec("times", FILE, seconds=1, nanoseconds=2)
+XATTR = rec("setxattr", FILE, name="user.x", data=b"x")
+SET = (1000000002, b"x")
 SYNC, SYNC_ROOT = rec("fsync", FILE), rec("fsync", ROOT)
 TWO = write(0, B + B)
 CREATE = rec("create", NEW, mode=0o600, dir=ROOT, name="n")
@@ -83,6 +94,10 @@ RULES = [
     ("2: mode without content", {(data, mode) for state in states(
         rec("chmod", FILE, mode=0o640), write(0, B)) for _, data, mode in state},
      {(A, 0o600), (A, 0o640), (B, 0o600), (B, 0o640)}),
+    ("2: time and attribute by themselves", stamps(TIME, XATTR),
+     {(None, b""), (None, b"x"), (SET[0], b""), SET}),
+    ("2: a write sets another time", stamps(TIME, SYNC, write(0, B)),
+     {(None, b""), (SET[0], b"")}),
     ("3: entries in any combination", names(UNLINK, CREATE), {"f", "", "f n", "n"}),
     ("3: the same entry in order", names(CREATE, rec("unlink", dir=ROOT, name="n")), {"f", "f n"}),
     ("3: a rename is one change", names(MOVE), {"f", "d/g"}),
@@ -95,6 +110,9 @@ RULES = [
     ("4: not its entry", names(CREATE, rec("fsync", NEW)), {"f", "f n"}),
     ("4: fdatasync leaves out the mode", modes(rec("chmod", FILE, mode=0o640), rec(
         "fdatasync", FILE)), {0o600, 0o640}),
+    ("4: and time and attribute", stamps(TIME, XATTR, SYNC), {SET}),
+    ("4: which fdatasync leaves out", stamps(TIME, XATTR, rec("fdatasync", FILE)),
+     stamps(TIME, XATTR)),
     ("5: fsync of a directory", names(UNLINK, SYNC_ROOT), {""}),
     ("5: not of another", names(UNLINK, rec("fsync", SUB)), {"f", ""}),
     ("5: not of what it names", contents(TWO, SYNC_ROOT), contents(TWO)),

@@ -21,6 +21,7 @@ STATE_DIR = ".ftxferd"
 MARK = STATE_DIR + "/named-stages"
 STAGE = ".ftxferd-"
 CLIENT_STAGE = ".ftxfer-"
+XATTR = "user.ftxferd.digest"
 
 
 def recorded(name):
@@ -38,6 +39,14 @@ def pieces(size, seed, *sizes):
         parts.append(data[:length])
         data = data[length:]
     return parts + [data] if data else parts
+
+
+def stored_digest(path):
+    """The attribute, or nothing."""
+    try:
+        return os.getxattr(path, XATTR)
+    except OSError:
+        return b""
 
 
 class Promise:
@@ -269,6 +278,11 @@ class Run:
         wrong = sorted(path for path in set(state.files) | set(there)
                        if state.files.get(path) != there.get(path))
         assert not wrong, "%s: the trace does not lead to what is there: %s" % (self.name, wrong)
+        for path, (mtime, xattr) in state.stamps.items():
+            there = os.path.join(self.root, path)
+            assert mtime in (None, os.stat(there).st_mtime_ns), "%s: the time of %s" % (
+                self.name, path)
+            assert xattr == stored_digest(there), "%s: the attribute of %s" % (self.name, path)
         dirs = {path for path, (_, data) in self.look().items() if data is None and path}
         assert set(state.dirs) == dirs, (self.name, state.dirs, dirs)
         strange = {r["number"] for r in self.records if r["op"] == "syscall"}

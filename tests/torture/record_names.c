@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #ifdef HAVE_SYS_VFS_H
 #include <sys/vfs.h>
 #endif
@@ -17,6 +18,7 @@
 
 #define STATE_DIR "/.ftxferd"
 #define MARK      STATE_DIR "/named-stages"
+#define UPLOADS   STATE_DIR "/uploads"
 #define UNNAMED   "/proc/self/fd/"
 
 int __real_close(int fd);
@@ -29,8 +31,8 @@ int __real_syncfs(int fd);
  */
 static _Thread_local int late_fd = -1;
 static _Thread_local bool late_is_fs;
-/* The state directory was just synced: the root is next, for the mark's sake. */
-static _Thread_local bool root_is_marks;
+/* The mark was just synced: the state directory is next; and then the root, for the mark's sake. */
+static _Thread_local bool dir_is_marks, root_is_marks;
 
 /* Syncs, and says so. */
 static int
@@ -77,7 +79,7 @@ ends_with(const char *text, const char *end)
 	return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/* What this sync is for, in the words of FTX_RECORD_DROP: mark, file or dir. */
+/* What this sync is for, in the words of FTX_RECORD_DROP: mark, log, file or dir. */
 static const char *
 sync_kind(int fd)
 {
@@ -89,13 +91,17 @@ sync_kind(int fd)
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
 	if (ends_with(path, STATE_DIR)) {
-		root_is_marks = true;
-		return "mark";
+		root_is_marks = dir_is_marks;
+		dir_is_marks = false;
+		return root_is_marks ? "mark" : "log";
 	}
 	if (ends_with(path, MARK) || root_is_marks) {
+		dir_is_marks = !root_is_marks;
 		root_is_marks = false;
 		return "mark";
 	}
+	if (ends_with(path, UPLOADS) || ends_with(path, UPLOADS ".new"))
+		return "log";
 	return record_is_file(fd, &st) ? "file" : "dir";
 }
 
@@ -173,16 +179,42 @@ WRAPPED(int, fstatfs, int fd, struct statfs *st)
 }
 #endif
 
-/* Times are not looked at after a power cut: they are synced with the mode, or not at all. */
 WRAPPED(int, futimens, int fd, const struct timespec times[2])
 {
-	return __real_futimens(fd, times);
+	struct stat st;
+	int result;
+
+	record_lock();
+	result = __real_futimens(fd, times);
+	if (result == 0 && record_is_file(fd, &st)) {
+		record_begin("times");
+		record_inode("inode", &st);
+		record_number("seconds", st.st_mtim.tv_sec);
+		record_number("nanoseconds", st.st_mtim.tv_nsec);
+		record_end();
+	}
+	record_unlock();
+	return result;
 }
 
-/* Nor are attributes: what one says holds for a size and a time, or it is not believed. */
 WRAPPED(int, fsetxattr, int fd, const char *name, const void *value, size_t len, int flags)
 {
-	return __real_fsetxattr(fd, name, value, len, flags);
+	struct iovec iov = { .iov_len = len };
+	struct stat st;
+	int result;
+
+	memcpy(&iov.iov_base, &value, sizeof(value)); /* it is not written to */
+	record_lock();
+	result = __real_fsetxattr(fd, name, value, len, flags);
+	if (result == 0 && record_is_file(fd, &st)) {
+		record_begin("setxattr");
+		record_inode("inode", &st);
+		record_text("name", name);
+		record_data("data", &iov, len);
+		record_end();
+	}
+	record_unlock();
+	return result;
 }
 
 /* It promises nothing (sync_file_range(2)). */
@@ -294,6 +326,27 @@ peer_port(int fd)
 
 	memset(&a, 0, sizeof(a));
 	return getpeername(fd, (struct sockaddr *)&a, &len) == 0 ? ntohs(a.sin6_port) : 0;
+}
+
+/* What a peer hears: a receipt of version 2 is in it. */
+WRAPPED(ssize_t, send, int fd, const void *p, size_t len, int flags)
+{
+	struct iovec iov = { .iov_len = len };
+	unsigned port;
+	ssize_t n;
+
+	memcpy(&iov.iov_base, &p, sizeof(p));
+	record_lock();
+	port = peer_port(fd);
+	n = __real_send(fd, p, len, flags);
+	if (n > 0 && port != 0) {
+		record_begin("send");
+		record_number("port", port);
+		record_data("data", &iov, (size_t)n);
+		record_end();
+	}
+	record_unlock();
+	return n;
 }
 
 static void

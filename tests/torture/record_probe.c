@@ -61,7 +61,7 @@ write_in_all_ways(int dir)
 	TRY(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 10000));
 	DO(fchmod(fd, 0644));
 	DO(futimens(fd, NULL));
-	TRY(fsetxattr(fd, "user.probe", "x", 1, 0));
+	TRY(fsetxattr(fd, "user.ftxferd.digest", "x", 1, 0));
 	DO(fdatasync(fd));
 	DO(close(fd));
 	fd = make(dir, "written", O_APPEND);
