@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/session.h"
+#include "v2/result.h"
 
 /* Uploads and downloads: from and to files, and descriptors. */
 
@@ -214,10 +215,12 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		item_done(item, &e);
 		return;
 	}
-	if (o->rc == FTX_DIGEST_MISMATCH && !item->asked_anew) {
-		item->asked_anew = true;
-		again.retryable = true;
+	if (o->rc == FTX_DIGEST_MISMATCH) {
+		again.retryable = !item->asked_anew;
 		again.breach = false;
+		again.whose = V2_WHOSE_SERVER; /* it is not the connection's fault, either */
+		again.code = V2_CODE_DIGEST_MISMATCH;
+		item->asked_anew = true;
 	}
 	if (!again.retryable || again.rc == FTX_DIGEST_MISMATCH) {
 		v2_get_clear(get);

@@ -128,12 +128,26 @@ read_path(const char *s, bool encoded, char *plain, char *pattern, bool *wild)
 	return NULL;
 }
 
+/* plain as a pattern that nothing else matches; at most twice as long. Its length. */
+static size_t
+quote_path(const char *plain, char *pattern)
+{
+	size_t len = 0;
+
+	for (; *plain != '\0'; plain++) {
+		if (strchr("*?[]\\", *plain) != NULL)
+			pattern[len++] = '\\';
+		pattern[len++] = *plain;
+	}
+	return len;
+}
+
 /* The PATH, beneath what an alias has brought already. */
 static enum ftxfer_naming
 take_path(struct parse *p, const char *s, bool encoded)
 {
 	size_t base = strlen(p->r->path != NULL ? p->r->path : "");
-	size_t room = base + 1 + 2 * strlen(s) + 1;
+	size_t room = 2 * base + 1 + 2 * strlen(s) + 1, quoted = 0;
 	char *plain = calloc(2, room), *pattern;
 	bool wild = false;
 	const char *bad;
@@ -144,12 +158,11 @@ take_path(struct parse *p, const char *s, bool encoded)
 	s += strspn(s, "/");
 	if (base > 0) {
 		memcpy(plain, p->r->path, base);
-		memcpy(pattern, plain, base);
+		quoted = quote_path(plain, pattern);
 		if (*s != '\0')
-			plain[base] = pattern[base] = '/';
+			plain[base++] = pattern[quoted++] = '/';
 	}
-	base += base > 0 && *s != '\0';
-	bad = read_path(s, encoded, plain + base, pattern + base, &wild);
+	bad = read_path(s, encoded, plain + base, pattern + quoted, &wild);
 	free(p->r->path);
 	p->r->path = NULL;
 	if (bad == NULL) {

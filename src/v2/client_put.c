@@ -5,6 +5,7 @@
 #include "loop/chunk.h"
 #include "store/digest_trail.h"
 #include "v2/client_private.h"
+#include "v2/result.h"
 
 enum {
 	PUT_INIT,
@@ -126,6 +127,16 @@ barrier_allows_now(const struct v2_request *r)
 	return true;
 }
 
+/* The server has said that it takes none of that size. */
+static bool
+is_too_large(const struct v2_put_request *put)
+{
+	const struct v2_client *c = put->r.client;
+
+	return c->greeted && c->info.has_max_file && put->size != UINT64_MAX &&
+	       put->size > c->info.max_file;
+}
+
 static bool
 put_turn(struct v2_request *r)
 {
@@ -136,6 +147,13 @@ put_turn(struct v2_request *r)
 		return r->settled;
 	if (!v2_client_may_use(r, v2_put_kind(put)))
 		return r->settled;
+	if (is_too_large(put)) {
+		v2_request_settle(r,
+		    &(struct v2_outcome){
+			.rc = FTX_TOO_LARGE, .whose = V2_WHOSE_SERVER, .code = V2_CODE_TOO_LARGE });
+		v2_request_drop(r);
+		return true;
+	}
 	if (!goes_now(put)) {
 		if (put->reading || c->heads >= V2_HEADS_MAX)
 			return false;

@@ -11,6 +11,7 @@ static const struct ftxfer_alias aliases[] = {
 	{ "odd", "files.example" },
 	{ "wild", "files.example:/*" },
 	{ "a-b.c", "h:1/x" },
+	{ "star", "ftx://h/a%2A%5Bb%5D\\" },
 };
 
 static const struct {
@@ -26,6 +27,10 @@ static const struct {
 	{ "ftx://h:65535", "h", 65535, "", NULL, true },
 	{ "ftx://h:/a", "h", 50001, "a", NULL, false },
 	{ "ftx://h//a//", "h", 50001, "a", NULL, true },
+	/* What an alias brings is no pattern. */
+	{ "star:", "h", 50001, "a*[b]\\", NULL, false },
+	{ "star:x", "h", 50001, "a*[b]\\/x", NULL, false },
+	{ "star:*.x", "h", 50001, "a*[b]\\/*.x", "a\\*\\[b\\]\\\\/*.x", false },
 	{ "ftx://192.0.2.1/a", "192.0.2.1", 50001, "a", NULL, false },
 	{ "ftx://[2001:db8::1]:7/a", "2001:db8::1", 7, "a", NULL, false },
 	{ "ftx://[::1]/a", "::1", 50001, "a", NULL, false },

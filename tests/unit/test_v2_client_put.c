@@ -151,6 +151,24 @@ START_TEST(test_now)
 }
 END_TEST
 
+/* It is not sent what it has said that it will not take. _i: the limit is one byte more. */
+START_TEST(test_larger_than_the_server_takes)
+{
+	peer_max_file = 4999 + (uint64_t)_i;
+	peer_greet(32, 65536);
+	v2_client_put(client, &second);
+	v2_client_put(client, &put);
+	expect_outcome(&asker, FTX_TOO_LARGE, V2_WHOSE_SERVER);
+	ck_assert_uint_eq(asker.o.code, V2_CODE_TOO_LARGE);
+	ck_assert(!asker.o.retryable && !asker.o.sent);
+	if (_i == 0) {
+		expect_outcome(&other, FTX_TOO_LARGE, V2_WHOSE_SERVER);
+		peer_takes_nothing();
+	} else
+		(void)peer_takes(V2_PUT);
+}
+END_TEST
+
 /* All of them are on their way before the first is answered. */
 START_TEST(test_many_now)
 {
@@ -430,6 +448,7 @@ add_put_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, put_setup, put_teardown);
 	tcase_add_test(tc, test_now);
+	tcase_add_loop_test(tc, test_larger_than_the_server_takes, 0, 2);
 	tcase_add_test(tc, test_many_now);
 	tcase_add_test(tc, test_go);
 	tcase_add_loop_test(tc, test_odd_reads, 0, 2);

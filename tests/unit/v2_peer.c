@@ -270,6 +270,8 @@ peer_skip_hello(void)
 	peer_takes(V2_HELLO);
 }
 
+uint64_t peer_max_file;
+
 void
 peer_greet(uint16_t max_requests, uint32_t max_now)
 {
@@ -281,9 +283,10 @@ peer_greet(uint16_t max_requests, uint32_t max_now)
 	peer_send(preface, sizeof(preface));
 	PEER_SAYS(server_hello, v2_hello, 0, 0,
 	    .has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(MAX_DATA) |
-		   V2_BIT(MAX_REQUESTS) | V2_BIT(MAX_NOW),
-	    .version = 2, .digests = { kinds, 2 }, .max_data = 65536, .max_requests = max_requests,
-	    .max_now = max_now);
+		   V2_BIT(MAX_REQUESTS) | V2_BIT(MAX_NOW) |
+		   (peer_max_file > 0 ? V2_BIT(MAX_FILE) : 0),
+	    .max_file = peer_max_file, .version = 2, .digests = { kinds, 2 }, .max_data = 65536,
+	    .max_requests = max_requests, .max_now = max_now);
 	ck_assert_int_eq(heard.opens, 1);
 }
 
