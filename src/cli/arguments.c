@@ -110,7 +110,7 @@ check_options(const struct run *run)
 		return run_usage(run, "standard input goes alone");
 	if (!run_to_stdout(run))
 		return true;
-	if (run->count != 1 || run->options.recursive || run->remotes[0]->pattern != NULL)
+	if (run->count != 1 || run->options.recursive)
 		return run_usage(run, "one file goes to standard output");
 	if (run->options.json)
 		return run_usage(run, "standard output cannot have both the file and JSON");

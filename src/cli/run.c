@@ -69,7 +69,8 @@ add_get(struct run *run, struct ftxfer_item_spec spec, size_t i)
 	else
 		spec.local = output;
 	spec.flags |= FTXFER_INTO;
-	if (run->count > 1 || spec.pattern != NULL || output[len - 1] == '/')
+	if (run->count > 1 || (spec.pattern != NULL && spec.local != NULL) ||
+	    output[len - 1] == '/')
 		spec.flags |= FTXFER_MUST_INTO;
 	return add(run, &spec);
 }

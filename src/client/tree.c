@@ -125,6 +125,7 @@ tree_free(struct tree *t)
 	TAILQ_REMOVE(&t->s->trees, t, link);
 	free(t->dirs);
 	free(t->emptied);
+	free(t->only.name);
 	free(t->here);
 	free(t->there);
 	free(t);
@@ -247,7 +248,11 @@ tree_kick(struct tree *t)
 		if (!tree_visit_emit(t, v))
 			return;
 	}
-	if (!t->making_base && t->dir_count == 0)
+	if (t->making_base || t->dir_count > 0)
+		return;
+	if (t->only.name != NULL && !tree_is_stopped(t))
+		tree_emit_only(t);
+	else
 		remove_emptied(t);
 }
 

@@ -78,7 +78,8 @@ struct tree {
 
 	unsigned children; /* items that have not ended */
 	unsigned failed;
-	uint64_t matched;          /* of a pattern */
+	uint64_t matched;  /* of a pattern */
+	struct entry only; /* what matched, where one may: its name owned, beneath the base */
 	enum ftxfer_status status; /* why it was given up */
 	char why[128];
 
@@ -111,6 +112,8 @@ bool tree_is_first(const struct visit *v);
 /* tree_emit.c */
 /* What becomes of one name of the directory at hand: one of a and b, or both. False: no memory. */
 bool tree_emit(struct tree *t, const struct entry *here, const struct entry *there);
+/* The pattern has been looked for everywhere: the one file that it stands for is fetched. */
+void tree_emit_only(struct tree *t);
 /* A name of the directory at hand goes, or, if that is "", the directory itself. */
 bool tree_remove(struct tree *t, const char *name, bool is_dir);
 

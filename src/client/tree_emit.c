@@ -175,6 +175,41 @@ split_pattern(const char *pattern, char *first, size_t size)
 	return *pattern != '\0' ? pattern : NULL;
 }
 
+/* Where there is room for one file nothing begins before it is known to be the only one. */
+static bool
+note_only(struct tree *t, const struct entry *e)
+{
+	if (t->only.name != NULL) {
+		tree_give_up(
+		    t, FTXFER_BAD_USAGE, "more than one file matches, and there is room for one");
+		return true;
+	}
+	t->only = *e;
+	t->only.name = t->at.name != NULL ? tree_join(t->at.name, e->name, "") : strdup(e->name);
+	return t->only.name != NULL;
+}
+
+void
+tree_emit_only(struct tree *t)
+{
+	struct entry only = t->only;
+	struct item *item;
+	char base[] = "";
+
+	t->only.name = NULL;
+	t->at = (struct dir){ .name = base };
+	item = tree_child(t, FTXFER_OP_GET, t->flags, only.name);
+	t->at.name = NULL;
+	free(only.name);
+	if (item == NULL) {
+		tree_give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return;
+	}
+	item->fd = t->item->fd;
+	describe(item, &only);
+	item_queue(item);
+}
+
 static bool
 match(struct tree *t, const struct entry *e)
 {
@@ -194,6 +229,8 @@ match(struct tree *t, const struct entry *e)
 		    t, e->name, FTXFER_REFUSED, "a directory: -r takes it with all that is in it");
 	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)
 		return skip(t, e->name, FTXFER_OK, why_skipped(e->kind));
+	if (t->item->local == NULL)
+		return note_only(t, e);
 	item = tree_child(t, FTXFER_OP_GET, t->flags, e->name);
 	if (item == NULL)
 		return false;

@@ -451,19 +451,19 @@ local_put_discard(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 	bool drop = lt->t.dropped || !put->terms.keep;
-	bool part = put->stage.part && !lt->t.dropped && (lt->t.have > 0 || lt->t.offset > 0);
 	struct upload_record r;
 	/* It has a stage that could not be opened: its name was taken meanwhile, for instance. */
 	bool unopened = put->claim != NULL && put->stage.kind == STAGE_NONE &&
 			uploads_look(put->claim, &r) && r.stage[0] != '\0';
+	bool part = put->stage.part && !lt->t.dropped && (lt->t.have > 0 || lt->t.offset > 0);
+	bool mine = !part && (put->claim == NULL || (drop && uploads_forget(put->claim)));
 
-	if (part)
-		stage_park(&put->stage);
-	else if (put->claim == NULL || (drop && uploads_forget(put->claim))) {
-		if (unopened)
-			uploads_remove_stage(lt->root, lt->t.name, r.stage);
+	if (mine && unopened)
+		uploads_remove_stage(lt->root, lt->t.name, r.stage);
+	/* A stage that is not to be kept is in no record, whoever has the upload now. */
+	if (mine || (put->claim != NULL && !put->terms.keep))
 		stage_discard(&put->stage);
-	} else
+	else
 		stage_park(&put->stage);
 }
 

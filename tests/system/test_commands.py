@@ -144,6 +144,16 @@ class TestOneFile(CommandTest):
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE)
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(ran.stdout, content(3000000))
+        # A pattern stands for one file there, or for none.
+        os.makedirs(self.server.path("d"))
+        write_file(self.server.path("d/one"), b"1")
+        for pattern in ("d/o*", "*/one", "[d]/?ne"):
+            self.assertEqual(self.succeeds("get", self.there(pattern), "-o", "-").out, "1")
+        write_file(self.server.path("d/other"), b"2")
+        ran = self.fails(USAGE, "more than one file matches", "get", self.there("d/o*"), "-o", "-")
+        self.assertEqual(ran.out, "")
+        ran = self.fails(REFUSED, "no name.*matches", "get", self.there("x*"), "-o", "-")
+        self.assertEqual(ran.out, "")
 
     def test_standard_input(self):
         ran = subprocess.run(ftxfer() + ["put", "-", self.there("n")], env=self.environ,
@@ -320,7 +330,7 @@ class TestSettings(CommandTest):
         for args in (("put",), ("put", "x"), ("put", "x", "y"), ("get", "x"), ("ls",),
                      ("ls", "-Z", self.there()), ("mv", self.there("a")), ("rm", self.there()),
                      ("get", self.there("a"), "127.0.0.1:1/b"), ("put", "-", "-", self.there("a")),
-                     ("get", self.there("*"), "-o", "-"), ("help", "none"),
+                     ("get", "-r", self.there("*"), "-o", "-"), ("help", "none"),
                      ("sync", "a", "b"), ("verify", self.there("a"), "b"), ("ls", "me@h:/a"),
                      ("get", "--json", self.there("a"), "-o", "-")):
             with self.subTest(args=args):

@@ -48,6 +48,31 @@ START_TEST(test_taken_over)
 }
 END_TEST
 
+/* What was not to be kept is nobody's then, and goes with its owner; a name is all that it had. */
+START_TEST(test_taken_over_and_not_kept)
+{
+	struct owner old = { 0 }, o = { 0 };
+
+	store_start(ROOT_EXCLUSIVE | ROOT_NAMED_STAGE);
+	ck_assert_int_eq(root_keep_uploads(root), FTX_OK);
+	terms.keep = false;
+	ck_assert_int_eq(begin(&old), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&old, LEN), FTX_OK);
+	ck_assert_int_eq(owner_write(&old, content, CHUNK_SIZE), FTX_OK);
+	ck_assert_int_eq(files_in_root(), 1);
+	terms.keep = _i == 0;
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, 0);
+	owner_close(&old);
+	ck_assert_int_eq(files_in_root(), 1);
+	ck_assert_int_eq(put_rest(&o, 0), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
+	ck_assert_int_eq(files_in_root(), 1);
+	store_teardown();
+}
+END_TEST
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 static void
@@ -230,6 +255,7 @@ add_takeover_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, resume_set_up, NULL);
 	tcase_add_loop_test(tc, test_taken_over, 0, 2);
+	tcase_add_loop_test(tc, test_taken_over_and_not_kept, 0, 2);
 	tcase_add_loop_test(tc, test_waits_for_commit, 0, 2);
 	tcase_add_test(tc, test_taken_and_gone);
 	tcase_add_loop_test(tc, test_fails, 0, 3);
