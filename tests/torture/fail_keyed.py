@@ -78,8 +78,7 @@ class KeyedCase:
             up.settle(place, keyed.Plays.OLD if up.name == "old" else None)
         assert place.stop() == 0, place.log()
         if MARK in place.files():  # what could not be removed, or not for good
-            assert place.start(), place.log()
-            keyed.wait_no_stages(place)
+            keyed.start_and_sweep(place)()
             assert place.stop() == 0, place.log()
         keyed.check_clean(place, [up.name for up in uploads] + ["old"])
         assert uploads or read_file(place.path("old")) == keyed.Plays.OLD

@@ -7,7 +7,7 @@ one, with the same number, must end with the receipt, and the file is published 
 import os
 import stat
 
-from torture import DEADLINE, STAGE_NAME, STATE_DIR, content, read_file, wait_for
+from torture import DEADLINE, MARK, STATE_DIR, content, read_file, wait_for
 from wire2 import (ABORT, CREATE, PARENTS, REPLACE, SUPERSEDED, Client, encode, frame,
                    new_upload_id, sha256)
 
@@ -174,11 +174,6 @@ class Keyed:
         return None
 
 
-def stages(place):
-    return sorted(name for _, _, names in os.walk(place.root) for name in names
-                  if STAGE_NAME.match(name))
-
-
 def check_clean(place, keep):
     """No upload is unfinished; the daemon has ended: there is what was kept, and the log at most."""
     there = set(place.files()) - {LOG, STATE_DIR}
@@ -186,9 +181,13 @@ def check_clean(place, keep):
         sorted(there ^ set(keep)), place.log())
 
 
-def wait_no_stages(place):
-    wait_for(lambda: not stages(place), lambda: "the sweep: %s\n%s" % (
-        place.files(), place.log()), DEADLINE, 0.001)
+def start_and_sweep(place):
+    """Starts it. Returns what waits until all is swept that the mark speaks of, if there is one."""
+    marked = os.path.exists(place.path(MARK))
+    assert place.start(), place.log()
+    return lambda: wait_for(lambda: not marked or "stage files of an earlier run" in place.log(),
+                            lambda: "the sweep: %s\n%s" % (place.files(), place.log()),
+                            DEADLINE, 0.001)
 
 
 LARGE = content(300 * 1024, 21)
