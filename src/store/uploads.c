@@ -7,6 +7,11 @@
 
 #include "store/uploads_private.h"
 
+/* Who is taken over is looked at so often, may be quiet so often, and is waited for so often. */
+#define LINGER_NS    (20L * 1000 * 1000)
+#define LINGER_QUIET 3
+#define LINGER_MOST  50
+
 /* What a record takes in the file, about. */
 #define RECORD_BYTES ((uint64_t)320)
 
@@ -162,6 +167,45 @@ take(struct upload_claim *c)
 	worker_post(c->worker, &c->mail);
 }
 
+/* The lock is held. Who works on it. */
+static struct upload_claim *
+owner_of(struct uploads *u, const struct upload_terms *terms, const char *name)
+{
+	const struct upload *up = uploads_find(u, &terms->key);
+
+	return up != NULL && same_terms(up, terms, name) ? up->owner : NULL;
+}
+
+/*
+ * The lock is held; it is given up while we wait. Of a client that has died more may have been
+ * received than is written, and would have to be sent again: so its owner is let go on as long as
+ * it gets on, for a while.
+ */
+static void
+linger(struct uploads *u, const struct upload_terms *terms, const char *name)
+{
+	const struct upload_claim *owner = owner_of(u, terms, name);
+	unsigned quiet = 0, entered = owner != NULL ? owner->entered : 0;
+
+	for (int i = 0; i < LINGER_MOST && quiet < LINGER_QUIET; i++) {
+		struct timespec until;
+
+		if (owner == NULL || owner->taken || owner_of(u, terms, name) != owner)
+			return;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LINGER_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		(void)pthread_cond_timedwait(&u->left, &u->lock, &until);
+		if (owner_of(u, terms, name) != owner)
+			return;
+		quiet = owner->entered == entered && !owner->busy ? quiet + 1 : 0;
+		entered = owner->entered;
+	}
+}
+
 /* The lock is held; it is given up while we wait. NULL: there is none (any more). */
 static struct upload *
 take_over(struct uploads *u, const struct upload_terms *terms, const char *name, bool wait,
@@ -170,15 +214,18 @@ take_over(struct uploads *u, const struct upload_terms *terms, const char *name,
 	struct upload *up;
 
 	*rc = FTX_OK;
+	if (wait)
+		linger(u, terms, name);
+	else if (owner_of(u, terms, name) != NULL) {
+		*rc = FTX_BUSY;
+		return NULL;
+	}
 	while ((up = uploads_find(u, &terms->key)) != NULL && same_terms(up, terms, name) &&
 	       up->owner != NULL) {
 		take(up->owner);
 		if (!up->owner->busy) {
 			up->owner->upload = NULL;
 			up->owner = NULL;
-		} else if (!wait) {
-			*rc = FTX_BUSY;
-			return NULL;
 		} else
 			pthread_cond_wait(&u->left, &u->lock);
 	}
@@ -275,6 +322,7 @@ uploads_enter(struct upload_claim *c)
 	may = !c->taken && c->upload != NULL;
 	assert(!c->busy);
 	c->busy = may;
+	c->entered++;
 	pthread_mutex_unlock(&c->uploads->lock);
 	return may;
 }

@@ -46,9 +46,10 @@ void uploads_set_limits(struct uploads *u, uint64_t seconds, uint64_t bytes);
 
 /*
  * Claims an upload. *out == NULL with FTX_OK: there is one with that key, and it is another one.
- * FTX_BUSY: its owner is in the middle of something, and the caller does not want to wait (which
- * blocks). An owner that loses it has on_taken(arg) called, once, on its worker, unless it has
- * released its claim by then. *out is a new claim; uploads_look() says what there is.
+ * FTX_BUSY: it has an owner, and the caller does not want to wait, which blocks: for what the owner
+ * is in the middle of, and for a second while it gets on. An owner that loses it has on_taken(arg)
+ * called, once, on its worker, unless it has released its claim by then. *out is a new claim;
+ * uploads_look() says what there is.
  */
 enum ftx_rc uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *name,
     bool wait, struct upload_claim **out) FTX_MUST_CHECK;

@@ -70,6 +70,7 @@ struct upload_claim {
 	struct uploads *uploads; /* borrowed; outlives its claims */
 	struct upload *upload;   /* borrowed; NULL: it is another's now, or forgotten */
 	bool busy;               /* between enter and leave */
+	unsigned entered;        /* how often it was: it gets on */
 	bool taken;
 	bool mailed;           /* the mail is under way, and frees it if it is released */
 	bool released;         /* nobody wants to know any more */

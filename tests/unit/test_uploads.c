@@ -75,7 +75,7 @@ claim(unsigned number)
 	struct upload_terms t = terms_of(number);
 	struct upload_claim *c;
 
-	ck_assert_int_eq(uploads_claim(uploads, &t, name_of(number, "file"), false, &c), FTX_OK);
+	ck_assert_int_eq(uploads_claim(uploads, &t, name_of(number, "file"), true, &c), FTX_OK);
 	ck_assert_ptr_nonnull(c);
 	return c;
 }

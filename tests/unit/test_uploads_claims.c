@@ -34,6 +34,46 @@ on_taken(void *arg)
 	told++;
 }
 
+#define BUSY_TURNS 30
+
+static bool ends;
+
+/* An owner who has more in his hands; c: where its claim is. */
+static void *
+go_on(void *c)
+{
+	for (int i = 0; i < BUSY_TURNS; i++) {
+		if (!uploads_enter(c))
+			return NULL;
+		uploads_leave(c);
+		unit_sleep_ms(10);
+	}
+	if (!ends)
+		unit_sleep_ms(3000);
+	uploads_release(c);
+	return c;
+}
+
+/* As long as it gets on it is waited for; _i: then it does nothing more, or it is at its end. */
+START_TEST(test_goes_on_meanwhile)
+{
+	uint64_t from = unit_real_ms();
+	struct upload_claim *c;
+	pthread_t thread;
+	void *finished;
+
+	ends = _i != 0;
+	ck_assert_int_eq(pthread_create(&thread, NULL, go_on, claim(1)), 0);
+	unit_sleep_ms(20);
+	c = claim(1);
+	ck_assert_uint_ge(unit_real_ms() - from, (BUSY_TURNS - 1) * 10);
+	ck_assert_uint_lt(unit_real_ms() - from, 3000);
+	ck_assert_int_eq(pthread_join(thread, &finished), 0);
+	ck_assert_ptr_nonnull(finished);
+	uploads_release(c);
+}
+END_TEST
+
 /* _i: 1 the owner hears of it only after it has lost it; 2 it has let go by then. */
 START_TEST(test_takeover)
 {
@@ -206,6 +246,7 @@ add_claims_cases(Suite *s)
 	tcase_add_checked_fixture(tc, uploads_set_up, uploads_tear_down);
 	tcase_add_loop_test(tc, test_other_terms, 0, 3);
 	tcase_add_loop_test(tc, test_takeover, 0, 3);
+	tcase_add_loop_test(tc, test_goes_on_meanwhile, 0, 2);
 	tcase_add_loop_test(tc, test_takeover_waits, 0, 2);
 	tcase_add_test(tc, test_nothing_of_it);
 	tcase_add_test(tc, test_watch);
