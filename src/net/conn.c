@@ -53,9 +53,11 @@ conn_count_read(struct conn *c, ssize_t n)
 		return (size_t)n;
 	}
 	if (n == 0)
-		c->peer_end = FTX_TRUNCATED;
+		c->peer_end = c->failure_told ? c->output_failure : FTX_TRUNCATED;
 	else if (errno != EAGAIN && errno != EWOULDBLOCK)
 		c->peer_end = ftx_rc_from_errno(errno);
+	else if (c->failure_told)
+		c->peer_end = c->output_failure;
 	return 0;
 }
 
@@ -130,10 +132,12 @@ static void
 tell_output_failed(struct conn *c)
 {
 	c->failure_told = true;
-	c->bulk = false;
-	conn_read_now(c);
-	if (c->peer_end == FTX_OK || c->peer_end == FTX_TRUNCATED)
-		c->peer_end = c->output_failure;
+	if (!c->reads_on) {
+		c->bulk = false;
+		conn_read_now(c);
+		if (c->peer_end == FTX_OK || c->peer_end == FTX_TRUNCATED)
+			c->peer_end = c->output_failure;
+	}
 	conn_update_reading(c);
 	c->io->on_input(c->io_arg);
 }
@@ -173,6 +177,7 @@ void
 conn_fail_output(struct conn *c, enum ftx_rc why)
 {
 	c->output_failure = why;
+	buf_drain(&c->out, c->out.len);
 	event_del(&c->writing);
 	event_active(&c->reading, EV_READ, 0);
 }
@@ -384,6 +389,12 @@ conn_set_input_max(struct conn *c, size_t bytes)
 {
 	c->input_max = bytes;
 	conn_update_reading(c);
+}
+
+void
+conn_set_reads_on(struct conn *c, bool reads_on)
+{
+	c->reads_on = reads_on;
 }
 
 enum ftx_rc

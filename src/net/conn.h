@@ -118,6 +118,12 @@ enum ftx_rc conn_write(struct conn *c, const void *p, size_t len) FTX_MUST_CHECK
 size_t conn_output_length(const struct conn *c);
 
 /*
+ * On: when a write fails that is the peer's end only behind all that it had sent, however much that
+ * is. Its owner reads all of it, whatever becomes of his output.
+ */
+void conn_set_reads_on(struct conn *c, bool reads_on);
+
+/*
  * Bulk. On: the connection reads nothing by itself any more; on_input tells that there is something
  * to receive, again and again while there is, or that the peer has ended.
  */

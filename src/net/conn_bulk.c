@@ -23,7 +23,7 @@
 void
 conn_set_bulk_input(struct conn *c, bool bulk)
 {
-	c->bulk = bulk && c->output_failure == FTX_OK;
+	c->bulk = bulk && (c->output_failure == FTX_OK || c->reads_on);
 	c->paused = false;
 	conn_update_reading(c);
 }

@@ -42,7 +42,8 @@ struct conn {
 	uint8_t got_wait;           /* ms until it is looked again */
 	bool wants_output;          /* somebody waits for on_output */
 	enum ftx_rc output_failure; /* of a write; FTX_OK: none */
-	bool failure_told;          /* as the peer's end */
+	bool failure_told;          /* as the peer's end, or it will be */
+	bool reads_on;              /* conn_set_reads_on() */
 	enum ftx_rc peer_end;
 	bool closing, finishing, shut;
 	enum ftx_rc why; /* of the finish under way */

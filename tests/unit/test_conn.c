@@ -270,6 +270,36 @@ START_TEST(test_refusal_behind_a_write_error)
 }
 END_TEST
 
+/* The same with a bulk that its owner reads by himself: all of it comes before the end does. */
+START_TEST(test_reads_on_behind_a_write_error)
+{
+	size_t got = 0, n;
+
+	pair(_i);
+	conn_set_bulk_input(conn, true);
+	conn_set_reads_on(conn, true);
+	ck_assert_int_eq(conn_write(conn, bytes, 8 * MIB), FTX_OK);
+	turns(20);
+	ck_assert_uint_gt(conn_output_length(conn), 0);
+	ck_assert_int_eq(send(peer, bytes, 100000, 0), 100000);
+	peer_close(false);
+	UNIT_UNTIL(conn_output_length(conn) == 0, worker_turn(worker, false));
+	turns(10);
+	ck_assert_int_eq(conn_peer_end(conn), FTX_OK);
+	while ((n = conn_receive(conn, bytes + MIB, 4096)) > 0) {
+		ck_assert_mem_eq(bytes + MIB, bytes + got, n);
+		got += n;
+		if (got == 40000) /* between two frames it is not bulk */
+			conn_set_bulk_input(conn, false);
+	}
+	ck_assert_uint_eq(got, 100000);
+	ck_assert_int_eq(conn_peer_end(conn), FTX_RESET);
+	heard.inputs = heard.outputs = 0;
+	turns(30);
+	ck_assert_int_eq(heard.inputs + heard.outputs, 0);
+}
+END_TEST
+
 START_TEST(test_identity)
 {
 	struct conn *second;
@@ -314,6 +344,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_output, 0, 2);
 	tcase_add_loop_test(tc, test_output_waits, 0, 2);
 	tcase_add_loop_test(tc, test_refusal_behind_a_write_error, 0, 2);
+	tcase_add_loop_test(tc, test_reads_on_behind_a_write_error, 0, 2);
 	tc = unit_case(s, "time");
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_loop_test(tc, test_identity, 0, 2);
