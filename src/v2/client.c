@@ -350,10 +350,11 @@ say_hello(struct v2_client *c, const char *agent)
 {
 	static const uint8_t kinds[] = { DIGEST_XXH128, DIGEST_SHA256 };
 	const struct v2_hello m = {
-		.has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(MAX_DATA) |
-		       (agent != NULL ? V2_BIT(AGENT) : 0),
+		.has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(FEATURES) |
+		       V2_BIT(MAX_DATA) | (agent != NULL ? V2_BIT(AGENT) : 0),
 		.version = V2_VERSION,
 		.digests = { kinds, sizeof(kinds) },
+		.features = V2_FEATURE_PROGRESS,
 		.max_data = OUR_MAX_DATA,
 		.agent = { (const uint8_t *)agent, agent != NULL ? strlen(agent) : 0 },
 	};

@@ -236,6 +236,7 @@ struct v2_put_request {
 	uint64_t size;    /* of the whole; UINT64_MAX: not known (yet) */
 	uint64_t moved;   /* sent so far, what the server had already included */
 	uint64_t resumed; /* that it had already */
+	uint64_t arrived; /* that the server has told to have */
 
 	struct v2_receipt_copy receipt; /* with FTX_OK; checked against size and digest */
 

@@ -26,6 +26,7 @@ take_hello(struct v2_client *c, const struct v2_frame *f)
 	c->limits = i->limits = (struct v2_limits){ m.max_data, m.max_now, m.max_requests };
 	i->kinds = v2_digest_kinds(m.digests) & c->terms.kinds;
 	c->terms = (struct v2_terms){ i->kinds, m.max_now };
+	c->tells_progress = V2_HAS(&m, FEATURES) && (m.features & V2_FEATURE_PROGRESS) != 0;
 	i->has_max_file = V2_HAS(&m, MAX_FILE);
 	i->max_file = m.max_file;
 	if (m.agent.len > 0 && m.agent.len < sizeof(i->agent))
@@ -118,6 +119,17 @@ take_request_error(struct v2_client *c, const struct v2_frame *f, struct v2_requ
 }
 
 static enum ftx_rc
+take_working(struct v2_client *c, const struct v2_frame *f, struct v2_request *r)
+{
+	struct v2_working m;
+	enum ftx_rc rc = fault_rc(v2_working_decode(f, &c->terms, &m));
+
+	if (rc == FTX_OK && r->type == V2_PUT && V2_HAS(&m, DONE))
+		rc = v2_put_progress((struct v2_put_request *)r, m.done);
+	return rc;
+}
+
+static enum ftx_rc
 take_for_request(struct v2_client *c, const struct v2_frame *f)
 {
 	static const struct {
@@ -130,7 +142,6 @@ take_for_request(struct v2_client *c, const struct v2_frame *f)
 		{ V2_FILE, V2_ON_FILE },
 		{ V2_END, V2_ON_END },
 	};
-	struct v2_working working;
 	struct v2_request *r;
 
 	if (f->id > CANCEL_ID && f->id <= CANCEL_ID + LIVE_MAX && c->cancelling[f->id - CANCEL_ID])
@@ -139,7 +150,7 @@ take_for_request(struct v2_client *c, const struct v2_frame *f)
 	if (r == NULL)
 		return FTX_PROTOCOL;
 	if (f->type == V2_WORKING)
-		return fault_rc(v2_working_decode(f, &c->terms, &working));
+		return take_working(c, f, r);
 	if (f->type == V2_ERROR)
 		return take_request_error(c, f, r);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {

@@ -112,6 +112,17 @@ flush(struct v2_client *c)
 	return c->conn != NULL && conn_output_length(c->conn) == 0;
 }
 
+/*
+ * What is on its way would be lost with the connection, wherever it waits: so that is bounded. A
+ * stream cannot go on where it was, and has nothing to lose.
+ */
+static bool
+is_window_full(const struct v2_put_request *put, size_t most)
+{
+	return put->r.client->tells_progress && put->size != UINT64_MAX && put->moved < put->size &&
+	       put->moved - put->arrived + most > WINDOW_MAX;
+}
+
 /* The next frame of the content that is under way; false: there is none for now. */
 static bool
 next_frame(struct v2_client *c)
@@ -119,7 +130,7 @@ next_frame(struct v2_client *c)
 	struct v2_put_request *put = (struct v2_put_request *)TAILQ_FIRST(&c->going);
 	size_t most = c->limits.max_data < DATA_PIECE ? c->limits.max_data : DATA_PIECE;
 
-	if (put == NULL)
+	if (put == NULL || is_window_full(put, most))
 		return false;
 	switch (v2_source_fill(put, most)) {
 	case V2_FILL_SOME:

@@ -37,6 +37,12 @@
 /* Payload of DATA that we take, and that we send, at most. */
 #define OUR_MAX_DATA 1048576
 #define DATA_PIECE   ((size_t)256 * 1024)
+/*
+ * Content of one upload that is on its way, at most, where the server tells what has come: so much
+ * of it is lost with the connection, and sent again. It is also the most that moves in one round
+ * trip.
+ */
+#define WINDOW_MAX ((uint64_t)6 * 1024 * 1024)
 /* Content of a PUT that goes unasked, at most: more costs memory, and gains nothing. */
 #define NOW_MAX ((uint64_t)256 * 1024)
 /* Downloads that have memory which waits for a place or for the disk, at most. */
@@ -118,7 +124,8 @@ struct v2_client {
 	const struct v2_client_callbacks *callbacks; /* borrowed, as arg */
 	void *arg;
 	enum v2_client_state state;
-	bool greeted; /* the server's HELLO has come */
+	bool greeted;        /* the server's HELLO has come */
+	bool tells_progress; /* V2_FEATURE_PROGRESS is on */
 	struct v2_server_info info;
 	struct v2_limits limits; /* that hold now */
 	struct v2_terms terms;
@@ -235,6 +242,8 @@ extern const struct v2_request_ops v2_put_ops;
 /* Every PUT, but for these heads, is past the point from where a barrier might wait for it. */
 bool v2_put_owes_content(const struct v2_put_request *put);
 enum digest_kind v2_put_kind(const struct v2_put_request *put);
+/* WORKING has come, with DONE. */
+enum ftx_rc v2_put_progress(struct v2_put_request *put, uint64_t done) FTX_MUST_CHECK;
 /* The content has ended: END, with its digest. */
 void v2_put_send_end(struct v2_put_request *put);
 

@@ -302,9 +302,22 @@ take_go(struct v2_request *r, const struct v2_frame *f)
 	}
 	if (m.offset == 0)
 		v2_source_rewind(put);
-	put->resumed = put->moved = m.offset;
+	put->resumed = put->moved = put->arrived = m.offset;
 	v2_request_move(r, &r->client->going);
 	v2_client_soon(r->client);
+	return FTX_OK;
+}
+
+/* Before GO it is something else that is being worked on. */
+enum ftx_rc
+v2_put_progress(struct v2_put_request *put, uint64_t done)
+{
+	if (put->r.state != PUT_SENDING)
+		return FTX_OK;
+	if (done > put->moved || done < put->arrived)
+		return FTX_PROTOCOL;
+	put->arrived = done;
+	v2_client_soon(put->r.client);
 	return FTX_OK;
 }
 

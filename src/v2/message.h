@@ -30,6 +30,13 @@ struct v2_terms {
 	uint32_t max_now; /* the server's MAX_NOW */
 };
 
+/* What both may list in HELLO, and is on then. */
+enum v2_feature {
+	V2_FEATURE_PROGRESS = 1 << 0 /* WORKING tells how much of a PUT's content has come */
+};
+/* Bytes of content, after so many of which at the latest it does. */
+#define V2_PROGRESS_STEP ((uint64_t)1048576)
+
 enum v2_policy { V2_CREATE = 1, V2_REPLACE, V2_CREATE_OR_SAME, V2_REPLACE_OR_SAME };
 enum v2_kind { V2_REGULAR = 1, V2_DIRECTORY, V2_SYMLINK, V2_OTHER };
 
@@ -46,7 +53,7 @@ enum v2_kind { V2_REGULAR = 1, V2_DIRECTORY, V2_SYMLINK, V2_OTHER };
  */
 struct v2_hello {
 	uint64_t has;
-	uint64_t features, max_file;
+	uint64_t features, max_file; /* enum v2_feature */
 	struct v2_slice digests, agent;
 	uint32_t max_data, max_now;
 	uint16_t version, max_requests;

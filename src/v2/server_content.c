@@ -6,6 +6,8 @@
 
 /* All small files together that are kept in memory. */
 #define BUFFERED_MAX ((size_t)1024 * 1024)
+/* With a frame that is not whole yet it is never more than V2_PROGRESS_STEP that is not told. */
+#define TELL_STEP (V2_PROGRESS_STEP / 2)
 /* What a stream is promised more in one step, at most. */
 #define STREAM_STEP ((uint64_t)64 * 1024 * 1024)
 
@@ -42,6 +44,19 @@ v2s_put_on_grown(struct v2s_request *r)
 		pump_set_total(&r->c->receive, r->transfer->size);
 }
 
+/* Who sends may wait for it, so that little is sent again when it is lost on its way. */
+static void
+tell_progress(struct v2s_request *r)
+{
+	const struct v2_working m = { .has = V2_BIT(DONE), .done = r->received };
+
+	if ((r->c->features & V2_FEATURE_PROGRESS) == 0 || r->answered || r->ended ||
+	    r->received - r->told < TELL_STEP)
+		return;
+	r->told = r->received;
+	v2s_send(r->c, V2_MESSAGE_working, &m, 0, r->id);
+}
+
 static void
 on_finished(void *arg)
 {
@@ -52,10 +67,13 @@ on_finished(void *arg)
 		c->receiving = NULL;
 		if (r->digest_rc != FTX_OK)
 			v2s_refuse(r, r->digest_rc);
-		else
+		else {
 			grow(r);
+			tell_progress(r);
+		}
 	} else { /* all that was received is written */
 		c->receiver = NULL;
+		conn_set_reads_on(c->conn, false);
 		v2s_event(r, V2S_PUT_ON_CONTENT);
 	}
 	v2s_run(c);
@@ -118,6 +136,7 @@ v2s_put_begin_content(struct v2s_request *r)
 {
 	const struct v2_offset go = { .has = V2_BIT(OFFSET), .offset = r->received };
 
+	r->told = r->received;
 	if (!v2s_put_has_now(r)) {
 		r->owes_end = true;
 		v2s_send(r->c, V2_MESSAGE_go, &go, 0, r->id);
@@ -198,6 +217,8 @@ v2s_put_receive(struct v2s_request *r, uint32_t length)
 		return;
 	}
 	c->receiver = r;
+	c->window_at = 0;                 /* its rate is its own */
+	conn_set_reads_on(c->conn, true); /* what has come need not come again */
 	pump_receive(&c->receive, &(struct pump_ends){
 				      .conn = c->conn,
 				      .transfer = r->transfer,

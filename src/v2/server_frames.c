@@ -12,6 +12,8 @@
 #define MAX_DATA V2_DATA_MAX
 #define MAX_NOW  V2_DATA_MAX
 
+#define OUR_FEATURES ((uint64_t)V2_FEATURE_PROGRESS)
+
 static const uint8_t our_digests[] = { DIGEST_XXH128, DIGEST_SHA256 };
 
 static void
@@ -41,6 +43,11 @@ take_hello(struct v2s_conn *c, const struct v2_frame *f)
 		ours.has |= V2_BIT(AGENT);
 		ours.agent.p = (const uint8_t *)c->server->agent;
 		ours.agent.len = strlen(c->server->agent);
+	}
+	c->features = V2_HAS(&theirs, FEATURES) ? theirs.features & OUR_FEATURES : 0;
+	if (c->features != 0) {
+		ours.has |= V2_BIT(FEATURES);
+		ours.features = c->features;
 	}
 	c->max_data = theirs.max_data;
 	c->terms.kinds = v2_digest_kinds(theirs.digests) & v2_digest_kinds(ours.digests);

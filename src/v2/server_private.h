@@ -114,6 +114,7 @@ struct v2s_request {
 	bool looks_up;                   /* PUT: see v2s_put_look_up() */
 	uint64_t received;     /* PUT: offset that content has come to, with frames under way */
 	uint64_t digested;     /* and that of its digest */
+	uint64_t told;         /* PUT: of that, what the client knows */
 	struct v2_end put_end; /* PUT: what that said */
 	struct meta_version if_version;
 	union {
@@ -159,6 +160,7 @@ struct v2s_conn {
 
 	struct v2_terms terms;
 	uint32_t max_data;            /* of the client */
+	uint64_t features;            /* that are on */
 	struct v2s_requests order;    /* those without a final result */
 	struct v2s_request *auth_due; /* it has its turn; NULL: none */
 	struct v2s_requests dead;     /* to be freed when v2s_run() ends */

@@ -153,6 +153,7 @@ let_go(struct v2s_request *r, bool keep)
 		}
 		pump_stop(&c->receive);
 		c->receiver = NULL;
+		conn_set_reads_on(c->conn, false);
 	}
 	v2s_get_stop(r);
 	store_request_close(r->asked);

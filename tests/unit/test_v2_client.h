@@ -28,5 +28,6 @@ void add_stream_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_resume_cases(Suite *s);
 void add_part_cases(Suite *s);
+void add_window_cases(Suite *s);
 
 #endif

@@ -133,7 +133,7 @@ gather(void)
 {
 	ssize_t n;
 
-	while (peer >= 0 && !got_end && !deaf) {
+	while (peer >= 0 && !got_end && !deaf && got_at + got_len < sizeof(got)) {
 		n = recv(
 		    peer, got + got_at + got_len, sizeof(got) - got_at - got_len, MSG_DONTWAIT);
 		if (n > 0)
@@ -207,6 +207,10 @@ drop_used(void)
 	got_len -= got_used;
 	if (got_len == 0)
 		got_at = 0;
+	if (got_at > sizeof(got) / 2) {
+		memmove(got, got + got_at, got_len);
+		got_at = 0;
+	}
 	got_used = 0;
 }
 
@@ -237,6 +241,30 @@ peer_next_type(void)
 	settle();
 	ck_assert_msg(got_len >= V2_HEADER_SIZE, "nothing has come");
 	return (enum v2_type)got[got_at + 4];
+}
+
+uint64_t
+peer_takes_data(void)
+{
+	uint64_t before, all = 0;
+
+	do {
+		before = all;
+		drop_used();
+		settle();
+		while (got_len >= V2_HEADER_SIZE && got[got_at + 4] == V2_DATA) {
+			const uint8_t *p = got + got_at;
+			size_t len =
+			    (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+
+			if (got_len < V2_HEADER_SIZE + len)
+				break;
+			got_used = V2_HEADER_SIZE + len;
+			drop_used();
+			all += len;
+		}
+	} while (all > before);
+	return all;
 }
 
 void
@@ -271,6 +299,7 @@ peer_skip_hello(void)
 }
 
 uint64_t peer_max_file;
+uint64_t peer_features;
 
 void
 peer_greet(uint16_t max_requests, uint32_t max_now)
@@ -284,9 +313,11 @@ peer_greet(uint16_t max_requests, uint32_t max_now)
 	PEER_SAYS(server_hello, v2_hello, 0, 0,
 	    .has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(MAX_DATA) |
 		   V2_BIT(MAX_REQUESTS) | V2_BIT(MAX_NOW) |
-		   (peer_max_file > 0 ? V2_BIT(MAX_FILE) : 0),
-	    .max_file = peer_max_file, .version = 2, .digests = { kinds, 2 }, .max_data = 65536,
-	    .max_requests = max_requests, .max_now = max_now);
+		   (peer_max_file > 0 ? V2_BIT(MAX_FILE) : 0) |
+		   (peer_features != 0 ? V2_BIT(FEATURES) : 0),
+	    .max_file = peer_max_file, .features = peer_features, .version = 2,
+	    .digests = { kinds, 2 }, .max_data = 65536, .max_requests = max_requests,
+	    .max_now = max_now);
 	ck_assert_int_eq(heard.opens, 1);
 }
 

@@ -43,6 +43,7 @@ void v2_setup(void);    /* a client that has said HELLO; nothing is answered yet
 void v2_teardown(void); /* looks that nothing is left */
 /* Another connection with the same store; the one before must be gone. */
 void v2_connect(void);
+extern uint64_t peer_features; /* that HELLO lists; 0: it does not speak of them */
 /* The server's preface and HELLO, with these limits; the client's are taken first. */
 void peer_greet(uint16_t max_requests, uint32_t max_now);
 extern uint64_t peer_max_file; /* what it says then of files; 0: nothing */
@@ -60,6 +61,8 @@ void peer_hold(bool hold);
 const struct v2_frame *peer_takes(enum v2_type type);
 /* Of the next frame; one must be there. */
 enum v2_type peer_next_type(void);
+/* All frames of DATA that come; bytes of content in them. */
+uint64_t peer_takes_data(void);
 /* From here on what comes stays in the kernel. */
 void peer_stop_reading(bool stop);
 /* Nothing has come. */

@@ -1,0 +1,63 @@
+/* v2/client: how much of an upload is on its way at a time. */
+#include "unit/test_v2_client_put.h"
+
+#define LARGE ((size_t)8 * 1024 * 1024)
+
+static void
+say_progress(uint16_t id, uint64_t done)
+{
+	PEER_SAYS(working, v2_working, 0, id, .has = V2_BIT(DONE), .done = done);
+}
+
+/*
+ * What the server has not said to have is bounded. _i: 1 it does not speak of it; 2, 3 it says
+ * what cannot be: more than was sent, less than before.
+ */
+START_TEST(test_window)
+{
+	struct v2_put_request large = { ASKED_BY(&asker), .name = "r/large",
+		.has_upload_id = true };
+	void *memory = calloc(1, LARGE);
+	struct v2_put m;
+	uint64_t at;
+	uint16_t id;
+
+	large.memory = memory;
+	large.memory_size = LARGE;
+	peer_features = _i != 1 ? V2_FEATURE_PROGRESS : 0;
+	peer_greet(32, 65536);
+	v2_client_put(client, &large);
+	id = take_head(&m);
+	say_go(id, 0);
+	at = peer_takes_data();
+	if (_i == 1)
+		ck_assert_uint_eq(at, LARGE);
+	else
+		ck_assert(at > 5 * 1024 * 1024 && at <= 6 * 1024 * 1024);
+	if (_i == 0) {
+		say_progress(id, 1048576);
+		ck_assert_uint_eq(peer_takes_data(), 1048576);
+		say_progress(id, at);
+		ck_assert_uint_eq(at + 1048576 + peer_takes_data(), LARGE);
+		peer_takes(V2_END);
+	} else if (_i > 1) {
+		say_progress(id, _i == 2 ? at + 1 : 8192);
+		if (_i == 3)
+			say_progress(id, 4096);
+		expect_breach(FTX_PROTOCOL);
+	}
+	if (_i < 2)
+		v2_client_abort(client, FTX_CANCELLED);
+	settle();
+	free(memory);
+}
+END_TEST
+
+void
+add_window_cases(Suite *s)
+{
+	TCase *tc = unit_case(s, "window");
+
+	tcase_add_checked_fixture(tc, put_setup, put_teardown);
+	tcase_add_loop_test(tc, test_window, 0, 4);
+}
