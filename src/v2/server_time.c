@@ -82,8 +82,8 @@ begin_window(struct v2s_conn *c)
 }
 
 /*
- * Content comes, but too slowly. The window begins at a look that finds some coming: what was before,
- * however long, was not for the client to fill.
+ * Content comes, but too slowly. The window begins at a look that finds some coming: what was
+ * before, however long, was not for the client to fill.
  */
 static void
 judge_rate(struct v2s_conn *c)
