@@ -219,8 +219,10 @@ pump_on_io(struct pump *p, enum ftx_rc rc)
 		pump_give_back(p, chunk);
 	if (!p->running) {
 		p->failure = rc;
-		if (rc == FTX_OK)
+		if (rc == FTX_OK) {
+			pump_note_moved(p); /* it may have been the last one */
 			pump_write_on(p);
+		}
 		return;
 	}
 	if (rc != FTX_OK)

@@ -229,6 +229,21 @@ class TestPut(V2Test):
             self.assert_receipt(client.put(name, data, step=step), name, data)
             self.assertEqual(read_file(daemon.path(name)), data)
 
+    def test_each_byte_is_in_the_log(self):
+        """Also those that were written long before the END came."""
+        daemon = self.daemon()
+        client = self.client(daemon)
+        data = content(3 * MIB + 93)
+        number = client.request("PUT", ("NAME", "n"), ("SIZE", len(data)), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(number).OFFSET, 0)
+        client.data(number, data)
+        time.sleep(0.3)
+        client.send(frame("END", number, 0, encode([("DIGEST", sha256(data))])))
+        self.assert_receipt(client.result(number), "n", data)
+        client.close()
+        daemon.ended(1)
+        self.assertIn(" op=v2 bytes=%d " % len(data), daemon.err())
+
     def test_streams(self):
         daemon = self.daemon(max_file_size="100M")
         client = self.client(daemon)
