@@ -217,7 +217,7 @@ v2s_put_receive(struct v2s_request *r, uint32_t length)
 		return;
 	}
 	c->receiver = r;
-	c->window_at = 0;                 /* its rate is its own */
+	c->in_window = false;             /* its rate is its own */
 	conn_set_reads_on(c->conn, true); /* what has come need not come again */
 	pump_receive(&c->receive, &(struct pump_ends){
 				      .conn = c->conn,
