@@ -7,6 +7,8 @@
 
 /* Bytes of one piece that is written there and then. */
 #define PIECE_SIZE ((size_t)256 * 1024)
+/* A file that is worth another thread, where there is a processor for it. */
+#define APART_MIN ((uint64_t)8 * 1024 * 1024)
 
 static void
 fail(struct v2_get_request *get, enum ftx_rc rc)
@@ -179,6 +181,16 @@ is_chunk_due(const struct v2_get_request *get)
 	return get->chunk->len == CHUNK_SIZE || get->left == 0 || !get->transfer->direct;
 }
 
+/*
+ * Whether it is written there and then. What is large is written by a job, though it need not wait:
+ * with what is made of its digest here, one processor is slower than the line.
+ */
+static bool
+writes_now(const struct v2_get_request *get)
+{
+	return get->transfer->writes_now && get->size < APART_MIN;
+}
+
 /* All that is at hand, there and then. */
 static bool
 write_now(struct v2_get_request *get)
@@ -199,7 +211,7 @@ write_on(struct v2_get_request *get)
 
 	if (!get->opened || get->writing)
 		return;
-	if (get->transfer != NULL && get->transfer->writes_now && chunk != NULL && !write_now(get))
+	if (get->transfer != NULL && writes_now(get) && chunk != NULL && !write_now(get))
 		return;
 	if (get->transfer != NULL && is_chunk_due(get)) {
 		get->chunk = NULL;
@@ -314,7 +326,7 @@ throw_away(struct v2_get_request *get, size_t len)
 static size_t
 room_for(struct v2_get_request *get, size_t len)
 {
-	bool now = get->opened && (get->stream != NULL || get->transfer->writes_now);
+	bool now = get->opened && (get->stream != NULL || writes_now(get));
 	size_t most = now ? PIECE_SIZE : CHUNK_SIZE;
 	size_t room;
 
