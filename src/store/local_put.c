@@ -174,7 +174,8 @@ local_put_open(struct local_transfer *lt, bool wait)
 	rc = put->claim != NULL ? open_known(lt) : open_plain(lt);
 	if (rc != FTX_OK || lt->t.published)
 		return rc;
-	put->stage.meta = &lt->t.meta;
+	if (!put->stage.may_wait) /* a client does not ask */
+		put->stage.meta = &lt->t.meta;
 	put->commit.sound = !put->stage.in_memory && commit_is_sound(put->stage.fd);
 	return FTX_OK;
 }

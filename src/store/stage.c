@@ -15,6 +15,8 @@
 #include "store/stored_digest.h"
 #include "store/uploads.h"
 
+#define DIGEST_MIN ((off_t)64 * 1024) /* bytes */
+
 void
 stage_init(struct stage *s)
 {
@@ -218,6 +220,16 @@ unless_there_is_none(int result)
 								    : ftx_rc_from_errno(errno);
 }
 
+/*
+ * Of a client's small file in memory it is made as fast as it is found; and there may be many of
+ * them.
+ */
+static bool
+is_digest_worth_storing(const struct stage *s)
+{
+	return !s->in_memory || !s->may_wait || s->st.st_size > DIGEST_MIN;
+}
+
 /* The digest is for this time; and the mode comes last, for it may forbid to write the digest. */
 enum ftx_rc
 stage_set_attrs(struct stage *s)
@@ -232,7 +244,8 @@ stage_set_attrs(struct stage *s)
 	if (rc != FTX_OK)
 		return rc;
 	/* Where it cannot be, it will be computed. */
-	(void)stored_digest_write_for(s->fd, &s->st, &s->digest);
+	if (is_digest_worth_storing(s))
+		(void)stored_digest_write_for(s->fd, &s->st, &s->digest);
 	if ((s->st.st_mode & 07777) == s->mode)
 		return FTX_OK;
 	return unless_there_is_none(fchmod(s->fd, s->mode));

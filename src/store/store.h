@@ -216,7 +216,8 @@ size_t store_resident(const struct transfer *t, size_t len);
 void store_sent(struct transfer *t, size_t len);
 /*
  * Before store_commit(): that is the digest of the content. It is stored with the file where the
- * file system can (store/stored_digest.h); that it cannot is no error.
+ * file system can (store/stored_digest.h); that it cannot is no error. Of a client's small file in
+ * memory it is not: there it is made as fast as it is found.
  */
 void store_set_digest(struct transfer *t, const struct digest_value *v);
 /* Likewise: its time and mode are to be those of spec, which came to be known since. */

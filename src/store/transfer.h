@@ -56,7 +56,8 @@ struct transfer {
 	struct digest_value digest; /* put: what the commit stores with the file */
 	/*
 	 * get, after open: of the file; with the stored digest, if that was asked for. put, after a
-	 * commit with FTX_OK: of the published file, as STAT gives it from then on.
+	 * commit with FTX_OK: of the published file, as STAT gives it from then on (a daemon's:
+	 * ROOT_MAY_WAIT tells nothing).
 	 */
 	struct meta meta;
 

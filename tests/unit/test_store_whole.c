@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "store/names.h"
@@ -132,6 +133,34 @@ START_TEST(test_disk_in_memory)
 	ck_assert(!o.t->in_memory);
 	owner_close(&o);
 	unit_holds("root/new", "content", 7);
+	store_teardown();
+}
+END_TEST
+
+/* A client's small file in memory has no stored digest, and nobody asks what it is like. */
+START_TEST(test_clients_own)
+{
+	static char large[64 * 1024 + 2];
+	static const struct {
+		unsigned flags;
+		bool in_memory, large, stored;
+	} cases[] = { { ROOT_MAY_WAIT, true, false, false }, { ROOT_MAY_WAIT, true, true, true },
+		{ ROOT_MAY_WAIT, false, false, true }, { 0, true, false, true } };
+	const struct put_spec spec = { .name = "new" };
+	struct owner o = { 0 };
+	struct meta m;
+
+	if (setxattr("root", "user.test", "x", 1, 0) != 0)
+		return;
+	memset(large, 'x', sizeof(large) - 1);
+	store_start(cases[_i].flags);
+	root->in_memory = cases[_i].in_memory;
+	put_whole(&o, &spec, cases[_i].large ? large : "content");
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	ck_assert_int_eq(o.t->meta.version.len > 0, cases[_i].flags == 0);
+	owner_close(&o);
+	ck_assert_int_eq(names_stat(root, "new", true, &m), FTX_OK);
+	ck_assert_int_eq(m.digest.kind, cases[_i].stored ? DIGEST_XXH128 : DIGEST_NONE);
 	store_teardown();
 }
 END_TEST
@@ -267,6 +296,7 @@ add_whole_cases(Suite *s)
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
 	tcase_add_loop_test(tc, test_taken, 0, 2 * ROOT_KINDS);
 	tcase_add_test(tc, test_disk_in_memory);
+	tcase_add_loop_test(tc, test_clients_own, 0, 4);
 	tcase_add_loop_test(tc, test_through, 0, 2);
 	tcase_add_loop_test(tc, test_get_whole, 0, 2);
 	tcase_add_loop_test(tc, test_grows, 0, ROOT_KINDS);
