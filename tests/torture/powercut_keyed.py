@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import os
 import struct
+import time
 
 from keyed import BITS, MTIME, Keyed
 from powercut_run import Run, is_stage
@@ -134,25 +135,36 @@ class KeyedRun(Run):
             self.told.append((up.port, up))
         return ended
 
+    def receipt_in_trace(self, port, up):
+        """Whether its OK is there; the record with which it went is noted."""
+        stream, at = b"", len(PREFACE)
+        for number, record in enumerate(self.poll()):
+            if record["op"] != "send" or record["port"] != port:
+                continue
+            stream += bytes.fromhex(record["data"])
+            while at + 8 <= len(stream):
+                length, kind = struct.unpack(">IB", stream[at:at + 5])
+                if at + 8 + length > len(stream):
+                    break
+                at += 8 + length
+                if kind == 0x50:
+                    record["receipt"] = True
+                    self.promise.must.setdefault(up.name, []).append((number, (up.data, BITS)))
+                    return True
+        return False
+
     def settle_receipts(self):
-        """The record at which each OK was on its way."""
+        """The record at which each OK was on its way: it is written after that."""
+        deadline = time.monotonic() + 20
         for port, up in self.told:
-            stream, at = b"", len(PREFACE)
-            for number, record in enumerate(self.poll()):
-                if record["op"] != "send" or record["port"] != port:
-                    continue
-                stream += bytes.fromhex(record["data"])
-                while at + 8 <= len(stream):
-                    length, kind = struct.unpack(">IB", stream[at:at + 5])
-                    if at + 8 + length > len(stream):
-                        break
-                    at += 8 + length
-                    if kind == 0x50:
-                        record["receipt"] = True
-                        self.promise.must.setdefault(up.name, []).append(
-                            (number, (up.data, BITS)))
-            assert up.name in self.promise.must, "%s: its receipt is not in the trace" % up
+            while not self.receipt_in_trace(port, up):
+                assert time.monotonic() < deadline, "%s: its receipt is not in the trace" % up
+                time.sleep(0.01)
         self.told = []
+
+    def kill_daemon(self):
+        self.settle_receipts()
+        super().kill_daemon()
 
     def _settle(self):
         self.settle_receipts()
