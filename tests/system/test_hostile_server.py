@@ -17,6 +17,7 @@ from wire import content, read_file, write_file
 from wire2 import CODES, encode, frame, sha256
 
 REFUSED, EXISTS, LOCAL, AGAIN, PROTOCOL, BAD_DATA, INTERNAL = 69, 73, 74, 75, 76, 65, 70
+TREE = 700 << 20  # bytes: with names up to the limit, which is 256 MiB of them
 DIRECTORY = encode(entry(None, "directory"))
 
 
@@ -168,6 +169,7 @@ class TestBreaches(BreachTest):
 
         for name, status, parts in (
                 ("more", PROTOCOL, [data(b"0123456789a")]),
+                ("more, in blocks", PROTOCOL, [data(bytes(8192))]),
                 ("more, later", PROTOCOL, [data(b"0123456789"), data(b"a")]),
                 ("less", PROTOCOL, [data(b"012345678"), lambda i: frame("END", i, 0, right)]),
                 ("none", PROTOCOL, [lambda i: frame("END", i, 0, right)]),
@@ -320,7 +322,8 @@ class TestWithoutEnd(BreachTest):
         return out
 
     def test_lists(self):
-        """New names on and on; the same page on and on."""
+        """New names on and on; the same page on and on. All of a directory is in memory, to be sorted."""
+        self.memory = TREE
         for cursor in (lambda number: b"%d" % number, lambda number: b"same"):
             where = self.serve(lambda c: self.endless(c, cursor, 500)) + "/d"
             out = self.stopped(None, "ls", "--json", where)
@@ -341,7 +344,7 @@ class TestWithoutEnd(BreachTest):
                                       many[8:].replace(b"#" * 8, b"%08d" % number))
         many = page(0, *(entry("#" * 8 + "%03d" % i + "n" * 240, "other") for i in range(200)),
                     cursor=b"x")
-        self.memory = 700 << 20
+        self.memory = TREE
         for args in (("get", "-r"), ("sync",)):
             with self.subTest(args=args):
                 more = ("-o", self.into + "/") if args[0] == "get" else (self.into,)
@@ -401,6 +404,7 @@ class TestWithoutEnd(BreachTest):
             thread.start()
         for thread in threads:
             thread.join()
+        self.assertEqual(set(ended), set(cases))
         for name, (status, seconds) in ended.items():
             with self.subTest(name=name):
                 self.assertEqual(status, AGAIN)
