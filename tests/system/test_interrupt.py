@@ -338,9 +338,8 @@ class TestManyFiles(SystemTest):
     weight = 60
     count = 10000 if COUNT else 1000
     size = 4096
-    # What is on its way when it goes: requests that the window has room for, and what the kernel
-    # has of them.
-    again = 2 * MIB
+    # What is on its way when it goes: the 256 requests that a connection has at most.
+    again = 5 * MIB // 4
 
     def setUp(self):
         super().setUp()

@@ -172,7 +172,7 @@ class TestLostAnswer(SystemTest):
 
     def test_the_same_client(self):
         """It asks again by itself; a small one, that went unasked at first, does so as well."""
-        for size in (self.size, 70000):
+        for size in (self.size, 30000):
             for args in ((), ("--replace",)):
                 with self.subTest(size=size, args=args):
                     end = self.whole(size, *args)
