@@ -39,9 +39,7 @@ tree_visits_clear(struct tree *t)
 void
 tree_visits_cancel(struct tree *t)
 {
-	struct visit *v;
-
-	TAILQ_FOREACH (v, &t->visits, link) {
+	for (struct visit *v = TAILQ_FIRST(&t->visits); v != NULL; v = TAILQ_NEXT(v, link)) {
 		if (v->request != NULL && !v->waits_here)
 			store_request_cancel(v->request);
 	}

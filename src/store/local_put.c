@@ -131,7 +131,6 @@ open_known(struct local_transfer *lt)
 		return FTX_TAKEN_OVER;
 	rc = FTX_TAKEN_OVER;
 	if (uploads_look(put->claim, &r)) {
-		rc = FTX_OK;
 		if (r.state == UPLOAD_PUBLISHED)
 			rc = tell_published(lt, &r);
 		else if (put->terms.keep)
