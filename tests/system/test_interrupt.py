@@ -52,6 +52,18 @@ def largest(directory, prefix):
     return most
 
 
+def daemon_again(directory, root, port, name, **options):
+    """A daemon on a port that another one had, which some connection may have meanwhile."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return Daemon(directory, root, args=("-l", str(port)), name=name, **options)
+        except AssertionError as error:
+            if port == 0 or "in use" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 class Place:
     """A server, a client's directory, and the proxy between them, with a fault or without."""
 
@@ -71,8 +83,8 @@ class Place:
 
     def start_server(self, port=0):
         self.serial += 1
-        return Daemon(self.dir, self.root, args=("-l", str(port)), name="ftxferd-%d" % self.serial,
-                      allow_replace=True)
+        return daemon_again(self.dir, self.root, port, "ftxferd-%d" % self.serial,
+                            allow_replace=True)
 
     def kill_server(self, pause=0.05):
         port = self.server.port

@@ -10,7 +10,8 @@ import time
 import unittest
 
 import wire2
-from harness import Daemon, Listener, SystemTest, ftxfer, run, stammerproxy
+from harness import Listener, SystemTest, ftxfer, run, stammerproxy
+from test_interrupt import daemon_again
 from wire import content, read_file, wait_for, write_file
 
 MIB = 1 << 20
@@ -31,8 +32,8 @@ class Server:
 
     def start(self):
         self.serial += 1
-        self.daemon = Daemon(self.test.dir, self.root, args=("-l", str(self.port)),
-                             name="server-%d" % (self.serial % 3), **self.options)
+        self.daemon = daemon_again(self.test.dir, self.root, self.port,
+                                   "server-%d" % (self.serial % 3), **self.options)
         self.port = self.daemon.port
         return self.daemon
 
