@@ -1,6 +1,7 @@
 /* The digest of what a file begins with: of a stage that is kept, or of a file that is read. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -64,6 +65,46 @@ hash_slice(struct local_transfer *lt)
 	if (rc == FTX_OK)
 		atomic_store(&lt->t.prefix_done, done);
 	return rc;
+}
+
+static bool
+stage_version(const struct stage *s, struct meta_version *v)
+{
+	struct stat st;
+	struct meta m;
+
+	if (fstat(s->fd, &st) != 0)
+		return false;
+	meta_of(&st, &m);
+	*v = m.version;
+	return true;
+}
+
+void
+local_put_check(const struct local_put *put)
+{
+	struct meta_version v = { 0 };
+
+	(void)stage_version(&put->stage, &v);
+	uploads_check(put->claim, &v);
+}
+
+void
+local_put_note_version(const struct local_put *put)
+{
+	struct meta_version v;
+
+	if (local_put_is_kept(put) && stage_version(&put->stage, &v))
+		uploads_stands(put->claim, &v);
+}
+
+void
+local_mark(struct transfer *t, const struct digest *d, uint64_t at)
+{
+	struct local_put *put = ((struct local_transfer *)t)->put;
+
+	if (local_put_is_kept(put))
+		uploads_mark(put->claim, d, at);
 }
 
 /* What was noted while it came needs not be read again. */

@@ -73,6 +73,13 @@ enum ftx_rc local_transfer_new(struct store *s, enum transfer_kind kind, const c
     transfer_done_cb *on_done, void *owner, struct local_transfer **out) FTX_MUST_CHECK;
 enum ftx_rc local_write_piece(struct local_transfer *lt, const void *p, size_t len) FTX_MUST_CHECK;
 
+/* Whether stage and space go with the upload, not with this transfer. */
+static inline bool
+local_put_is_kept(const struct local_put *put)
+{
+	return put->claim != NULL && put->terms.keep;
+}
+
 /* local_put.c: as in struct store_ops. */
 enum ftx_rc local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
@@ -80,7 +87,6 @@ void local_reserve(struct transfer *t);
 void local_write(struct transfer *t);
 void local_set_attrs(struct transfer *t, const struct put_spec *spec);
 enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
-void local_mark(struct transfer *t, const struct digest *d, uint64_t at);
 enum ftx_rc local_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
 /* spec is the put's from here on. */
 void local_put_set_spec(struct local_transfer *lt, const struct put_spec *spec);
@@ -97,6 +103,11 @@ void local_put_clear(struct local_transfer *lt);
 
 /* local_prefix.c: likewise. */
 void local_prefix(struct transfer *t);
+void local_mark(struct transfer *t, const struct digest *d, uint64_t at);
+/* After a write: so that it can be told later whether the stage is still what we wrote. */
+void local_put_note_version(const struct local_put *put);
+/* Of a stage that was opened again: if somebody else has changed it, no mark of it holds. */
+void local_put_check(const struct local_put *put);
 
 /* local_commit.c: as in struct store_ops. */
 void local_commit(struct transfer *t);

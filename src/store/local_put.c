@@ -78,6 +78,8 @@ open_kept(struct local_transfer *lt, const struct upload_record *r)
 	memcpy(kept.stage, r->stage, sizeof(kept.stage));
 	if (kept.stage[0] != '\0')
 		rc = stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have);
+	if (rc == FTX_OK)
+		local_put_check(put);
 	if (rc == FTX_NOT_FOUND) { /* somebody has removed it */
 		kept.stage[0] = '\0';
 		rc = stage_open_kept(&put->stage, lt->root, &put->spec, &kept, &have);
@@ -245,19 +247,12 @@ local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_don
 
 /* RESERVE */
 
-/* Whether the space goes with the upload, not with this transfer. */
-static bool
-is_kept(const struct local_put *put)
-{
-	return put->claim != NULL && put->terms.keep;
-}
-
 static enum ftx_rc
 promise(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
-	if (is_kept(put))
+	if (local_put_is_kept(put))
 		return space_reserve_beyond(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
 	return space_extend(
 	    lt->root->space, put->stage.fd, put->reserved, lt->t.size - put->reserved, &put->hold);
@@ -298,7 +293,7 @@ prepare_space(struct local_transfer *lt)
 
 	if (put->stage.part)
 		return prepare_part(lt);
-	if (!is_kept(put))
+	if (!local_put_is_kept(put))
 		return reserve_space(lt);
 	uploads_take_hold(put->claim, &put->hold);
 	if (lt->t.offset > 0)
@@ -325,7 +320,7 @@ run_reserve(struct pool_job *job)
 		(void)stage_prefer_direct(&put->stage, lt->t.size);
 	if (lt->rc == FTX_OK)
 		put->reserved = lt->t.size;
-	if (is_kept(put))
+	if (local_put_is_kept(put))
 		uploads_give_hold(put->claim, &put->hold);
 	uploads_leave(put->claim);
 }
@@ -355,7 +350,7 @@ local_set_attrs(struct transfer *t, const struct put_spec *spec)
 static void
 written(struct local_transfer *lt, size_t len)
 {
-	if (!is_kept(lt->put))
+	if (!local_put_is_kept(lt->put))
 		space_written(&lt->put->hold, len);
 	else
 		uploads_written(lt->put->claim, len);
@@ -370,6 +365,8 @@ local_write_piece(struct local_transfer *lt, const void *p, size_t len)
 	if (!uploads_enter(lt->put->claim))
 		return FTX_TAKEN_OVER;
 	rc = stage_write(&lt->put->stage, &iov, 1, lt->t.offset);
+	if (rc == FTX_OK)
+		local_put_note_version(lt->put);
 	uploads_leave(lt->put->claim);
 	return rc;
 }
@@ -420,19 +417,12 @@ local_write_pipe(struct transfer *t, int pipe, size_t len)
 	if (!uploads_enter(lt->put->claim))
 		return FTX_TAKEN_OVER;
 	rc = stage_write_pipe(&lt->put->stage, pipe, len, t->offset);
+	if (rc == FTX_OK)
+		local_put_note_version(lt->put);
 	uploads_leave(lt->put->claim);
 	if (rc == FTX_OK)
 		written(lt, len);
 	return rc;
-}
-
-void
-local_mark(struct transfer *t, const struct digest *d, uint64_t at)
-{
-	struct local_put *put = ((struct local_transfer *)t)->put;
-
-	if (is_kept(put))
-		uploads_mark(put->claim, d, at);
 }
 
 /* DISCARD */

@@ -74,6 +74,9 @@ void uploads_take_hold(struct upload_claim *c, struct space_hold *hold);
  * more. uploads_find_mark() is digest_trail_find().
  */
 void uploads_mark(struct upload_claim *c, const struct digest *d, uint64_t at);
+/* Its stage is this after a write; no mark of it holds if it is not that any more. */
+void uploads_stands(struct upload_claim *c, const struct meta_version *v);
+void uploads_check(struct upload_claim *c, const struct meta_version *v);
 uint64_t uploads_find_mark(
     struct upload_claim *c, enum digest_kind kind, uint64_t upto, struct digest *d);
 

@@ -27,6 +27,7 @@ struct upload {
 	bool logged;                 /* the file has a record of it, or will */
 	bool unlisted;               /* a hash had no memory to add it */
 	struct space_hold hold;
+	struct meta_version stands;     /* its stage, after the last write */
 	struct digest_trail *trail;     /* owned: of what its stage has; NULL: nothing is known */
 	TAILQ_ENTRY(upload) trail_link; /* if there is one, by when it was marked */
 	char name[];

@@ -45,6 +45,24 @@ uploads_mark(struct upload_claim *c, const struct digest *d, uint64_t at)
 	pthread_mutex_unlock(&u->lock);
 }
 
+void
+uploads_stands(struct upload_claim *c, const struct meta_version *v)
+{
+	pthread_mutex_lock(&c->uploads->lock);
+	if (c->upload != NULL)
+		c->upload->stands = *v;
+	pthread_mutex_unlock(&c->uploads->lock);
+}
+
+void
+uploads_check(struct upload_claim *c, const struct meta_version *v)
+{
+	pthread_mutex_lock(&c->uploads->lock);
+	if (c->upload != NULL && !meta_same_version(&c->upload->stands, v))
+		uploads_drop_trail(c->uploads, c->upload);
+	pthread_mutex_unlock(&c->uploads->lock);
+}
+
 uint64_t
 uploads_find_mark(struct upload_claim *c, enum digest_kind kind, uint64_t upto, struct digest *d)
 {
