@@ -328,18 +328,22 @@ class TestOtherContent(SystemTest):
     def test_parts(self):
         """What is kept of a download, or of an upload, is changed itself, and is as large.
 
-        The server is killed, for it remembers the digest of what it has written itself.
+        Also where the server goes on, which remembers the digest of what it has written itself.
         """
-        for place, source, kind, _ in self.each("client"):
+        for place, source, kind, how in self.each("client"):
             there = os.path.join(place.root, "there")
             os.link(source, there)
+            killed = how == "same time"
             for command, where, prefix, made in (
                     (("get", place.proxy.where + "/there", "-o", os.path.join(place.here, "n")),
                      place.here, ".ftxferd-part-", os.path.join(place.here, "n")),
                     (("put", source, place.proxy.where + "/n"),
                      place.root, ".ftxferd-", os.path.join(place.root, "n"))):
                 def spoil():
-                    place.kill_server()
+                    if killed:
+                        place.kill_server()
+                    else:
+                        self.wait_for_rest(lambda: largest(where, prefix))
                     names = [name for name in os.listdir(where) if name.startswith(prefix)]
                     self.assertEqual(len(names), 1)
                     with open(os.path.join(where, names[0]), "r+b") as file:
@@ -351,6 +355,15 @@ class TestOtherContent(SystemTest):
                 self.assertEqual(status, 0, place.client.err())
                 self.assertEqual(digest(made), digest(source))
                 self.check_events(place.client)
+
+    @staticmethod
+    def wait_for_rest(size):
+        """The server has written all that it had, and knows that its client is gone."""
+        last, since = size(), time.monotonic()
+        while time.monotonic() - since < 1:
+            time.sleep(0.02)
+            if size() != last:
+                last, since = size(), time.monotonic()
 
 
 class TestManyFiles(SystemTest):
