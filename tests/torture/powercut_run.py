@@ -148,6 +148,14 @@ class Run:
                              popen={"env": self.environment()}, **options)
         return self.daemon
 
+    def wait_for_rest(self):
+        """A call is written down when it is done: so not between these two."""
+        count, since = -1, time.monotonic()
+        while time.monotonic() - since < 0.3:
+            time.sleep(0.01)
+            if len(self.poll()) != count:
+                count, since = len(self.poll()), time.monotonic()
+
     def stop_daemon(self):
         status = self.daemon.stop()
         assert status == 0, "%s: exit %d\n%s" % (self.name, status, self.daemon.err())
@@ -155,6 +163,7 @@ class Run:
 
     def kill_daemon(self):
         """As it stands; what it had not synced is still to be lost or kept."""
+        self.wait_for_rest()
         self.daemon.process.kill()
         self.daemon.process.wait()
         self._settle()
