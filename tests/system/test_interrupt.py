@@ -395,7 +395,7 @@ class TestManyFiles(SystemTest):
         """Bytes of that way without and with an interruption."""
         moved = []
         for kills in (0, 1):
-            place.start_proxy()
+            place.start_proxy("--delay", "2ms", "--buffer", "16k")  # or it is over too soon
             client = place.start_client(*command(place.proxy.where))
             while kills and client.running():
                 time.sleep(0.01)
