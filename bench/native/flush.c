@@ -28,18 +28,23 @@ static int
 add(const char *name, const struct stat *st, int kind, struct FTW *at)
 {
 	struct list *list = kind == FTW_DP ? &directories : &files;
+	char *copy;
 
 	(void)st;
 	(void)at;
 	if (list->count == list->room) {
-		list->room = list->room > 0 ? 2 * list->room : 1024;
-		list->names = realloc(list->names, list->room * sizeof(*list->names));
-		if (!list->names)
+		size_t room = list->room > 0 ? 2 * list->room : 1024;
+		char **names = realloc(list->names, room * sizeof(*names));
+
+		if (!names)
 			die("realloc");
+		list->names = names;
+		list->room = room;
 	}
-	list->names[list->count] = strdup(name);
-	if (!list->names[list->count++])
+	copy = strdup(name);
+	if (!copy)
 		die("strdup");
+	list->names[list->count++] = copy;
 	return 0;
 }
 

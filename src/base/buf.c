@@ -84,11 +84,16 @@ buf_lend(struct buf *b, uint8_t *p, size_t len, size_t size)
 bool
 buf_take_over(struct buf *b)
 {
-	struct buf own = { 0 };
-	bool kept = !b->lent || buf_add(&own, buf_data(b), b->len);
+	size_t len = b->len;
+	uint8_t *own;
 
 	if (!b->lent)
 		return true;
-	*b = own;
-	return kept;
+	own = len > 0 ? malloc(len) : NULL;
+	if (own != NULL)
+		memcpy(own, buf_data(b), len);
+	else
+		b->len = 0;
+	*b = (struct buf){ .mem = own, .len = b->len, .size = b->len };
+	return b->len == len;
 }

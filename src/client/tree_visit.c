@@ -30,10 +30,12 @@ visit_free(struct visit *v)
 void
 tree_visits_clear(struct tree *t)
 {
-	struct visit *v;
+	struct visit *v, *next;
 
-	while ((v = TAILQ_FIRST(&t->visits)) != NULL)
+	for (v = TAILQ_FIRST(&t->visits); v != NULL; v = next) {
+		next = TAILQ_NEXT(v, link);
 		visit_free(v);
+	}
 }
 
 void

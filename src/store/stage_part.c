@@ -18,7 +18,7 @@
 #include "store/stage_private.h"
 
 #define PART_PREFIX  PATH_STAGE_PREFIX "part-"
-#define PART_SECONDS (7 * 24 * 3600) /* without a write */
+#define PART_SECONDS ((time_t)7 * 24 * 3600) /* without a write */
 #define PART_FLAGS   (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 #define PART_TRIES   2
 
@@ -98,6 +98,7 @@ remove_old(int dir_fd)
 			close(fd);
 		return;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has it */
 	while ((entry = readdir(dir)) != NULL) {
 		if (strncmp(entry->d_name, PART_PREFIX, sizeof(PART_PREFIX) - 1) == 0)
 			remove_if_old(dir_fd, entry->d_name);
@@ -145,7 +146,7 @@ stage_open_part(struct stage *s, bool make, uint64_t *have)
 {
 	enum ftx_rc rc = FTX_CHANGED;
 	char name[sizeof(s->temp)];
-	struct stat st;
+	struct stat st = { 0 };
 
 	if (!make_name(s->leaf, name, sizeof(name)))
 		return FTX_UNSUPPORTED;

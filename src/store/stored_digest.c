@@ -40,6 +40,7 @@ head_of(char head[HEAD_SIZE], enum digest_kind kind, const struct stat *st)
 
 	head[len++] = '1';
 	head[len++] = ' ';
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): more follows */
 	memcpy(head + len, name, name_len);
 	len += name_len;
 	head[len++] = ' ';

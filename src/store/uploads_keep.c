@@ -55,6 +55,7 @@ remove_other_names(struct root *r, int dir_fd, ino_t ino)
 
 	if (d == NULL && fd >= 0)
 		close(fd);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has it */
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		if (strncmp(e->d_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0 &&
 		    e->d_ino == ino && unlinkat(dir_fd, e->d_name, 0) != 0)
