@@ -121,7 +121,7 @@ fuzz_session_ldadd = \
 	src/libcore.a src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS)
 fuzz_session_sources = \
 	tests/fuzz/fuzz_session.c tests/fuzz/target.h \
-	tests/fuzz/session.h tests/fuzz/session_check.c \
+	tests/fuzz/check.h tests/fuzz/session.h tests/fuzz/session_check.c \
 	tests/fuzz/session_files.c tests/fuzz/session_peer.c \
 	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h \
@@ -136,7 +136,7 @@ tests_fuzz_replay_session_SOURCES = $(fuzz_session_sources) $(replay_sources)
 
 fuzz_v2_session_sources = \
 	tests/fuzz/fuzz_v2_session.c tests/fuzz/target.h \
-	tests/fuzz/v2_oracle.c tests/fuzz/v2_oracle.h \
+	tests/fuzz/check.h tests/fuzz/v2_oracle.c tests/fuzz/v2_oracle.h \
 	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h
 tests_fuzz_fuzz_v2_session_CPPFLAGS = $(fuzz_session_cppflags)
@@ -149,7 +149,7 @@ tests_fuzz_replay_v2_session_SOURCES = $(fuzz_v2_session_sources) $(replay_sourc
 
 fuzz_v2_client_sources = \
 	tests/fuzz/fuzz_v2_client.c tests/fuzz/target.h \
-	tests/fuzz/v2_server.c tests/fuzz/v2_server.h \
+	tests/fuzz/check.h tests/fuzz/v2_server.c tests/fuzz/v2_server.h \
 	tests/fuzz/step_pool.c tests/fuzz/step_pool.h
 fuzz_v2_client_ldadd = \
 	src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a src/libloop.a src/libbase.a \

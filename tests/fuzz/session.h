@@ -10,15 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fuzz/check.h"
 #include "pair/pair_stage.h"
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 /* Which half is played against; daemon: the first byte of the peer chooses the server's. */
 enum play_half {

@@ -10,14 +10,7 @@
 #include <stdlib.h>
 
 #include "base/cursor.h"
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
+#include "fuzz/check.h"
 
 #define PICK(table, k) ((table)[(k) % (sizeof(table) / sizeof((table)[0]))])
 

@@ -28,14 +28,16 @@ def descriptors(pid):
 
 
 class Case:
+    what, options = "daemon", ""
+
     def __init__(self, way, kind, error):
         self.way, self.kind, self.error = way, kind, error
 
     def __str__(self):
-        return "daemon %s %s %s" % (self.way, self.kind, error_name(self.error))
+        return "%s %s %s %s" % (self.what, self.way, self.kind, error_name(self.error))
 
     def __call__(self, points):
-        place = Place("fail")
+        place = Place("fail", self.options)
         number = 1
         try:
             while True:
@@ -45,7 +47,7 @@ class Case:
                 except AssertionError as e:
                     points.failed("%s %d (%s)" % (self, number, place.control.call), e)
                     place.close_daemon()
-                points.count("daemon: " + self.kind)
+                points.count("%s: %s" % (self.what, self.kind))
                 number += 1
         finally:
             place.close()

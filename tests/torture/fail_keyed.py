@@ -8,8 +8,8 @@ import os
 from errno import EIO, ENOSPC, EPERM
 
 import keyed
-from errors import ERRORS, SYSEXITS, error_name
-from fail_daemon import WAYS
+from errors import ERRORS, SYSEXITS
+from fail_daemon import WAYS, Case
 from torture import FAIL, MARK, NONE, Place, read_file, write_file
 
 OTHERS = {"futimens": [EIO], "fsetxattr": [ENOSPC], "fgetxattr": [EPERM]}
@@ -19,28 +19,8 @@ KINDS = ("memory", "fallocate", "fchmod", "fgetxattr", "fsetxattr", "fstat", "fs
          "pread", "preadv", "pwrite", "pwritev", "renameat", "renameat2", "tmpfile", "unlinkat")
 
 
-class KeyedCase:
-    def __init__(self, way, kind, error):
-        self.way, self.kind, self.error = way, kind, error
-
-    def __str__(self):
-        return "daemon keyed %s %s %s" % (self.way, self.kind, error_name(self.error))
-
-    def __call__(self, points):
-        place = Place("fail", keyed.OPTIONS)
-        number = 1
-        try:
-            while True:
-                try:
-                    if not self.point(place, number):
-                        break
-                except AssertionError as e:
-                    points.failed("%s %d (%s)" % (self, number, place.control.call), e)
-                    place.close_daemon()
-                points.count("daemon, keyed: " + self.kind)
-                number += 1
-        finally:
-            place.close()
+class KeyedCase(Case):
+    what, options = "daemon keyed", keyed.OPTIONS
 
     def point(self, place, number):
         """False when the run was over before that call."""
