@@ -11,6 +11,7 @@ A peer is an object with
 Its configuration is what its manual recommends for large files, and nothing that trades safety for speed.
 """
 
+import itertools
 import os
 import shlex
 import shutil
@@ -137,6 +138,7 @@ class Ftxferd(Peer):
 class Ftxferd2(Ftxferd):
     """The same daemon, asked by ftxfer's commands: protocol 2, with digests and receipts."""
     can = frozenset(("tree_up", "tree_down", "tree_durable", "digest"))
+    states = itertools.count()
 
     def __init__(self, options=(), client_args=(), build=None):
         super().__init__(options, client_args, build)
@@ -147,8 +149,13 @@ class Ftxferd2(Ftxferd):
         return super().serve(root, scratch, kind)
 
     def _ask(self, server, command, *args):
-        """Without settings, and with a state of its own: not those of whoever measures."""
-        return ["env", "XDG_CONFIG_HOME=" + self.home, "XDG_STATE_HOME=" + self.home, *self.client,
+        """Without settings, and with a state of its own: not those of whoever measures.
+
+        New each time: who brings the same files to the same place is known by their ids, and asked
+        whether he has them still, which is not what is measured.
+        """
+        state = os.path.join(self.home, "state%d" % next(self.states))
+        return ["env", "XDG_CONFIG_HOME=" + self.home, "XDG_STATE_HOME=" + state, *self.client,
                 command, "-q", *self.client_args, *args]
 
     @staticmethod
