@@ -118,6 +118,7 @@ src_libv2message_a_SOURCES = \
 src_libv2client_a_SOURCES = \
 	src/v2/client.c src/v2/client.h src/v2/client_private.h \
 	src/v2/client_ask.c \
+	src/v2/client_doing.c \
 	src/v2/client_get.c \
 	src/v2/client_input.c \
 	src/v2/client_output.c \
@@ -192,6 +193,7 @@ src_libclient_a_SOURCES = \
 	src/client/prepare.c \
 	src/client/remote.c \
 	src/client/session.c src/client/session.h \
+	src/client/totals.c \
 	src/client/tree.c src/client/tree.h \
 	src/client/tree_emit.c \
 	src/client/tree_list.c \

@@ -63,6 +63,17 @@ time_left(char *buf, size_t size, uint64_t moved, uint64_t total, uint64_t elaps
 		snprintf(buf, size, "%02u:%02u", (unsigned)seconds / 60, (unsigned)seconds % 60);
 }
 
+/* How many bytes of it are shown: not to the middle of a letter (UTF-8). */
+static int
+cut_at(const char *text, unsigned room)
+{
+	int cut = (int)strnlen(text, room);
+
+	while (cut > 0 && ((unsigned char)text[cut] & 0xc0) == 0x80)
+		cut--;
+	return cut;
+}
+
 void
 progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_t total,
     uint64_t elapsed, unsigned columns)
@@ -72,7 +83,6 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
 	double speed = elapsed > 0 ? (double)moved * 1000 / (double)elapsed : 0;
 	unsigned percent = share < 1 ? (unsigned)(share * 100) : 100;
 	unsigned room, width;
-	int cut;
 
 	progress_bytes(bytes, sizeof(bytes), moved);
 	progress_bytes(rate, sizeof(rate), speed < 0x1p63 ? (uint64_t)speed : INT64_MAX);
@@ -93,12 +103,8 @@ progress_line(char *buf, size_t size, const char *label, uint64_t moved, uint64_
 		bar[width + 2] = '\0';
 		room -= width + 3;
 	}
-	/* Not in the middle of a letter (UTF-8). */
-	for (cut = (int)strnlen(label, room);
-	     cut > 0 && ((unsigned char)label[cut] & 0xc0) == 0x80;)
-		cut--;
-	snprintf(buf, size, "%-*.*s %s%s%s", (int)room, cut, label, bar, bar[0] != '\0' ? " " : "",
-	    figures);
+	snprintf(buf, size, "%-*.*s %s%s%s", (int)room, cut_at(label, room), label, bar,
+	    bar[0] != '\0' ? " " : "", figures);
 	if (room == 0 && columns < size)
 		buf[columns] = '\0'; /* the figures alone are wider than that */
 }
@@ -113,6 +119,15 @@ terminal_columns(void)
 	return COLUMNS_DEFAULT;
 }
 
+static void
+draw(struct progress *p, const char *line, int len)
+{
+	fprintf(stderr, "\r%s%.*s%s\033[K", p->colour ? "\033[36m" : "", len, line,
+	    p->colour ? "\033[0m" : "");
+	(void)fflush(stderr);
+	p->shown = true;
+}
+
 void
 progress_show(struct progress *p, uint64_t moved, uint64_t total)
 {
@@ -122,10 +137,14 @@ progress_show(struct progress *p, uint64_t moved, uint64_t total)
 		return;
 	progress_line(line, sizeof(line), p->label, moved, total, clock_now_ms() - p->started,
 	    terminal_columns());
-	fprintf(stderr, "\r%s%s%s\033[K", p->colour ? "\033[36m" : "", line,
-	    p->colour ? "\033[0m" : "");
-	(void)fflush(stderr);
-	p->shown = true;
+	draw(p, line, (int)strlen(line));
+}
+
+void
+progress_say(struct progress *p, const char *text)
+{
+	if (p->enabled)
+		draw(p, text, cut_at(text, terminal_columns() - 1));
 }
 
 void

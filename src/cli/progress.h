@@ -21,6 +21,8 @@ struct progress {
 void progress_init(struct progress *p, const char *label, bool quiet);
 /* Draws it anew; total 0: not known yet. */
 void progress_show(struct progress *p, uint64_t moved, uint64_t total);
+/* A line of its own instead: where there is nothing to be counted. */
+void progress_say(struct progress *p, const char *text);
 /* Takes it off the screen, so that a line can be printed. */
 void progress_hide(struct progress *p);
 

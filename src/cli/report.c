@@ -22,6 +22,7 @@ report_init(struct report *r, const struct command *command, const struct comman
 	r->to_terminal = isatty(STDOUT_FILENO) != 0;
 	r->moves = command->word == COMMAND_PUT || command->word == COMMAND_GET ||
 		   command->word == COMMAND_SYNC;
+	r->takes_long = r->moves || command->word == COMMAND_VERIFY || command->word == COMMAND_SUM;
 	progress_init(&r->bar, r->label, options->quiet || options->json || options->debug);
 	if (stdout_taken && r->to_terminal)
 		r->bar.enabled = false;
@@ -241,14 +242,44 @@ bool
 report_shows_progress(const struct report *r)
 {
 	if (r->options->json)
-		return r->moves && clock_now_ms() - r->said >= JSON_PROGRESS_MS;
-	return r->moves && r->bar.enabled;
+		return r->takes_long && clock_now_ms() - r->said >= JSON_PROGRESS_MS;
+	return r->takes_long && r->bar.enabled;
+}
+
+/* What is under way, what is being done with it, and how far that is. */
+static void
+describe_current(const struct ftxfer_totals *t, char *buf, size_t size)
+{
+	bool digesting = t->current_stage == FTXFER_STAGE_DIGESTING;
+	uint64_t done = digesting ? t->current_digested : t->current_moved;
+	uint64_t of = digesting ? t->current_to_digest : t->current_size;
+	char name[48], share[24] = "";
+	const char *slash, *leaf;
+
+	buf[0] = '\0';
+	if (t->current == NULL)
+		return;
+	slash = strrchr(t->current, '/');
+	leaf = slash != NULL ? slash + 1 : t->current;
+	log_quote(name, sizeof(name), leaf, strlen(leaf));
+	if (of > 0 && t->current_stage != FTXFER_STAGE_STORING)
+		snprintf(share, sizeof(share), " %u%%",
+		    done < of ? (unsigned)(100.0 * (double)done / (double)of) : 100);
+	else if (digesting && done > 0) {
+		share[0] = ' ';
+		progress_bytes(share + 1, sizeof(share) - 1, done);
+	}
+	/* The line may be cut: first comes what it is looked at for. */
+	if (t->current_stage == FTXFER_STAGE_MOVING)
+		snprintf(buf, size, "%s%s", name, share);
+	else
+		snprintf(buf, size, "%s%s %s", ftxfer_stage_name(t->current_stage), share, name);
 }
 
 void
 report_progress(struct report *r, const struct ftxfer_totals *t)
 {
-	char current[48] = "";
+	char current[LABEL_SIZE - 24];
 
 	if (!report_shows_progress(r))
 		return;
@@ -257,21 +288,13 @@ report_progress(struct report *r, const struct ftxfer_totals *t)
 		report_json_progress(t);
 		return;
 	}
-	if (t->bytes_known == 0)
-		return;
-	if (t->current != NULL) {
-		const char *slash = strrchr(t->current, '/');
-		const char *leaf = slash != NULL ? slash + 1 : t->current;
-
-		log_quote(current, sizeof(current) - 8, leaf, strlen(leaf));
-		if (t->current_size > 0)
-			snprintf(current + strlen(current), 8, " %u%%",
-			    (unsigned)(100.0 * (double)t->current_moved / (double)t->current_size) %
-				1000);
-	}
-	snprintf(r->label, sizeof(r->label), "%" PRIu64 "%s %s", r->files, t->counting ? "+" : "",
-	    current);
-	progress_show(&r->bar, t->bytes_done, t->bytes_known);
+	describe_current(t, current, sizeof(current));
+	snprintf(r->label, sizeof(r->label), "%" PRIu64 "%s %s",
+	    r->moves ? r->files : t->items_done, t->counting ? "+" : "", current);
+	if (t->bytes_known > 0 && r->moves)
+		progress_show(&r->bar, t->bytes_done, t->bytes_known);
+	else if (t->current != NULL)
+		progress_say(&r->bar, r->label);
 }
 
 void

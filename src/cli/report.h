@@ -15,6 +15,8 @@
 
 /* Of a name that is made safe for a terminal; longer ones are cut. */
 #define PATH_TEXT 2048
+/* Of what the bar says of a file. */
+#define LABEL_SIZE 96
 
 struct report {
 	const struct command *command;         /* borrowed */
@@ -22,13 +24,14 @@ struct report {
 	bool full_names;                       /* ls: not only the last component */
 	bool to_terminal;                      /* standard output */
 	struct progress bar;
-	char label[64];
+	char label[LABEL_SIZE];
 	uint64_t started, said;    /* ms of base/clock */
 	enum ftxfer_status status; /* of the first failure */
 	uint64_t files, bytes;     /* that were done */
 	bool cancelled;            /* said once */
 	bool waiting;              /* for a connection, as was said */
 	bool moves;                /* the command moves content */
+	bool takes_long;           /* it may, so that how far it is is shown */
 };
 
 void report_init(struct report *r, const struct command *command,

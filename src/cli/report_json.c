@@ -155,6 +155,12 @@ report_json_progress(const struct ftxfer_totals *totals)
 	set_text(object, "current", totals->current);
 	set_number(object, "current_moved", totals->current_moved);
 	set_number(object, "current_size", totals->current_size);
+	if (totals->current_stage != FTXFER_STAGE_NONE)
+		set_text(object, "current_stage", ftxfer_stage_name(totals->current_stage));
+	if (totals->current_stage == FTXFER_STAGE_DIGESTING) {
+		set_number(object, "current_digested", totals->current_digested);
+		set_number(object, "current_to_digest", totals->current_to_digest);
+	}
 	print(object);
 }
 

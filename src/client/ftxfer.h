@@ -257,6 +257,15 @@ struct ftxfer_session_callbacks {
 	void (*on_room)(void *arg);
 };
 
+/* What is being done with a file that is under way. */
+enum ftxfer_stage {
+	FTXFER_STAGE_NONE, /* there is none */
+	FTXFER_STAGE_MOVING,
+	/* What is there already is read, here or on the server, for its digest. */
+	FTXFER_STAGE_DIGESTING,
+	FTXFER_STAGE_STORING /* all of it has moved, and is being made durable */
+};
+
 /* Of the session so far. A caller asks for it when it draws. */
 struct ftxfer_totals {
 	size_t size; /* of this struct */
@@ -267,6 +276,9 @@ struct ftxfer_totals {
 	bool counting;        /* trees are being walked still: bytes_known will grow */
 	const char *current;  /* a file that is under way, the largest, or NULL; borrowed, soon */
 	uint64_t current_moved, current_size;
+	enum ftxfer_stage current_stage;
+	/* DIGESTING: so many bytes of so many, as a server says now and then; 0: not known. */
+	uint64_t current_digested, current_to_digest;
 };
 
 /*
@@ -295,6 +307,8 @@ void ftxfer_session_free(struct ftxfer_session *s);
 const char *ftxfer_op_name(enum ftxfer_op op);
 /* The short word for a status: "refused", ... */
 const char *ftxfer_status_name(enum ftxfer_status status);
+/* "none", "moving", "digesting", "storing". */
+const char *ftxfer_stage_name(enum ftxfer_stage stage);
 /* "file", "directory", "link", "other". */
 const char *ftxfer_kind_name(enum ftxfer_kind kind);
 

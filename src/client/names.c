@@ -58,3 +58,16 @@ ftxfer_kind_name(enum ftxfer_kind kind)
 
 	return (unsigned)kind < COUNT(names) ? names[kind] : "unknown";
 }
+
+const char *
+ftxfer_stage_name(enum ftxfer_stage stage)
+{
+	static const char *const names[] = {
+		[FTXFER_STAGE_NONE] = "none",
+		[FTXFER_STAGE_MOVING] = "moving",
+		[FTXFER_STAGE_DIGESTING] = "digesting",
+		[FTXFER_STAGE_STORING] = "storing",
+	};
+
+	return (unsigned)stage < COUNT(names) ? names[stage] : "unknown";
+}

@@ -179,29 +179,6 @@ ftxfer_session_has_room(const struct ftxfer_session *s)
 }
 
 void
-ftxfer_session_totals(const struct ftxfer_session *s, struct ftxfer_totals *totals)
-{
-	struct ftxfer_totals t = s->totals;
-	const struct item *item;
-
-	t.items_waiting = s->queued;
-	t.counting = !TAILQ_EMPTY(&s->trees);
-	TAILQ_FOREACH (item, &s->all, all) {
-		uint64_t resumed, moved = item_moved(item, &resumed);
-
-		t.bytes_done += moved;
-		t.bytes_moved += moved - resumed;
-		if (moved == 0 || item->counted < t.current_size)
-			continue;
-		t.current = item->op == FTXFER_OP_PUT ? item->local : item->remote;
-		t.current_moved = moved;
-		t.current_size = item->counted;
-	}
-	t.size = totals->size;
-	memcpy(totals, &t, totals->size < sizeof(t) ? totals->size : sizeof(t));
-}
-
-void
 ftxfer_session_cancel(struct ftxfer_session *s)
 {
 	struct item *item, *next;

@@ -78,6 +78,7 @@ struct v2_request {
 	uint8_t flags; /* enum v2_flag */
 	uint8_t state;
 	bool sent, cancelled, settled;
+	uint64_t worked;           /* DONE of the last WORKING */
 	struct v2_outcome outcome; /* once settled */
 	char *text;                /* owned: what its text points to */
 };
@@ -124,6 +125,21 @@ void v2_client_abort(struct v2_client *c, enum ftx_rc why);
  * with another result. Idempotent, and nothing for one that is not under way.
  */
 void v2_client_cancel(struct v2_request *r);
+
+enum v2_doing_what {
+	V2_DOING_WAIT,   /* for its turn, or for an answer */
+	V2_DOING_DIGEST, /* of what is there, on either side, the digest is being made */
+	V2_DOING_MOVE,   /* content */
+	V2_DOING_STORE   /* all of it has moved, and is being made durable */
+};
+
+/* What is being done for a request that is under way. */
+struct v2_doing {
+	enum v2_doing_what what;
+	uint64_t done, of; /* DIGEST: bytes, as far as they are known; else 0 */
+};
+
+struct v2_doing v2_request_doing(const struct v2_request *r);
 
 /* --- Requests without content --- */
 

@@ -5,7 +5,10 @@
 
 enum { REQUEST_INIT, REQUEST_ASKING };
 
-static const char *const states[] = { "request_init", "request_asking" };
+static const struct v2_request_state states[] = {
+	[REQUEST_INIT] = { "request_init", V2_DOING_WAIT },
+	[REQUEST_ASKING] = { "request_asking", V2_DOING_WAIT },
+};
 
 static enum ftx_rc send_request(struct v2_request *r, const struct v2_frame *f);
 static enum ftx_rc take_ok(struct v2_request *r, const struct v2_frame *f);

@@ -6,12 +6,12 @@
 
 enum { GET_INIT, GET_ASKING, GET_ASKING_AGAIN, GET_RECEIVING, GET_PUBLISHING };
 
-static const char *const states[] = {
-	[GET_INIT] = "get_init",
-	[GET_ASKING] = "get_asking",
-	[GET_ASKING_AGAIN] = "get_asking_again",
-	[GET_RECEIVING] = "get_receiving",
-	[GET_PUBLISHING] = "get_publishing",
+static const struct v2_request_state states[] = {
+	[GET_INIT] = { "get_init", V2_DOING_WAIT },
+	[GET_ASKING] = { "get_asking", V2_DOING_WAIT },
+	[GET_ASKING_AGAIN] = { "get_asking_again", V2_DOING_DIGEST },
+	[GET_RECEIVING] = { "get_receiving", V2_DOING_MOVE },
+	[GET_PUBLISHING] = { "get_publishing", V2_DOING_STORE },
 };
 
 static enum ftx_rc send_request(struct v2_request *r, const struct v2_frame *f);

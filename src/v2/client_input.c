@@ -124,7 +124,10 @@ take_working(struct v2_client *c, const struct v2_frame *f, struct v2_request *r
 	struct v2_working m;
 	enum ftx_rc rc = fault_rc(v2_working_decode(f, &c->terms, &m));
 
-	if (rc == FTX_OK && r->type == V2_PUT && V2_HAS(&m, DONE))
+	if (rc != FTX_OK || !V2_HAS(&m, DONE))
+		return rc;
+	r->worked = m.done;
+	if (r->type == V2_PUT)
 		rc = v2_put_progress((struct v2_put_request *)r, m.done);
 	return rc;
 }

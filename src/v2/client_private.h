@@ -5,6 +5,7 @@
  *
  *   client.c          the connection's life, and the requests that wait
  *   client_request.c  a request's life: its table, its ends
+ *   client_doing.c    what a user may want to know of it
  *   client_input.c    frames that come        client_output.c  frames that go
  *   client_time.c     silence and PING
  *   client_ask.c      requests without content
@@ -88,8 +89,13 @@ struct v2_step {
 };
 #define V2_STAY UINT8_MAX
 
+struct v2_request_state {
+	const char *name;
+	enum v2_doing_what what;
+};
+
 struct v2_request_ops {
-	const char *const *states;
+	const struct v2_request_state *states;
 	const struct v2_step *steps;
 	size_t step_count;
 	/* Its turn is near: begins what that needs. Called again and again. */

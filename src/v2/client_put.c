@@ -17,14 +17,14 @@ enum {
 	PUT_VERIFYING
 };
 
-static const char *const states[] = {
-	[PUT_INIT] = "put_init",
-	[PUT_ASKING] = "put_asking",
-	[PUT_HASHING] = "put_hashing",
-	[PUT_ASKING_AGAIN] = "put_asking_again",
-	[PUT_SENDING] = "put_sending",
-	[PUT_CONFIRMING] = "put_confirming",
-	[PUT_VERIFYING] = "put_verifying",
+static const struct v2_request_state states[] = {
+	[PUT_INIT] = { "put_init", V2_DOING_WAIT },
+	[PUT_ASKING] = { "put_asking", V2_DOING_WAIT },
+	[PUT_HASHING] = { "put_hashing", V2_DOING_DIGEST },
+	[PUT_ASKING_AGAIN] = { "put_asking_again", V2_DOING_DIGEST },
+	[PUT_SENDING] = { "put_sending", V2_DOING_MOVE },
+	[PUT_CONFIRMING] = { "put_confirming", V2_DOING_STORE },
+	[PUT_VERIFYING] = { "put_verifying", V2_DOING_DIGEST },
 };
 
 static enum ftx_rc send_head(struct v2_request *r, const struct v2_frame *f);

@@ -24,7 +24,7 @@ v2_request_set_state(struct v2_request *r, uint8_t state)
 	r->state = state;
 	if (log_is_debug() && r->client->conn != NULL)
 		log_debug("conn=%" PRIu64 " id=%u changed status to: %s", conn_id(r->client->conn),
-		    r->id, r->ops->states[state]);
+		    r->id, r->ops->states[state].name);
 }
 
 static const struct v2_step *

@@ -301,6 +301,30 @@ START_TEST(test_long_name)
 }
 END_TEST
 
+/* What is being done for it, and how far that is, as the server says it. */
+START_TEST(test_working)
+{
+	struct v2_doing d;
+	uint16_t id;
+
+	peer_greet(32, 65536);
+	v2_client_sum(client, &ask, "a", DIGEST_XXH128, 0, UINT64_MAX, 0);
+	ck_assert_int_eq(v2_request_doing(&ask.r).what, V2_DOING_WAIT);
+	id = peer_takes(V2_DIGEST)->id;
+	d = v2_request_doing(&ask.r);
+	ck_assert_int_eq(d.what, V2_DOING_DIGEST);
+	ck_assert_uint_eq(d.done, 0);
+	PEER_SAYS(working, v2_working, 0, id, .has = V2_BIT(DONE), .done = 12345);
+	PEER_SAYS(working, v2_working, 0, id, .has = 0);
+	d = v2_request_doing(&ask.r);
+	ck_assert_int_eq(d.what, V2_DOING_DIGEST);
+	ck_assert_uint_eq(d.done, 12345);
+	peer_says_error(id, V2_CODE_NOT_FOUND);
+	expect_outcome(&asker, FTX_NOT_FOUND, V2_WHOSE_SERVER);
+	ck_assert_int_eq(v2_request_doing(&ask.r).what, V2_DOING_WAIT);
+}
+END_TEST
+
 void
 add_ask_cases(Suite *s)
 {
@@ -319,4 +343,5 @@ add_ask_cases(Suite *s)
 	tcase_add_test(tc, test_cancel);
 	tcase_add_test(tc, test_cancel_unsent);
 	tcase_add_test(tc, test_long_name);
+	tcase_add_test(tc, test_working);
 }
