@@ -3,6 +3,7 @@
 #include "loop/pool.h"
 #include "net/pump.h"
 #include "store/path.h"
+#include "v2/server.h"
 
 #define AT(member) offsetof(struct daemon_options, member)
 #define HOUR_MS    ((uint64_t)3600 * 1000)
@@ -46,6 +47,10 @@ const struct option_def daemon_option_defs[] = {
 	  .offset = AT(max_connections_per_address),
 	  .initial = "1024", .min = 0, .max = 1000000, .arg = "N",
 	  .help = "likewise per IPv4 address or IPv6 /64 network (0: no limit)" },
+	{ .name = "max_requests", .type = OPTION_UINT, .offset = AT(max_requests),
+	  .initial = "256", .min = V2_SERVER_REQUESTS_MIN, .max = V2_SERVER_REQUESTS_MAX,
+	  .arg = "N",
+	  .help = "requests of protocol 2 at a time on a connection" },
 	{ .name = "request_timeout", .type = OPTION_TIME, .offset = AT(request_timeout),
 	  .initial = "10s", .min = 1, .max = 24 * HOUR_MS, .arg = "TIME",
 	  .help = "time for the whole handshake, before content flows" },

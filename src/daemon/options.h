@@ -27,6 +27,7 @@ struct daemon_options {
 	uint64_t listen_port;
 	uint64_t max_connections;
 	uint64_t max_connections_per_address;
+	uint64_t max_requests;
 	uint64_t request_timeout;
 	uint64_t idle_timeout;
 	uint64_t min_rate;

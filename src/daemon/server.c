@@ -298,6 +298,7 @@ make_model(const struct server *s)
 		.v2.send_way = (enum pump_way)o->sendfile,
 		.v2.receive_way = (enum pump_way)o->splice,
 		.v2.max_file_size = o->max_file_size,
+		.v2.max_requests = (uint16_t)o->max_requests,
 		.v2.names.alphabet = (enum path_alphabet)o->names,
 		.v2.names.max_depth = o->max_depth,
 		.v2.allow_replace = o->allow_replace,

@@ -18,13 +18,20 @@ struct registry;
 struct store;
 struct v2s_conn;
 
-#define V2_SERVER_REQUESTS 256 /* MAX_REQUESTS */
+/*
+ * MAX_REQUESTS. A client may send as many as the least before it knows. Each may cost two names,
+ * and one is told apart from all others of its connection: that is the reason for the most.
+ */
+#define V2_SERVER_REQUESTS_MIN     16
+#define V2_SERVER_REQUESTS_MAX     4096
+#define V2_SERVER_REQUESTS_DEFAULT 256
 
 /* What all connections work with; one per worker, outlives them. */
 struct v2_server {
 	struct store *store;       /* borrowed */
 	struct registry *registry; /* borrowed; shared by all workers */
 	uint64_t max_file_size;    /* bytes; 0: no limit */
+	uint16_t max_requests;     /* that are live, of a connection */
 	enum pump_way send_way, receive_way;
 	struct path_rules names; /* the alphabet: of names under which something is made */
 	bool allow_replace, allow_rename, allow_remove;

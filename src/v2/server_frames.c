@@ -25,7 +25,7 @@ take_hello(struct v2s_conn *c, const struct v2_frame *f)
 		.version = V2_VERSION,
 		.digests = { our_digests, sizeof(our_digests) },
 		.max_data = MAX_DATA,
-		.max_requests = V2_SERVER_REQUESTS,
+		.max_requests = c->server->max_requests,
 		.max_now = MAX_NOW,
 	};
 	struct v2_fault fault = v2_client_hello_decode(f, NULL, &theirs);
@@ -74,7 +74,7 @@ judge_request(const struct v2s_conn *c, const struct v2_frame *f, const struct v
 {
 	if (fault->reach != V2_REACH_NONE)
 		return fault->rc;
-	if (c->live > V2_SERVER_REQUESTS)
+	if (c->live > c->server->max_requests)
 		return FTX_TOO_MANY; /* it is counted itself */
 	if (c->state == V2S_DRAINING)
 		return FTX_SHUTDOWN;

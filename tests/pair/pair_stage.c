@@ -228,6 +228,7 @@ stage_serve_v2(struct pair_stage *st)
 	st->server2.registry = st->registry;
 	st->server2.max_file_size = st->server.max_file_size;
 	st->server2.names = st->server.names;
+	st->server2.max_requests = V2_SERVER_REQUESTS_DEFAULT;
 	MUST(v2_server_attach(&st->v2, st->conn, &st->server2) == FTX_OK);
 	stage_settle(st);
 }

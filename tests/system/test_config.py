@@ -94,7 +94,8 @@ class TestCommandLine(SystemTest):
                          "--print-config")
         self.assertEqual((first.status, first.err), (0, ""), first)
         for key in ("listen_address", "listen_port", "storage_root", "max_connections",
-                    "max_connections_per_address", "request_timeout", "idle_timeout", "min_rate",
+                    "max_connections_per_address", "max_requests", "request_timeout",
+                    "idle_timeout", "min_rate",
                     "grace_time", "max_file_size", "max_stage_bytes", "max_depth", "names",
                     "partials_keep_time", "partials_keep_bytes",
                     "file_mode", "daemonize", "pid_file", "pool_threads", "debug"):

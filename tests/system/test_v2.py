@@ -94,6 +94,29 @@ class TestConnection(V2Test):
         self.assert_error(client.ask("CANCEL", ("TARGET", 99)), "TOO_LATE")
         self.assertEqual(client.ask("STAT", ("NAME", "")).KIND, 2)
 
+    def test_max_requests(self):
+        """Exactly as many as were announced, and those are answered; one more costs only itself."""
+        for most in (16, 17, 256, 4096):
+            with self.subTest(most=most):
+                client = self.client(self.daemon(root=self.root("r%d" % most), max_requests=most))
+                self.assertEqual(client.hello.MAX_REQUESTS, most)
+                put = client.request("PUT", ("NAME", "x"), ("SIZE", 1), ("DIGEST_KIND", 2))
+                self.assertEqual(client.result(put).type, "GO")
+                stats = [client.request("STAT", ("NAME", ""), flags=BARRIER)
+                         for _ in range(most - 1)]
+                for _ in range(2):
+                    self.assert_error(client.ask("STAT", ("NAME", "")), "TOO_MANY")
+                self.assert_ok(client.ask("CANCEL", ("TARGET", put)))
+                self.assert_error(client.result(put), "CANCELLED")
+                for number in stats:
+                    self.assert_ok(client.result(number))
+                for number in range(most - 1):  # the END of the PUT is owed
+                    client.request("STAT", ("NAME", ""))
+                client.end(put, flags=ABORT)
+                for number in range(most - 1):
+                    self.assert_ok(client.next())
+                self.assert_ok(client.ask("STAT", ("NAME", "")))
+
     def test_auth_ends_it(self):
         client = self.client(self.daemon())
         client.send(frame("AUTH", 1) + frame("STAT", 2, 0, encode([("NAME", "")])))

@@ -371,6 +371,7 @@ static const struct {
 	{ "workers", "0", NULL, "64", "65" },
 	{ "max_connections", "0", NULL, "1000000", "1000001" },
 	{ "max_connections_per_address", "0", NULL, "1000000", "1000001" },
+	{ "max_requests", "16", "15", "4096", "4097" },
 	{ "request_timeout", "1ms", "0", "1d", "86400001ms" },
 	{ "idle_timeout", "1ms", "0", "1d", "86400001ms" },
 	{ "grace_time", "0", NULL, "1d", "86400001ms" },
@@ -402,6 +403,7 @@ START_TEST(test_defaults)
 {
 	ck_assert_uint_eq(options.max_connections, 4096);
 	ck_assert_uint_eq(options.max_connections_per_address, 4096 / 4);
+	ck_assert_uint_eq(options.max_requests, V2_SERVER_REQUESTS_DEFAULT);
 	ck_assert_uint_eq(options.request_timeout, 10 * 1000);
 	ck_assert_uint_eq(options.idle_timeout, 60 * 1000);
 	ck_assert_uint_eq(options.grace_time, GRACE);

@@ -26,7 +26,7 @@ static struct pool *pool;
 static struct root *here, *there;
 static struct store *store; /* the client's */
 static struct registry *registry;
-static struct v2_server server;
+static struct v2_server server = { .max_requests = V2_SERVER_REQUESTS_DEFAULT };
 static struct conn *server_conn;
 static struct v2_client *client;
 static struct v2_outcome end;

@@ -103,6 +103,36 @@ START_TEST(test_limits)
 }
 END_TEST
 
+/* Whatever number the server says: never more, and no fewer than we have use for. */
+static const struct {
+	uint16_t says;
+	int live;
+} announced[] = { { 16, 16 }, { 17, 17 }, { 255, 255 }, { 256, 256 }, { 257, 256 },
+	{ 65535, 256 } };
+
+START_TEST(test_announced_limit)
+{
+	static struct v2_ask asks[300];
+	static struct asker askers[300];
+	int live = announced[_i].live;
+	uint16_t id = 0;
+
+	for (int i = 0; i < 300; i++) {
+		asks[i] = (struct v2_ask){ ASKED_BY(&askers[i]) };
+		v2_client_stat(client, &asks[i], "a", DIGEST_NONE, 0);
+	}
+	peer_greet(announced[_i].says, 65536);
+	for (int i = 0; i < live; i++)
+		id = peer_takes(V2_STAT)->id;
+	peer_takes_nothing();
+	for (int i = live; i < 300; i++) {
+		peer_says_error(id, V2_CODE_NOT_FOUND);
+		id = peer_takes(V2_STAT)->id;
+		peer_takes_nothing();
+	}
+}
+END_TEST
+
 START_TEST(test_early_limit)
 {
 	static struct v2_ask asks[17];
@@ -261,6 +291,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_wrong_preface);
 	tcase_add_test(tc, test_half_preface);
 	tcase_add_test(tc, test_limits);
+	tcase_add_loop_test(tc, test_announced_limit, 0, sizeof(announced) / sizeof(announced[0]));
 	tcase_add_test(tc, test_early_limit);
 	tcase_add_test(tc, test_silence);
 	tcase_add_test(tc, test_idle);
