@@ -234,6 +234,8 @@ tree_kick(struct tree *t)
 {
 	struct visit *v;
 
+	if (t->op == FTXFER_OP_LIST && !tree_tell(t))
+		return;
 	while (!t->making_base) {
 		while (may_begin(t))
 			tree_visit_next(t);
@@ -248,7 +250,7 @@ tree_kick(struct tree *t)
 		if (!tree_visit_emit(t, v))
 			return;
 	}
-	if (t->making_base || t->dir_count > 0)
+	if (t->making_base || t->dir_count > 0 || t->telling != NULL)
 		return;
 	if (t->only.name != NULL && !tree_is_stopped(t))
 		tree_emit_only(t);

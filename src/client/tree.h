@@ -8,7 +8,7 @@
  * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
  * entries of both sides are kept, in order; of those behind it one page. So a tree costs its
  * largest directory, a page of each that is ahead, and the names of the directories beside their
- * paths, all of which is bounded.
+ * paths, all of which is bounded. What is only listed has an order of its own: tree_order.c.
  */
 #ifndef CLIENT_TREE_H
 #define CLIENT_TREE_H
@@ -29,7 +29,7 @@ struct entry {
 
 struct entries {
 	struct entry *list; /* owned */
-	size_t count, room, next;
+	size_t count, room, next, bytes;
 };
 
 /* A directory that is still to come. */
@@ -43,6 +43,8 @@ struct dir {
 	bool doomed; /* it is to go, with all that is in it: at the side that is changed */
 };
 
+TAILQ_HEAD(visits, visit);
+
 /* A directory at hand, or soon. */
 struct visit {
 	TAILQ_ENTRY(visit) link;
@@ -55,6 +57,12 @@ struct visit {
 	bool broken;     /* one of them failed: the directory is left out */
 	bool waits_here; /* with its next page, until it is the first */
 	bool anew_there; /* it has more than a page: it is listed again, when it is the first */
+
+	/* LIST: */
+	struct visit *above; /* borrowed: which it is in; NULL: none */
+	struct visits inner; /* owned: those in it that were begun, and have not been told of */
+	size_t next_inner;   /* behind the entry that was begun last */
+	bool told;           /* of its own entries */
 };
 
 struct tree {
@@ -70,10 +78,11 @@ struct tree {
 	bool making_base;
 	struct dir *dirs; /* owned; the last one comes next */
 	size_t dir_count, dir_room, bytes;
-	TAILQ_HEAD(visits, visit) visits; /* owned; the first one is handed on */
+	struct visits visits; /* owned; the first one is handed on */
 	unsigned visit_count;
-	bool emitting; /* it has begun */
-	size_t pushed; /* the first of dirs that it has brought */
+	bool emitting;         /* it has begun */
+	size_t pushed;         /* the first of dirs that it has brought */
+	struct visit *telling; /* LIST: borrowed: whose turn it is */
 	struct dir at; /* what names are in; its own is borrowed, and NULL in the tree's root */
 
 	unsigned children; /* items that have not ended */
@@ -90,8 +99,10 @@ struct tree {
 
 /* tree_list.c */
 bool entries_add(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
-void entries_sort(struct entries *e);
+void entries_sort(struct tree *t, struct entries *e);
 void entries_clear(struct tree *t, struct entries *e);
+/* Drops the others; where `at` is then. */
+size_t entries_keep_directories(struct tree *t, struct entries *e, size_t at);
 /* The entry of that name, or NULL. The list is sorted. */
 struct entry *entries_find(const struct entries *e, const char *name);
 /* Begins to list it on that side, and calls tree_listed(). */
@@ -108,6 +119,13 @@ bool tree_visit_emit(struct tree *t, struct visit *v);
 void tree_visits_clear(struct tree *t);
 void tree_visits_cancel(struct tree *t);
 bool tree_is_first(const struct visit *v);
+/* LIST: begins to visit a directory in that one. NULL: no memory, or it is too deep. */
+struct visit *tree_visit_inner(struct visit *v, const char *name);
+void tree_visit_free(struct visit *v);
+
+/* tree_order.c */
+/* LIST: tells what there is, in order. True: that was all. */
+bool tree_tell(struct tree *t);
 
 /* tree_emit.c */
 /* What becomes of one name of the directory at hand: one of a and b, or both. False: no memory. */

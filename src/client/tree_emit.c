@@ -301,8 +301,7 @@ emit_list(struct tree *t, const struct entry *there)
 	session_event(t->item, &e);
 	t->item->remote = asked;
 	free(name);
-	return there->kind != FTXFER_DIRECTORY || (t->flags & FTXFER_RECURSIVE) == 0 ||
-	       tree_push(t, there->name, (struct dir){ 0 });
+	return true;
 }
 
 /* Size and time are the same; a file system may have dropped the fraction of a second. */

@@ -7,10 +7,16 @@
 #define PAGE_ENTRIES 1024
 #define PAGE_BYTES   ((size_t)64 * 1024)
 
+static size_t
+bytes_of(const struct entry *entry)
+{
+	return strlen(entry->name) + 1 + sizeof(*entry);
+}
+
 bool
 entries_add(struct tree *t, struct entries *e, const struct entry *entry)
 {
-	size_t bytes = strlen(entry->name) + 1 + sizeof(*entry);
+	size_t bytes = bytes_of(entry);
 
 	if (t->bytes + bytes > TREE_BYTES)
 		return false;
@@ -29,7 +35,35 @@ entries_add(struct tree *t, struct entries *e, const struct entry *entry)
 		return false;
 	e->count++;
 	t->bytes += bytes;
+	e->bytes += bytes;
 	return true;
+}
+
+static void
+drop(struct tree *t, struct entries *e, const struct entry *entry)
+{
+	t->bytes -= bytes_of(entry);
+	e->bytes -= bytes_of(entry);
+	free(entry->name);
+}
+
+size_t
+entries_keep_directories(struct tree *t, struct entries *e, size_t at)
+{
+	size_t kept = 0, then = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		if (i == at)
+			then = kept;
+		if (e->list[i].kind == FTXFER_DIRECTORY)
+			e->list[kept++] = e->list[i];
+		else
+			drop(t, e, &e->list[i]);
+	}
+	if (at >= e->count)
+		then = kept;
+	e->count = kept;
+	return then;
 }
 
 static int
@@ -39,7 +73,7 @@ by_name(const void *a, const void *b)
 }
 
 void
-entries_sort(struct entries *e)
+entries_sort(struct tree *t, struct entries *e)
 {
 	size_t kept = 0;
 
@@ -49,7 +83,7 @@ entries_sort(struct entries *e)
 	/* What a listing that was begun again has brought twice. */
 	for (size_t i = 1; i < e->count; i++) {
 		if (strcmp(e->list[i].name, e->list[kept].name) == 0)
-			free(e->list[i].name);
+			drop(t, e, &e->list[i]);
 		else
 			e->list[++kept] = e->list[i];
 	}
@@ -74,10 +108,8 @@ entries_find(const struct entries *e, const char *name)
 void
 entries_clear(struct tree *t, struct entries *e)
 {
-	for (size_t i = 0; i < e->count; i++) {
-		t->bytes -= strlen(e->list[i].name) + 1 + sizeof(*e->list);
-		free(e->list[i].name);
-	}
+	for (size_t i = 0; i < e->count; i++)
+		drop(t, e, &e->list[i]);
 	free(e->list);
 	memset(e, 0, sizeof(*e));
 }

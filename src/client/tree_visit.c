@@ -9,20 +9,30 @@
 bool
 tree_is_first(const struct visit *v)
 {
-	return v == TAILQ_FIRST(&v->tree->visits);
+	const struct tree *t = v->tree;
+
+	return v == (t->telling != NULL ? t->telling : TAILQ_FIRST(&t->visits));
 }
 
-static void
-visit_free(struct visit *v)
+void
+tree_visit_free(struct visit *v)
 {
 	struct tree *t = v->tree;
+	struct visit *inner;
+
+	while ((inner = TAILQ_FIRST(&v->inner)) != NULL)
+		tree_visit_free(inner);
 
 	store_request_close(v->request);
 	entries_clear(t, &v->here);
 	entries_clear(t, &v->there);
-	TAILQ_REMOVE(&t->visits, v, link);
-	if (--t->visit_count > 0)
-		t->s->ahead--;
+	if (v->above != NULL)
+		TAILQ_REMOVE(&v->above->inner, v, link);
+	else {
+		TAILQ_REMOVE(&t->visits, v, link);
+		if (--t->visit_count > 0)
+			t->s->ahead--;
+	}
 	free(v->dir.name);
 	free(v);
 }
@@ -34,7 +44,7 @@ tree_visits_clear(struct tree *t)
 
 	for (v = TAILQ_FIRST(&t->visits); v != NULL; v = next) {
 		next = TAILQ_NEXT(v, link);
-		visit_free(v);
+		tree_visit_free(v);
 	}
 }
 
@@ -82,8 +92,8 @@ tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
 	}
 	if (--v->listing > 0)
 		return;
-	entries_sort(&v->here);
-	entries_sort(&v->there);
+	entries_sort(v->tree, &v->here);
+	entries_sort(v->tree, &v->there);
 	v->listed = true;
 	session_kick(t->s);
 }
@@ -165,12 +175,36 @@ tree_visit_next(struct tree *t)
 		return;
 	}
 	v->tree = t;
+	TAILQ_INIT(&v->inner);
 	v->dir = t->dirs[--t->dir_count];
 	t->bytes -= strlen(v->dir.name);
 	TAILQ_INSERT_TAIL(&t->visits, v, link);
 	if (t->visit_count++ > 0)
 		t->s->ahead++;
 	begin(v);
+}
+
+struct visit *
+tree_visit_inner(struct visit *above, const char *name)
+{
+	struct tree *t = above->tree;
+	struct visit *v = above->dir.depth < TREE_DEPTH ? calloc(1, sizeof(*v)) : NULL;
+	struct dir dir = { .depth = above->dir.depth + 1 };
+
+	if (v == NULL)
+		return NULL;
+	dir.name = tree_join(above->dir.name, name, "");
+	if (dir.name == NULL) {
+		free(v);
+		return NULL;
+	}
+	v->tree = t;
+	v->dir = dir;
+	v->above = above;
+	TAILQ_INIT(&v->inner);
+	TAILQ_INSERT_TAIL(&above->inner, v, link);
+	begin(v);
+	return v;
 }
 
 /* What was found first comes first. */
@@ -212,6 +246,6 @@ tree_visit_emit(struct tree *t, struct visit *v)
 	if (t->dir_count > t->pushed)
 		reverse(t->dirs + t->pushed, t->dir_count - t->pushed);
 	t->emitting = false;
-	visit_free(v);
+	tree_visit_free(v);
 	return true;
 }

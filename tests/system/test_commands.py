@@ -276,6 +276,32 @@ class TestNames(CommandTest):
                          hashlib.sha256(b"data").hexdigest() + "  d/n\n")
         self.fails(REFUSED, "no such", "ls", self.there("none"))
 
+    def test_ls_goes_down_first(self):
+        """Below each directory in it: those of the first one before the second one, as ls(1)."""
+        for number in range(300):
+            name = "d%d" % (number % 10)
+            for digit in str(number):
+                name += "/" + digit
+            os.makedirs(self.server.path(name), exist_ok=True)
+            write_file(self.server.path(name + "/n%d" % number), b"")
+
+        def walk(at):
+            names = sorted(os.listdir(os.path.join(self.server.root, at)), key=os.fsencode)
+            dirs = [name for name in names
+                    if os.path.isdir(os.path.join(self.server.root, at, name))]
+            for name in names:
+                yield os.path.join(at, name) + ("/" if name in dirs else "")
+            for name in dirs:
+                yield from walk(os.path.join(at, name))
+
+        expected = [name for name in walk("") if not name.startswith(".ftxferd")]
+        for jobs in ("1", "3"):
+            ran = self.succeeds("ls", "-R", "-j", jobs, self.there())
+            self.assertEqual(ran.out.splitlines(), expected)
+        ran = self.succeeds("ls", "-R", "--json", self.there())
+        self.assertEqual([it["remote"] for it in self.events(ran.out) if it["event"] == "entry"],
+                         [name.rstrip("/") for name in expected])
+
     def test_mkdir_mv_rm(self):
         self.succeeds("mkdir", self.there("d"))
         self.succeeds("mkdir", self.there("d"))

@@ -80,6 +80,14 @@ class TestRounds(RoundsTest):
     def test_many_directories(self):
         self.there_and_back("tree", 40)
 
+    def test_ls_down_first(self):
+        """Directories that are told of late are listed soon: in theirs, too."""
+        for number in range(600):
+            os.makedirs(os.path.join(self.server.root, "top", "a%d" % (number // 6),
+                                     "b%d" % number, "c"))
+        self.few("ls", "-R", "{}/top", limit=1 + 1300 // 64 + FEW)
+        self.assertEqual(len(self.out.splitlines()), 100 + 600 + 600)
+
     def test_large_directories(self):
         """More of them than a server keeps listings that can go on, and more than a page each."""
         for number in range(5):
