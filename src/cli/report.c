@@ -80,14 +80,37 @@ print_long(const struct ftxfer_event *e)
 	putchar(' ');
 }
 
+/* As sha256sum(1) does: where the name is escaped the line begins with a backslash. */
+static void
+print_sum(const struct report *r, const struct ftxfer_event *e)
+{
+	const char *digest = e->digest != NULL ? e->digest : "";
+
+	if (e->remote[strcspn(e->remote, "\\\n")] == '\0') {
+		printf("%s  ", digest);
+		print_name(r, e->remote);
+		return;
+	}
+	printf("\\%s  ", digest);
+	for (const char *p = e->remote; *p != '\0';) {
+		size_t n = strcspn(p, "\\\n");
+		char piece[PATH_TEXT * 2];
+
+		snprintf(piece, sizeof(piece), "%.*s", (int)n, p);
+		print_name(r, piece);
+		p += n;
+		if (*p != '\0')
+			fputs(*p++ == '\n' ? "\\n" : "\\\\", stdout);
+	}
+}
+
 static void
 print_entry(struct report *r, const struct ftxfer_event *e)
 {
 	progress_hide(&r->bar);
 	switch (r->command->word) {
 	case COMMAND_SUM:
-		printf("%s  ", e->digest != NULL ? e->digest : "");
-		print_name(r, e->remote);
+		print_sum(r, e);
 		break;
 	case COMMAND_STAT:
 		print_name(r, e->remote);

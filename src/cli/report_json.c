@@ -1,7 +1,9 @@
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 #include "cli/report.h"
@@ -70,10 +72,20 @@ set_number(json_t *object, const char *key, uint64_t number)
 static void
 print(json_t *object)
 {
-	char *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+	bool terminal = isatty(STDOUT_FILENO) != 0;
+	char *line = object != NULL
+			 ? json_dumps(object, JSON_COMPACT | (terminal ? JSON_ENSURE_ASCII : 0))
+			 : NULL;
 
+	for (const char *p = line; p != NULL && *p != '\0'; p++) {
+		/* To a terminal nothing goes that could drive it: this is left by now. */
+		if (terminal && *p == 0x7f)
+			fputs("\\u007f", stdout);
+		else
+			putchar(*p);
+	}
 	if (line != NULL) {
-		puts(line);
+		putchar('\n');
 		(void)fflush(stdout);
 	}
 	free(line);

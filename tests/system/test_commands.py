@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.parse
 
 from harness import SystemTest, ftxfer, run
 from wire import DEADLINE, content, read_file, write_file
@@ -263,6 +264,8 @@ class TestTrees(CommandTest):
 
 
 class TestNames(CommandTest):
+    options = dict(CommandTest.options, names="bytes")
+
     def test_ls_stat_sum(self):
         os.mkdir(self.server.path("d"))
         write_file(self.server.path("d/n"), b"data")
@@ -275,6 +278,20 @@ class TestNames(CommandTest):
         self.assertEqual(self.succeeds("sum", "--digest", "sha256", self.there("d/n")).out,
                          hashlib.sha256(b"data").hexdigest() + "  d/n\n")
         self.fails(REFUSED, "no such", "ls", self.there("none"))
+
+    def test_names_that_are_more_than_a_line(self):
+        """As sha256sum(1) writes them, so that it can read them."""
+        names = ["plain", "new\nline", "back\\slash", "\\n", "\n", "both\\\n", "\t tab"]
+        for number, name in enumerate(names):
+            write_file(self.server.path(name), content(100 + number, number))
+        asked = ["ftx://%s/%s" % (self.where, urllib.parse.quote(name)) for name in names]
+        ran = self.succeeds("sum", "--digest", "sha256", *asked)
+        self.assertEqual(len(ran.out.splitlines()), len(names))
+        sums = write_file(self.scratch("sums"), ran.out.encode())
+        checked = run(["sha256sum", "--strict", "-c", sums], cwd=self.server.path(""))
+        self.assertEqual((checked.status, checked.out.count(": OK")), (0, len(names)), checked)
+        expected = run(["sha256sum", "--"] + names, cwd=self.server.path(""))
+        self.assertEqual(sorted(ran.out.splitlines()), sorted(expected.out.splitlines()))
 
     def test_ls_goes_down_first(self):
         """Below each directory in it: those of the first one before the second one, as ls(1)."""
