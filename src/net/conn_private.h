@@ -15,7 +15,7 @@
 #include "net/conn.h"
 
 /* One read of messages a turn, so that no peer keeps the loop to itself. */
-#define CONN_READ_MAX ((size_t)64 * 1024)
+#define CONN_READ_MAX ((size_t)128 * 1024)
 
 struct conn {
 	struct grave grave;

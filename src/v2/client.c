@@ -397,7 +397,7 @@ v2_client_new(struct v2_client **out, struct conn *conn, const char *agent,
 		return FTX_NOMEM;
 	}
 	c->quiet_from = c->sent_at = worker_now(c->worker);
-	conn_set_input_max(conn, V2_HEADER_SIZE + V2_CONTROL_MAX);
+	conn_set_input_max(conn, INPUT_MAX);
 	conn_set_io(conn, &io, c);
 	conn_set_conversation(conn, on_conn_close, c);
 	conn_describe(conn, "client", "");

@@ -34,6 +34,9 @@
 /* Puts whose file is opened, and perhaps read, before it is their turn. */
 #define PREPARED_MAX 16
 /* Bytes of frames that wait for the kernel, with which nothing new is begun. */
+/* At least a whole message. Small downloads that come at once are published together. */
+#define INPUT_MAX ((size_t)128 * 1024)
+_Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not fit");
 #define OUTPUT_HIGH ((size_t)256 * 1024)
 /* Payload of DATA that we take, and that we send, at most. */
 #define OUR_MAX_DATA 1048576

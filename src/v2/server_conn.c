@@ -8,8 +8,9 @@
 #include "net/conn.h"
 #include "v2/server_private.h"
 
-/* A frame, but for one of DATA. */
-#define INPUT_MAX (V2_HEADER_SIZE + V2_CONTROL_MAX)
+/* At least a whole message. Small uploads that come at once are begun, and answered, together. */
+#define INPUT_MAX ((size_t)128 * 1024)
+_Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not fit");
 /* Output that waits for the client to read it; more requests are not taken then. */
 #define OUTPUT_MAX ((size_t)256 * 1024)
 

@@ -100,7 +100,7 @@ START_TEST(test_one_turn_is_bounded)
 	unit_sleep_ms(5);
 	worker_turn(worker, false);
 	ck_assert_uint_gt(conn_input_length(conn), 0);
-	ck_assert_uint_le(conn_input_length(conn), 64 * 1024);
+	ck_assert_uint_le(conn_input_length(conn), 128 * 1024);
 }
 END_TEST
 
