@@ -251,6 +251,8 @@ item_run_get(struct item *item, struct v2_client *c)
 		get->store = item->place->store;
 		get->spec.name = item->leaf;
 		get->spec.policy = PUT_REPLACE;
+		/* Only the name that the user gave: no device is meant by one in a directory. */
+		get->spec.through = item->tree == NULL && !item->local_is_dir;
 		get->keep_mode = get->keep_mtime = attrs;
 		/* A tree knows how large it is, and may have thousands that need no look. */
 		get->keeps_part = item->tree == NULL || item->size > V2_PART_MIN;

@@ -123,8 +123,7 @@ run_prepare(struct pool_job *pool_job)
 	job->rc = upload ? local_file_source(&job->local, job->spec.local_name)
 			 : local_file_target(&job->local, job->spec.local_name);
 	if (job->rc == FTX_OK) {
-		job->rc = root_open(&job->root, job->local.dir,
-		    ROOT_MAY_WAIT | (upload ? 0 : ROOT_WRITE_THROUGH), job->spec.file_mode);
+		job->rc = root_open(&job->root, job->local.dir, ROOT_MAY_WAIT, job->spec.file_mode);
 		if (job->rc == FTX_NOT_FOUND || job->rc == FTX_NOT_REGULAR)
 			job->rc = FTX_NO_PARENT;
 	}

@@ -145,8 +145,7 @@ find_target(struct item *item)
 	rc = local_file_target(&item->file, item->local);
 	if (rc != FTX_OK)
 		return rc;
-	rc = root_open(
-	    &item->root, item->file.dir, ROOT_MAY_WAIT | ROOT_WRITE_THROUGH, item->s->file_mode);
+	rc = root_open(&item->root, item->file.dir, ROOT_MAY_WAIT, item->s->file_mode);
 	return rc == FTX_NOT_FOUND || rc == FTX_NOT_REGULAR ? FTX_NO_PARENT : rc;
 }
 

@@ -265,7 +265,7 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	lt->put->terms.keep = false; /* there is no middle to end in */
 	lt->put->whole = true;
 	/* It will be looked at; but what is written to as it stands joins nobody. */
-	lt->put->commit.sound = (lt->root->flags & ROOT_WRITE_THROUGH) == 0;
+	lt->put->commit.sound = !spec->through;
 	lt->put->stage.root = lt->root;
 	lt->t.op = TRANSFER_COMMIT;
 	lt->t.size = len;
@@ -273,10 +273,10 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	lt->t.digest = *digest;
 	*out = &lt->t;
 	/*
-	 * A root in memory may have disks mounted in it, which will be seen; or what is written to
-	 * as it stands (ROOT_WRITE_THROUGH), which somebody may have to read first.
+	 * A root in memory may have disks mounted in it, which will be seen; and what is written to
+	 * as it stands somebody may have to read first.
 	 */
-	if (lt->root->in_memory && (lt->root->flags & ROOT_WRITE_THROUGH) == 0)
+	if (lt->root->in_memory && !spec->through)
 		add_at_once(lt);
 	else
 		submit_whole(lt);

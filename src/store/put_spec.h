@@ -31,6 +31,8 @@ struct put_spec {
 	const char *name; /* borrowed: normalised by path_normalize(), or a single component */
 	enum put_policy policy;
 	bool parents; /* missing directories of the name are made, with the root's mode */
+	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
+	bool through;
 	/* PUT_REPLACE: only what has this version; none: whatever there is, or nothing */
 	struct meta_version if_version;
 	const struct upload_terms

@@ -18,8 +18,6 @@
 enum root_flag {
 	/* A daemon's: flock(2) keeps others out, and its stage files can be swept. */
 	ROOT_EXCLUSIVE = 1 << 0,
-	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
-	ROOT_WRITE_THROUGH = 1 << 2,
 	/* A client's: its loop serves one transfer, which may as well wait for the disk there. */
 	ROOT_MAY_WAIT = 1 << 7,
 	/* For tests, as if the system could not do it: */

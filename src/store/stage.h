@@ -48,6 +48,7 @@ struct stage {
 	char temp[64];           /* its own while it is STAGE_NAMED */
 	bool replace;            /* PUT_REPLACE */
 	bool replaces;           /* there was a file of that name */
+	bool through;            /* spec->through */
 	bool part;               /* STAGE_NAMED, by a name that is found again: spec->keep */
 	mode_t mode;             /* it will have */
 	bool has_mtime;          /* what follows is true: the time that it will have */
@@ -67,7 +68,7 @@ struct stage {
 /*
  * Opens a stage beneath r, for what spec says, which need not stay. With PUT_CREATE an existing
  * regular file is FTX_EXISTS; what is no regular file is FTX_NOT_REGULAR, or with
- * ROOT_WRITE_THROUGH (but for directories) STAGE_THROUGH. FTX_OTHER_VERSION: spec->if_version is
+ * spec->through (but for directories) STAGE_THROUGH. FTX_OTHER_VERSION: spec->if_version is
  * not there. On failure s is empty.
  */
 enum ftx_rc stage_open(struct stage *s, struct root *r, const struct put_spec *spec) FTX_MUST_CHECK;

@@ -37,13 +37,12 @@ is_dir_in_memory(const struct stage *s, const struct root *r)
 static bool
 need_not_look(const struct stage *s, const struct root *r)
 {
-	return !s->replace && s->if_version.len == 0 && (r->flags & ROOT_WRITE_THROUGH) == 0 &&
-	       is_dir_in_memory(s, r);
+	return !s->replace && s->if_version.len == 0 && !s->through && is_dir_in_memory(s, r);
 }
 
 /* What stands under the name now decides what may be done. */
 static enum ftx_rc
-look_at_target(struct stage *s, const struct root *r)
+look_at_target(struct stage *s)
 {
 	struct stat st;
 
@@ -60,7 +59,7 @@ look_at_target(struct stage *s, const struct root *r)
 		s->kind = STAGE_UNNAMED;
 		return stage_look_at_version(s, &st);
 	}
-	if ((r->flags & ROOT_WRITE_THROUGH) == 0)
+	if (!s->through)
 		return FTX_NOT_REGULAR;
 	/*
 	 * The user's own name: /dev/stdout is a link to what it means. A link to a file was
@@ -97,6 +96,13 @@ find_device(const struct stage *s, const struct root *r, dev_t *dev)
 	return true;
 }
 
+/* The one that it will have in the end, unless that forbids to write to it (to its attributes). */
+static mode_t
+first_mode(const struct stage *s)
+{
+	return (s->mode & S_IWUSR) != 0 ? s->mode : S_IRUSR | S_IWUSR;
+}
+
 /*
  * An unnamed file, where this kernel has them, and this file system does not refuse to name them.
  * False with EOPNOTSUPP: a named stage does without.
@@ -108,7 +114,7 @@ open_unnamed(struct stage *s, struct root *r)
 	dev_t dev;
 
 	if (may_link(r)) {
-		s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		s->fd = openat(s->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, first_mode(s));
 		if (s->fd < 0)
 			return false;
 		if (find_device(s, r, &dev) && !root_knows_unlinkable(r, dev)) {
@@ -262,6 +268,7 @@ set_spec(struct stage *s, const struct put_spec *spec)
 {
 	s->may_wait = (s->root->flags & ROOT_MAY_WAIT) != 0;
 	s->replace = spec->policy == PUT_REPLACE;
+	s->through = spec->through;
 	stage_take_attrs(s, spec);
 	s->if_version = spec->if_version;
 }
@@ -280,7 +287,7 @@ open_in_dir(struct stage *s, const struct put_spec *spec, const char *leaf,
 	if (have == NULL && need_not_look(s, s->root))
 		s->kind = STAGE_UNNAMED;
 	else
-		rc = look_at_target(s, s->root);
+		rc = look_at_target(s);
 	return rc == FTX_OK ? open_file(s, kept, keep, have) : rc;
 }
 

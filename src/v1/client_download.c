@@ -139,7 +139,7 @@ static enum ftx_rc
 prepare(void *ctx)
 {
 	struct v1_client_half *h = ctx;
-	const struct put_spec spec = { .name = h->client->local_name, .policy = PUT_REPLACE };
+	const struct put_spec spec = { .name = h->client->local_name, .policy = PUT_REPLACE, .through = true };
 
 	h->client->on_notice(h->client->arg, V1_NOTICE_FOUND);
 	if (h->machine.stopped)

@@ -269,8 +269,7 @@ begin(struct cursor *in)
 		.no_fallocate = (set & SET_NO_FALLOCATE) != 0,
 		.free_bytes = PLAY_FREE_BYTES,
 	};
-	stage_up_with(&play.st,
-	    SET_ROOT(more) | (play_is_client(&play) ? ROOT_WRITE_THROUGH : ROOT_EXCLUSIVE));
+	stage_up_with(&play.st, SET_ROOT(more) | (play_is_client(&play) ? 0 : ROOT_EXCLUSIVE));
 	play.st.settle = settle;
 	play.st.socket_buffer = (set & SET_SMALL_BUFFERS) != 0 ? 1 : 0; /* the least there is */
 	play.st.cancel_at = SET_CANCEL(set);

@@ -6,11 +6,13 @@
 
 #include "store/put_spec.h"
 
-/* Among a root's flags, which know nothing of it: what is put replaces others. */
+/* Among a root's flags, which know nothing of them: what is put replaces, or is written through. */
 #define TEST_REPLACE (1U << 31)
+#define TEST_THROUGH (1U << 30)
 
-#define SPEC(flags, n)             \
-	(&(const struct put_spec){ \
-	    .name = (n), .policy = ((flags)&TEST_REPLACE) != 0 ? PUT_REPLACE : PUT_CREATE })
+#define SPEC(flags, n)                                                        \
+	(&(const struct put_spec){ .name = (n),                               \
+	    .policy = ((flags)&TEST_REPLACE) != 0 ? PUT_REPLACE : PUT_CREATE, \
+	    .through = ((flags)&TEST_THROUGH) != 0 })
 
 #endif

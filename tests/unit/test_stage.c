@@ -24,7 +24,7 @@ static unsigned flags; /* it has; a name for each follows, for what a failing te
 static atomic_bool not_cancelled;
 
 static const unsigned all_flags[] = { ROOT_NAMED_STAGE, ROOT_NO_RENAMEAT2, ROOT_NO_LINK_UNNAMED,
-	TEST_REPLACE, ROOT_WRITE_THROUGH, ROOT_EXCLUSIVE };
+	TEST_REPLACE, TEST_THROUGH, ROOT_EXCLUSIVE };
 
 /* Each combination of flags has its own empty directory, which is the working directory. */
 static void
@@ -159,8 +159,12 @@ check_modes(void)
 
 		snprintf(name, sizeof(name), "new%d", i);
 		rc_is(stage_open(&s, root, SPEC(flags, name)), FTX_OK, "open");
-		/* Nobody else reads what is not published. */
-		CHECK_FLAGS(fstat(s.fd, &st) == 0 && (st.st_mode & 077) == 0);
+		/* Nobody else reads what is not published: it has no name, or is ours alone. */
+		CHECK_FLAGS(fstat(s.fd, &st) == 0);
+		if (st.st_nlink == 0) /* nothing is left to be changed later */
+			CHECK_FLAGS((st.st_mode & 07777) == (0640 & ~umasks[i]));
+		else
+			CHECK_FLAGS((st.st_mode & 077) == 0);
 		rc_is(publish(&s), FTX_OK, "publish");
 		CHECK_FLAGS(stat(name, &st) == 0 && (st.st_mode & 07777) == 0640);
 		umask(old);

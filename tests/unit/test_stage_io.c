@@ -178,7 +178,7 @@ END_TEST
 /* Small files, a client's, and what is no file. */
 START_TEST(test_not_direct)
 {
-	open_root(_i == 1 ? ROOT_MAY_WAIT : _i == 2 ? ROOT_WRITE_THROUGH : 0);
+	open_root(_i == 1 ? ROOT_MAY_WAIT : _i == 2 ? TEST_THROUGH : 0);
 	if (_i == 2)
 		ck_assert_int_eq(mkfifo("root/new", 0600), 0);
 	if (_i == 2)
@@ -321,7 +321,7 @@ START_TEST(test_through_refuses)
 	static const char *const kinds[] = { "dir", "to_file", "to_dir", "dangling" };
 
 	make_others();
-	open_root(ROOT_WRITE_THROUGH | (_i == 0 ? 0 : TEST_REPLACE));
+	open_root(TEST_THROUGH | (_i == 0 ? 0 : TEST_REPLACE));
 	for (int i = 0; i < COUNT(kinds); i++)
 		ck_assert_int_ne(stage_open(&stage, root, SPEC(root->flags, kinds[i])), FTX_OK);
 	ck_assert_int_eq(unit_names_in("root"), 8);
@@ -339,7 +339,7 @@ START_TEST(test_through_fifo)
 
 	make_others();
 	ck_assert_int_eq(chmod("root/fifo", 0622), 0);
-	open_root(ROOT_WRITE_THROUGH | TEST_REPLACE);
+	open_root(TEST_THROUGH | TEST_REPLACE);
 	fd = open("root/fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, name)), FTX_OK);
 	ck_assert_int_eq(stage.kind, STAGE_THROUGH);
@@ -374,8 +374,7 @@ START_TEST(test_through_device)
 		return; /* there are none here */
 	name = ptsname(terminal);
 	ck_assert_int_eq(stat(name, &before), 0);
-	ck_assert_int_eq(
-	    root_open(&root, "/dev/pts", ROOT_WRITE_THROUGH | TEST_REPLACE, 0600), FTX_OK);
+	ck_assert_int_eq(root_open(&root, "/dev/pts", TEST_THROUGH | TEST_REPLACE, 0600), FTX_OK);
 	ck_assert_int_eq(
 	    stage_open(&stage, root, SPEC(root->flags, strrchr(name, '/') + 1)), FTX_OK);
 	ck_assert_int_eq(stage.kind, STAGE_THROUGH);
@@ -396,7 +395,7 @@ END_TEST
 START_TEST(test_through_full_device)
 {
 	unit_drop_root(); /* for the same reason */
-	ck_assert_int_eq(root_open(&root, "/dev", ROOT_WRITE_THROUGH | TEST_REPLACE, 0640), FTX_OK);
+	ck_assert_int_eq(root_open(&root, "/dev", TEST_THROUGH | TEST_REPLACE, 0640), FTX_OK);
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "full")), FTX_OK);
 	ck_assert_int_eq(write_at("x", 1, 0), FTX_NO_SPACE);
 	stage_discard(&stage);
@@ -406,7 +405,7 @@ END_TEST
 START_TEST(test_through_takes_files_as_ever)
 {
 	unit_write("root/old", "theirs", 6);
-	open_root(ROOT_WRITE_THROUGH);
+	open_root(TEST_THROUGH);
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "old")), FTX_EXISTS);
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	ck_assert_int_ne(stage.kind, STAGE_THROUGH);

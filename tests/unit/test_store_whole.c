@@ -175,11 +175,12 @@ START_TEST(test_through)
 
 	for (int i = 0; i < COUNT(owners); i++)
 		ck_assert_int_eq(mkfifo(paths[i], 0600), 0);
-	store_start(ROOT_WRITE_THROUGH | ROOT_MAY_WAIT);
+	store_start(ROOT_MAY_WAIT);
 	root->in_memory = _i == 0;
 	for (int i = 0; i < COUNT(owners); i++) {
-		const struct put_spec spec = { .name = paths[i] + strlen("root/"),
-			.policy = PUT_REPLACE };
+		const struct put_spec spec = {
+			.name = paths[i] + strlen("root/"), .policy = PUT_REPLACE, .through = true
+		};
 
 		put_whole(&owners[i], &spec, "content");
 	}
