@@ -76,6 +76,9 @@ const struct option_def daemon_option_defs[] = {
 	{ .name = "partials_keep_bytes", .type = OPTION_SIZE, .offset = AT(partials_keep_bytes),
 	  .initial = "10G", .min = 0, .max = INT64_MAX, .arg = "SIZE",
 	  .help = "space that unfinished uploads may have that nobody works on" },
+	{ .name = "sync", .type = OPTION_BOOL, .offset = AT(sync),
+	  .initial = "true",
+	  .help = "wait for the disk before a file is published and an upload confirmed" },
 	{ .name = "names", .type = OPTION_CHOICE, .offset = AT(names),
 	  .initial = "utf8", .words = name_words,
 	  .help = "what the names of uploaded files may be made of: UTF-8 without control "

@@ -35,6 +35,7 @@ struct daemon_options {
 	uint64_t max_file_size;
 	uint64_t max_stage_bytes;
 	uint64_t max_depth;
+	bool sync;
 	uint64_t partials_keep_time;
 	uint64_t partials_keep_bytes;
 	unsigned names; /* enum path_alphabet */

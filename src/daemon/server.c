@@ -132,7 +132,8 @@ static int
 open_root(struct server *s)
 {
 	const char *path = s->options->storage_root;
-	enum ftx_rc rc = root_open(&s->root, path, ROOT_EXCLUSIVE, s->options->file_mode);
+	unsigned flags = ROOT_EXCLUSIVE | (s->options->sync ? 0 : ROOT_NO_SYNC);
+	enum ftx_rc rc = root_open(&s->root, path, flags, s->options->file_mode);
 
 	switch (rc) {
 	case FTX_OK:
@@ -162,6 +163,8 @@ open_root(struct server *s)
 		log_error("storage root %s: %s", path, ftx_rc_text(rc));
 		return EX_IOERR;
 	}
+	if (!s->options->sync)
+		log_warn("sync is off: what is uploaded may be lost when this machine crashes");
 	s->root_path = realpath(path, NULL);
 	if (s->root_path == NULL) {
 		log_error("storage root %s: %s", path, ftx_errno_text(errno));
@@ -304,7 +307,6 @@ make_model(const struct server *s)
 		.v2.allow_replace = o->allow_replace,
 		.v2.allow_rename = o->allow_rename,
 		.v2.allow_remove = o->allow_remove,
-		.v2.in_memory = s->root->in_memory,
 		.v2.agent = PACKAGE_NAME " " PACKAGE_VERSION,
 	};
 }

@@ -118,7 +118,8 @@ static void
 prepare(struct commit *c)
 {
 	c->alone = !c->sound;
-	c->synced = c->named = false;
+	c->synced = !root_syncs(c->stage->root);
+	c->named = false;
 	c->rc = stage_set_attrs(c->stage);
 	c->dev = c->stage->st.st_dev;
 }
@@ -190,7 +191,7 @@ sync_directories(struct commit_list *list)
 
 		if (!c->named)
 			continue;
-		rc = root_sync_dir(c->stage->dir_fd);
+		rc = root_sync_names(c->stage->root, c->stage->dir_fd);
 		for (d = c; d != NULL; d = STAILQ_NEXT(d, link)) {
 			if (!d->named || !same_directory(d, c))
 				continue;

@@ -45,7 +45,7 @@ struct commit {
 	/* ---- */
 	enum ftx_rc rc; /* how it ended, as stage_publish() says */
 	bool alone;     /* its content is to be synced by itself */
-	bool synced;    /* its content is durable */
+	bool synced;    /* its content is durable, or need not be */
 	bool named;     /* it has its name, whose directory is to be synced */
 	dev_t dev;      /* of the content */
 };

@@ -23,10 +23,10 @@ write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
-	put->in_memory = put->stage.in_memory;
+	put->unsynced = put->stage.in_memory || !root_syncs(lt->root);
 	put->stage.digest = lt->t.digest;
 	/* In memory the write tells whether there is room, and nothing is promised but by files. */
-	if (lt->t.size > 0 && !put->in_memory && put->stage.kind != STAGE_THROUGH)
+	if (lt->t.size > 0 && !put->stage.in_memory && put->stage.kind != STAGE_THROUGH)
 		lt->rc = space_reserve(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
 	if (lt->rc == FTX_OK && lt->t.size > 0) {
 		struct iovec iov = { lt->t.content, (size_t)lt->t.size };
@@ -181,7 +181,7 @@ on_whole_committed(struct pool_job *job)
 	}
 	if (lt->rc == FTX_OK) {
 		lt->t.offset = lt->t.size;
-		lt->t.in_memory = lt->put->in_memory;
+		lt->t.unsynced = lt->put->unsynced;
 		space_written(&lt->put->hold, lt->t.size);
 	}
 	local_on_job_done(job);

@@ -35,7 +35,7 @@ struct local_put {
 	struct space_hold hold;
 	uint64_t reserved; /* bytes */
 	bool whole;        /* put_whole(): nothing is done of it yet */
-	bool in_memory;    /* put_whole(), or published before: struct transfer's */
+	bool unsynced;     /* put_whole(), or published before: struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
 	bool moves;        /* it is no batch for the loop: a job is to go on */
 	/* In a batch: borrowed, the directory of the one before; NULL: there is none. */

@@ -16,25 +16,6 @@
 
 /* OPEN */
 
-/* No device keeps what stands in the directory of that name. */
-static enum ftx_rc
-look_whether_in_memory(struct root *root, const char *name, bool *in_memory)
-{
-	const char *leaf;
-	struct stat st;
-	int dir_fd;
-	enum ftx_rc rc = path_open_parent(root->fd, root_path_flags(root), name, &dir_fd, &leaf);
-
-	if (rc != FTX_OK)
-		return rc;
-	if (fstat(dir_fd, &st) == 0)
-		*in_memory = root_is_memory(root, dir_fd, st.st_dev);
-	else
-		rc = ftx_rc_from_errno(errno);
-	close(dir_fd);
-	return rc;
-}
-
 /* It says nothing about what is there. */
 static bool
 says_nothing(enum ftx_rc rc)
@@ -55,11 +36,8 @@ tell_published(struct local_transfer *lt, const struct upload_record *r)
 	if (says_nothing(rc))
 		return rc;
 	lt->t.superseded = rc != FTX_OK || !meta_same_version(&m.version, &r->meta.version);
-	lt->put->in_memory = false;
-	if (!lt->t.superseded)
-		rc = look_whether_in_memory(lt->root, lt->t.name, &lt->put->in_memory);
-	if (!lt->t.superseded && rc != FTX_OK)
-		return rc;
+	lt->put->unsynced =
+	    r->unsynced || (!lt->t.superseded && !names_are_synced(lt->root, lt->t.name));
 	lt->t.published = true;
 	lt->t.published_at = r->time;
 	lt->t.meta = r->meta;
@@ -211,7 +189,8 @@ on_put_opened(struct pool_job *job)
 		uploads_on_taken(lt->put->claim, lt->t.store->worker, on_taken, lt);
 	lt->t.replaces = lt->put->stage.replaces;
 	lt->t.kept = lt->put->stage.part;
-	lt->t.in_memory = lt->t.published ? lt->put->in_memory : lt->put->stage.in_memory;
+	lt->t.unsynced =
+	    lt->t.published ? lt->put->unsynced : lt->put->stage.in_memory || !root_syncs(lt->root);
 	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
 	local_on_job_done(job);
 }

@@ -104,6 +104,25 @@ run_op(struct local_request *lr)
 	}
 }
 
+/* Of what changes something: whether that is durable. */
+static bool
+is_synced(const struct local_request *lr)
+{
+	const struct request_spec *spec = &lr->r.spec;
+
+	switch (lr->r.op) {
+	case REQUEST_RENAME:
+		return names_are_synced(lr->root, spec->name) &&
+		       names_are_synced(lr->root, spec->to);
+	case REQUEST_MKDIR:
+	case REQUEST_REMOVE:
+	case REQUEST_SETTLE:
+		return names_are_synced(lr->root, spec->name);
+	default:
+		return true;
+	}
+}
+
 /* What is open is closed here, on the pool's thread: that may take its time. */
 static void
 run(struct pool_job *job)
@@ -118,6 +137,8 @@ run(struct pool_job *job)
 			listing_clear(&lr->listing);
 	} else
 		lr->rc = run_op(lr);
+	if (lr->rc == FTX_OK)
+		lr->r.unsynced = !is_synced(lr);
 	if (lr->r.op == REQUEST_SUM && !lr->again)
 		sum_clear(&lr->sum);
 }

@@ -36,6 +36,22 @@ names_stat(struct root *r, const char *name, bool digests, struct meta *m)
 	return rc;
 }
 
+bool
+names_are_synced(struct root *r, const char *name)
+{
+	const char *leaf;
+	struct stat st;
+	bool durable;
+	int dir_fd;
+
+	if (!root_syncs(r) ||
+	    open_parent_of_old(r, PATH_SEARCH_ONLY, name, &dir_fd, &leaf) != FTX_OK)
+		return false;
+	durable = fstat(dir_fd, &st) == 0 && !root_is_memory(r, dir_fd, st.st_dev);
+	close(dir_fd);
+	return durable;
+}
+
 /* What the root's files have, with x wherever there is r; and all that we need ourselves. */
 static mode_t
 dir_mode(const struct root *r, const mode_t *mode)
@@ -47,7 +63,7 @@ dir_mode(const struct root *r, const mode_t *mode)
 
 /* A directory that was just made: the mode that it is to have, and itself durable. */
 static enum ftx_rc
-finish_dir(int dir_fd, const char *leaf, mode_t mode)
+finish_dir(const struct root *r, int dir_fd, const char *leaf, mode_t mode)
 {
 	int fd = openat(dir_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	enum ftx_rc rc;
@@ -56,7 +72,7 @@ finish_dir(int dir_fd, const char *leaf, mode_t mode)
 		return ftx_rc_from_errno(errno);
 	/* Some file systems have no permission bits to set (vfat). */
 	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
-		rc = root_sync_dir(fd);
+		rc = root_sync_names(r, fd);
 	else
 		rc = ftx_rc_from_errno(errno);
 	close(fd);
@@ -76,7 +92,7 @@ make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *exi
 	*existed = false;
 	atomic_fetch_add(&r->making, 1);
 	if (mkdirat(dir_fd, leaf, 0700) == 0)
-		rc = finish_dir(dir_fd, leaf, mode);
+		rc = finish_dir(r, dir_fd, leaf, mode);
 	else if (errno == EEXIST) {
 		*existed = true;
 		rc = meta_look(dir_fd, leaf, false, &m);
@@ -87,7 +103,7 @@ make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *exi
 		rc = ftx_rc_from_errno(errno);
 	}
 	if (rc == FTX_OK)
-		rc = root_sync_dir(dir_fd);
+		rc = root_sync_names(r, dir_fd);
 	if (rc == FTX_OK || *existed)
 		atomic_fetch_sub(&r->making, 1);
 	return rc;
@@ -153,7 +169,7 @@ names_sync_parents(struct root *r, const char *name)
 
 		if (rc != FTX_OK)
 			return rc;
-		rc = root_sync_dir(dir_fd);
+		rc = root_sync_names(r, dir_fd);
 		close(dir_fd);
 		if (rc != FTX_OK)
 			return rc;
@@ -217,13 +233,13 @@ move_rc(int err)
  * new one is durable: they are two changes, and only one of them may survive a power cut.
  */
 static enum ftx_rc
-move_by_link(const struct move *v)
+move_by_link(const struct root *r, const struct move *v)
 {
 	enum ftx_rc rc;
 
 	if (linkat(v->from_dir, v->from, v->to_dir, v->to, 0) != 0)
 		return move_rc(errno);
-	rc = root_sync_dir(v->to_dir);
+	rc = root_sync_names(r, v->to_dir);
 	if (rc == FTX_OK && unlinkat(v->from_dir, v->from, 0) != 0)
 		rc = ftx_rc_from_errno(errno);
 	if (rc != FTX_OK)
@@ -241,10 +257,8 @@ move_if_free(const struct root *r, const struct move *v)
 		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 			return move_rc(errno);
 	}
-#else
-	(void)r;
 #endif
-	return move_by_link(v);
+	return move_by_link(r, v);
 }
 
 static enum ftx_rc
@@ -255,17 +269,17 @@ move_over(const struct move *v)
 
 /* The new name first: so whenever power fails, the file has one. */
 static enum ftx_rc
-sync_move(const struct move *v)
+sync_move(const struct root *r, const struct move *v)
 {
 	struct stat from, to;
-	enum ftx_rc rc = root_sync_dir(v->to_dir);
+	enum ftx_rc rc = root_sync_names(r, v->to_dir);
 
 	if (rc != FTX_OK)
 		return rc;
 	if (fstat(v->from_dir, &from) == 0 && fstat(v->to_dir, &to) == 0 &&
 	    from.st_dev == to.st_dev && from.st_ino == to.st_ino)
 		return FTX_OK;
-	return root_sync_dir(v->from_dir);
+	return root_sync_names(r, v->from_dir);
 }
 
 /* From one spelling to the same: nothing to be done, if it could be. */
@@ -299,7 +313,7 @@ names_rename(struct root *r, const char *from, const char *to, bool replace,
 		goto out;
 	rc = replace ? move_over(&v) : move_if_free(r, &v);
 	if (rc == FTX_OK)
-		rc = sync_move(&v);
+		rc = sync_move(r, &v);
 	if (rc == FTX_OK)
 		rc = meta_look(v.to_dir, v.to, false, m);
 out:
@@ -343,7 +357,7 @@ names_remove(
 		else
 			rc = errno == EBUSY ? FTX_BUSY : ftx_rc_from_errno(errno);
 	} else if (rc == FTX_OK)
-		rc = root_sync_dir(dir_fd);
+		rc = root_sync_names(r, dir_fd);
 	close(dir_fd);
 	return rc;
 }

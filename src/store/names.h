@@ -4,8 +4,9 @@
  * Tests: tests/unit/test_names.c, tests/torture
  *
  * Names are normalised (path_normalize()); no link is followed on the way to them or in their
- * place. What changes a directory is durable with FTX_OK: everything was synced that it takes. With
- * any other result the change may have been made, but nothing is promised.
+ * place. What changes a directory is durable with FTX_OK: everything was synced that it takes,
+ * except with ROOT_NO_SYNC. With any other result the change may have been made, but nothing is
+ * promised.
  *
  * Nothing here claims names: that no transfer of ours is under way is the caller's business. What
  * other programs do meanwhile can make a change hit what has just taken the name; never anything
@@ -58,5 +59,12 @@ enum ftx_rc names_rename(struct root *r, const char *from, const char *to, bool 
  */
 enum ftx_rc names_remove(struct root *r, const char *name, bool directory,
     const struct meta_version *if_version) FTX_MUST_CHECK;
+
+/*
+ * A change of that name, or of what has it, is durable once the call that made it has ended well.
+ * False where its directory is on a file system in memory, or the root syncs nothing, or that
+ * cannot be found out.
+ */
+bool names_are_synced(struct root *r, const char *name);
 
 #endif

@@ -80,6 +80,7 @@ struct store_request {
 	/* How it ended, after FTX_OK. */
 	struct meta meta; /* STAT, SETTLE; RENAME: under the new name; SUM: of what was read */
 	bool existed;     /* MKDIR: it was there already */
+	bool unsynced;    /* MKDIR, RENAME, REMOVE, SETTLE: nobody can promise that it is durable */
 	struct listing_page page; /* LIST: owned; the entries may be taken out of it */
 	const char *cursor; /* LIST: borrowed, until the next page: `after` to go on from here */
 	struct digest_value digest; /* SUM */

@@ -160,6 +160,12 @@ root_sync_dir(int fd)
 	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : root_not_durable(errno);
 }
 
+enum ftx_rc
+root_sync_names(const struct root *r, int fd)
+{
+	return root_syncs(r) ? root_sync_dir(fd) : FTX_OK;
+}
+
 void
 root_close(struct root *r)
 {

@@ -18,6 +18,8 @@
 enum root_flag {
 	/* A daemon's: flock(2) keeps others out, and its stage files can be swept. */
 	ROOT_EXCLUSIVE = 1 << 0,
+	/* What is published need not be durable: nothing of it is synced. */
+	ROOT_NO_SYNC = 1 << 1,
 	/* A client's: its loop serves one transfer, which may as well wait for the disk there. */
 	ROOT_MAY_WAIT = 1 << 7,
 	/* For tests, as if the system could not do it: */
@@ -80,6 +82,8 @@ void root_close(struct root *r);
  * system that makes each change of it durable by itself.
  */
 enum ftx_rc root_sync_dir(int fd) FTX_MUST_CHECK;
+/* The same for a change that somebody is to be told of; with ROOT_NO_SYNC nothing is done. */
+enum ftx_rc root_sync_names(const struct root *r, int fd) FTX_MUST_CHECK;
 /* For the errno of a failed fsync(2): some file systems look for space only then (NFS, quotas). */
 enum ftx_rc root_not_durable(int err);
 
@@ -89,6 +93,12 @@ enum ftx_rc root_not_durable(int err);
  * swapped out, like any memory of ours.)
  */
 bool root_is_memory(const struct root *r, int fd, dev_t dev);
+
+static inline bool
+root_syncs(const struct root *r)
+{
+	return (r->flags & ROOT_NO_SYNC) == 0;
+}
 
 /* What path_open_parent() is to be told about this root. */
 unsigned root_path_flags(const struct root *r);

@@ -16,14 +16,15 @@ same_time(const struct timespec *a, const struct timespec *b)
 
 /* Only what is not so already: each change is one to whoever reads the file just now. */
 static enum ftx_rc
-set_attrs(int fd, const struct stat *st, const struct settle_attrs *attrs)
+set_attrs(const struct root *r, int fd, const struct stat *st, const struct settle_attrs *attrs)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, attrs->mtime };
 
 	if (attrs->has_mtime && !same_time(&attrs->mtime, &st->st_mtim)) {
 		if (futimens(fd, times) != 0)
 			return ftx_rc_from_errno(errno);
-		(void)stored_digest_write(fd, &attrs->digest);
+		if (root_syncs(r) || root_is_memory(r, fd, st->st_dev))
+			(void)stored_digest_write(fd, &attrs->digest);
 	}
 	if (attrs->has_mode && attrs->mode != (st->st_mode & 0777) && fchmod(fd, attrs->mode) != 0)
 		return ftx_rc_from_errno(errno);
@@ -31,8 +32,8 @@ set_attrs(int fd, const struct stat *st, const struct settle_attrs *attrs)
 }
 
 static enum ftx_rc
-settle_file(
-    int fd, const struct meta_version *version, const struct settle_attrs *attrs, struct meta *m)
+settle_file(const struct root *r, int fd, const struct meta_version *version,
+    const struct settle_attrs *attrs, struct meta *m)
 {
 	struct stat st;
 	enum ftx_rc rc;
@@ -42,8 +43,8 @@ settle_file(
 	meta_of(&st, m);
 	if (!meta_same_version(&m->version, version))
 		return FTX_OTHER_VERSION;
-	rc = set_attrs(fd, &st, attrs);
-	if (rc == FTX_OK && fsync(fd) != 0)
+	rc = set_attrs(r, fd, &st, attrs);
+	if (rc == FTX_OK && root_syncs(r) && fsync(fd) != 0)
 		rc = root_not_durable(errno);
 	if (rc == FTX_OK && fstat(fd, &st) != 0)
 		rc = FTX_IO;
@@ -64,11 +65,11 @@ settle_existing(struct root *r, const char *name, const struct meta_version *ver
 		return rc == FTX_NO_PARENT ? FTX_NOT_FOUND : rc;
 	rc = path_open_file(dir_fd, leaf, &fd);
 	if (rc == FTX_OK) {
-		rc = settle_file(fd, version, attrs, m);
+		rc = settle_file(r, fd, version, attrs, m);
 		close(fd);
 	}
 	if (rc == FTX_OK)
-		rc = root_sync_dir(dir_fd);
+		rc = root_sync_names(r, dir_fd);
 	close(dir_fd);
 	return rc;
 }

@@ -65,16 +65,9 @@ remove_temp(struct stage *s)
 enum ftx_rc
 stage_dir_synced(struct stage *s, enum ftx_rc rc)
 {
-	if (rc != FTX_OK && s->kind == STAGE_NAMED)
+	if ((rc != FTX_OK || !root_syncs(s->root)) && s->kind == STAGE_NAMED)
 		root_set_left(s->root);
 	return rc;
-}
-
-/* Makes durable what was given or lost its name. */
-static enum ftx_rc
-sync_names(struct stage *s)
-{
-	return stage_dir_synced(s, root_sync_dir(s->dir_fd));
 }
 
 enum ftx_rc
@@ -126,8 +119,8 @@ stage_discard(struct stage *s)
 	if (s->kind == STAGE_NAMED && s->temp[0] != '\0') {
 		remove_temp(s);
 		/* A client leaves no mark, and need not wait. */
-		if ((s->root->flags & ROOT_EXCLUSIVE) != 0)
-			(void)sync_names(s);
+		if ((s->root->flags & ROOT_EXCLUSIVE) != 0 && root_sync_dir(s->dir_fd) != FTX_OK)
+			root_set_left(s->root);
 	}
 	stage_close(s);
 }
@@ -205,7 +198,7 @@ rename_if_free(struct stage *s, const struct root *r)
 enum ftx_rc
 stage_sync(const struct stage *s)
 {
-	if (fsync(s->fd) == 0)
+	if (!root_syncs(s->root) || fsync(s->fd) == 0)
 		return FTX_OK;
 	if (s->kind == STAGE_THROUGH && (errno == EINVAL || errno == EROFS))
 		return FTX_OK;
@@ -222,11 +215,13 @@ unless_there_is_none(int result)
 
 /*
  * Of a client's small file in memory it is made as fast as it is found; and there may be many of
- * them.
+ * them. A device may have it without the content that it is of, where that is not synced.
  */
 static bool
 is_digest_worth_storing(const struct stage *s)
 {
+	if (!root_syncs(s->root) && !s->in_memory)
+		return false;
 	return !s->in_memory || !s->may_wait || s->st.st_size > DIGEST_MIN;
 }
 
@@ -413,7 +408,7 @@ stage_publish(struct stage *s, const atomic_bool *cancelled)
 		if (rc == FTX_OK)
 			rc = stage_give_name(s, cancelled);
 		if (rc == FTX_OK)
-			rc = sync_names(s);
+			rc = stage_dir_synced(s, root_sync_names(s->root, s->dir_fd));
 		if (rc == FTX_OK)
 			stage_note_published(s);
 	}

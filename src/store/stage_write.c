@@ -84,7 +84,7 @@ static void
 begin_writeback(struct stage *s, uint64_t written)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
-	if (s->kind == STAGE_THROUGH || s->in_memory || s->direct ||
+	if (s->kind == STAGE_THROUGH || s->in_memory || s->direct || !root_syncs(s->root) ||
 	    written < s->flushed + FLUSH_BYTES)
 		return;
 	(void)sync_file_range(

@@ -49,7 +49,8 @@ struct transfer {
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
 	/* put, after open: store_write_now() is the way. No device, or nobody to keep waiting. */
 	bool writes_now;
-	bool in_memory; /* put, after open: no device keeps it, if it stands there still */
+	/* put, after open: that it is durable, if it stands there still, nobody can promise. */
+	bool unsynced;
 	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
 	bool direct;
 

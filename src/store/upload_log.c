@@ -125,6 +125,7 @@ upload_record_encode(const struct upload_record *r, struct buf *b)
 	put_meta(&c, &r->meta);
 	put_time(&c, &r->time);
 	cursor_put_u64(&c, r->used);
+	cursor_put_u8(&c, r->unsynced ? 1 : 0);
 	cursor_put_bytes(&c, r->stage, sizeof(r->stage));
 	cursor_put_u16(&c, (uint16_t)r->name_len);
 	cursor_put_bytes(&c, r->name, r->name_len);
@@ -163,6 +164,7 @@ upload_record_decode(const void *p, size_t len, struct upload_record *r)
 		return 0;
 	get_time(&c, &r->time);
 	r->used = cursor_get_u64(&c);
+	r->unsynced = cursor_get_u8(&c) != 0;
 	if (!get_bytes(&c, r->stage, sizeof(r->stage), sizeof(r->stage)) ||
 	    r->stage[sizeof(r->stage) - 1] != '\0')
 		return 0;

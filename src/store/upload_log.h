@@ -45,7 +45,8 @@ struct upload_record {
 	const char *name;   /* borrowed: where it shall stand; from a file not NUL-terminated */
 	size_t name_len;
 	char stage[UPLOAD_STAGE_SIZE]; /* beside the name; empty: it has none */
-	uint64_t ino;                  /* READY: of the file */
+	uint64_t ino;                  /* READY: of the file, as what follows */
+	bool unsynced;                 /* it was made durable by nobody */
 	struct meta meta;              /* READY: size, mtime, digest; PUBLISHED: all */
 	struct timespec time;          /* PUBLISHED: when */
 	uint64_t used;                 /* seconds since 1970: when it was last worked on */

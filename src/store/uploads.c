@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/root.h"
 #include "store/uploads_private.h"
 
 /* Who is taken over is looked at so often, may be quiet so often, and is waited for so often. */
@@ -397,6 +398,7 @@ uploads_ready(struct upload_claim *c, const struct meta *m, ino_t ino)
 	up->record.state = UPLOAD_READY;
 	up->record.meta = *m;
 	up->record.ino = (uint64_t)ino;
+	up->record.unsynced = !root_syncs(c->uploads->root);
 	uploads_used(c->uploads, up, now_seconds());
 	uploads_write_down(c->uploads, up);
 	pthread_mutex_unlock(&c->uploads->lock);

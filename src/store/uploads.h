@@ -86,7 +86,7 @@ enum ftx_rc uploads_staged(struct upload_claim *c, const char *stage) FTX_MUST_C
 enum ftx_rc uploads_ready(struct upload_claim *c, const struct meta *m, ino_t ino) FTX_MUST_CHECK;
 /* It is published, as m says. */
 void uploads_published(struct upload_claim *c, const struct meta *m);
-/* Blocks. Makes durable what is known. */
+/* Blocks. Makes durable what is known; with ROOT_NO_SYNC it is only written. */
 enum ftx_rc uploads_settle(struct uploads *u) FTX_MUST_CHECK;
 /* Blocks. Writes it down, for the case that only this process ends. */
 void uploads_note(struct uploads *u);

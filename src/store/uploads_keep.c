@@ -179,7 +179,7 @@ uploads_open(struct uploads **out, struct root *r)
 		if (u->by_stage != NULL && root_mark(r) != FTX_OK)
 			log_warn("unfinished uploads that go may leave stage files");
 		u->unsynced = u->log.fd >= 0; /* who wrote it may have been killed since */
-		rc = uploads_settle(u);
+		rc = uploads_sync(u);
 	}
 	if (rc != FTX_OK) {
 		free_all(u);
@@ -196,7 +196,7 @@ uploads_close(struct uploads *u)
 
 	if (u == NULL)
 		return true;
-	durable = uploads_settle(u) == FTX_OK;
+	durable = uploads_sync(u) == FTX_OK;
 	if (u->count == 0)
 		upload_log_remove(&u->log);
 	free_all(u);

@@ -88,6 +88,8 @@ bool uploads_set_stage(struct uploads *u, struct upload *up, const char *stage);
 /* Takes it out of everything; it is the caller's. */
 void uploads_take_out(struct uploads *u, struct upload *up);
 void uploads_write_down(struct uploads *u, struct upload *up);
+/* Blocks; without the lock. What is known is in the file, which is durable. */
+enum ftx_rc uploads_sync(struct uploads *u) FTX_MUST_CHECK;
 /* Something is known. */
 void uploads_tell_watch(struct uploads *u);
 /* Nothing is known of its content any more. */

@@ -1,5 +1,6 @@
 /* How what is known of uploads gets into the file. */
 #include "base/log.h"
+#include "store/root.h"
 #include "store/uploads_private.h"
 
 /* The file may be so much larger than twice what counts in it, before it is written anew. */
@@ -69,7 +70,7 @@ out:
 }
 
 enum ftx_rc
-uploads_settle(struct uploads *u)
+uploads_sync(struct uploads *u)
 {
 	enum ftx_rc rc;
 
@@ -77,6 +78,15 @@ uploads_settle(struct uploads *u)
 	rc = write_log(u, true);
 	pthread_mutex_unlock(&u->log_lock);
 	return rc;
+}
+
+enum ftx_rc
+uploads_settle(struct uploads *u)
+{
+	if (root_syncs(u->root))
+		return uploads_sync(u);
+	uploads_note(u);
+	return FTX_OK;
 }
 
 /* A failure shows when it is to be made durable. */

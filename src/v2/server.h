@@ -35,7 +35,6 @@ struct v2_server {
 	enum pump_way send_way, receive_way;
 	struct path_rules names; /* the alphabet: of names under which something is made */
 	bool allow_replace, allow_rename, allow_remove;
-	bool in_memory;    /* the store keeps nothing on a device: no receipt is one */
 	const char *agent; /* static */
 };
 

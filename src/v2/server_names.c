@@ -204,7 +204,7 @@ static void
 answer_ok(struct v2s_request *r)
 {
 	static const struct v2_done done = { 0 };
-	uint8_t unsynced = r->c->server->in_memory ? V2_OK_UNSYNCED : 0;
+	uint8_t unsynced = r->asked->unsynced ? V2_OK_UNSYNCED : 0;
 	struct v2_renamed renamed = { .has = V2_BIT(FILE_VERSION) };
 
 	switch (r->asked->op) {

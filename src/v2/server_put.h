@@ -92,6 +92,6 @@ void v2s_put_on_written(struct v2s_request *r, enum ftx_rc rc);
 
 /* server_receipt.c: its final result. */
 void v2s_put_answer(struct v2s_request *r);
-void v2s_put_answer_same(struct v2s_request *r, const struct meta *found);
+void v2s_put_answer_same(struct v2s_request *r, const struct meta *found, bool unsynced);
 
 #endif

@@ -30,7 +30,7 @@ v2s_put_answer(struct v2s_request *r)
 	bool before = t->published;
 	struct v2_receipt m = make_receipt(r, before ? t->meta.size : t->size,
 	    before ? &t->meta.digest : &r->sum, &t->meta.version);
-	uint8_t flags = t->in_memory ? V2_OK_UNSYNCED : 0;
+	uint8_t flags = t->unsynced ? V2_OK_UNSYNCED : 0;
 
 	if (t->published_at.tv_sec != 0)
 		m.time = v2s_time(&t->published_at); /* each time it is asked for the same */
@@ -42,10 +42,9 @@ v2s_put_answer(struct v2s_request *r)
 }
 
 void
-v2s_put_answer_same(struct v2s_request *r, const struct meta *found)
+v2s_put_answer_same(struct v2s_request *r, const struct meta *found, bool unsynced)
 {
 	struct v2_receipt m = make_receipt(r, found->size, &r->m.put.digest, &found->version);
 
-	v2s_answer(
-	    r, V2_MESSAGE_put_ok, &m, V2_OK_SAME | (r->c->server->in_memory ? V2_OK_UNSYNCED : 0));
+	v2s_answer(r, V2_MESSAGE_put_ok, &m, V2_OK_SAME | (unsynced ? V2_OK_UNSYNCED : 0));
 }

@@ -7,11 +7,12 @@ on_settled(void *owner, struct store_request *asked, enum ftx_rc rc)
 	struct v2s_request *r = owner;
 	struct v2s_conn *c = r->c;
 	struct meta found = asked->meta;
+	bool unsynced = asked->unsynced;
 
 	store_request_close(asked);
 	r->asked = NULL;
 	if (rc == FTX_OK)
-		v2s_put_answer_same(r, &found);
+		v2s_put_answer_same(r, &found, unsynced);
 	else if (rc == FTX_OTHER_VERSION || rc == FTX_NOT_FOUND)
 		v2s_put_go_on(r); /* it was, and is no more */
 	else

@@ -278,6 +278,11 @@ class Ran:
         return "exit %d\n--- stdout\n%s--- stderr\n%s" % (self.status, self.out, self.err)
 
 
+def file_system(path):
+    return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE,
+                          check=True).stdout.decode().strip()
+
+
 def run(argv, deadline=60, **popen):
     process = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, timeout=deadline, **popen)

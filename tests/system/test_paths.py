@@ -2,23 +2,17 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import SystemTest, counters
+from harness import SystemTest, counters, file_system
 from wire import content, read_file, write_file
 
 MIB = 1 << 20
 # Around the sizes at which something changes: a piece, a chunk, the turn of a loop, direct I/O.
 SIZES = [0, 1, 4096, (256 << 10) - 1, (256 << 10) + 1, 512 << 10, MIB + 7, 3 * MIB]
 LARGE = [16 * MIB, 16 * MIB + 1, 20 * MIB + 4711]
-
-
-def file_system(path):
-    return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE,
-                          check=True).stdout.decode().strip()
 
 
 class TestPaths(SystemTest):

@@ -44,7 +44,7 @@ class Record:
         self.ino, = struct.unpack(">Q", body[58:66])
         version = body[88]
         kind = body[89 + version]
-        at = 90 + version + {0: 0, 1: 16, 2: 32}[kind] + 20
+        at = 90 + version + {0: 0, 1: 16, 2: 32}[kind] + 21
         self.stage = body[at:at + 64].rstrip(b"\0").decode()
         self.name = body[at + 66:].decode()
 

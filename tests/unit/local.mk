@@ -222,6 +222,7 @@ tests_unit_test_store_SOURCES = \
 	tests/unit/test_store_owner.c \
 	tests/unit/test_store_resume.c \
 	tests/unit/test_store_takeover.c \
+	tests/unit/test_store_unsynced.c \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_store_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 

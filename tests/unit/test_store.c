@@ -285,6 +285,7 @@ add_cases(Suite *s)
 	add_takeover_cases(s);
 	add_reader_cases(s);
 	add_request_cases(s);
+	add_unsynced_cases(s);
 	add_whole_cases(s);
 }
 

@@ -69,6 +69,7 @@ void add_resume_cases(Suite *s);
 void add_takeover_cases(Suite *s);
 void add_reader_cases(Suite *s);
 void add_request_cases(Suite *s);
+void add_unsynced_cases(Suite *s);
 void add_whole_cases(Suite *s);
 
 #endif

@@ -203,11 +203,11 @@ START_TEST(test_asked_again)
 	ck_assert_int_gt(o.t->published_at.tv_sec, time(NULL) - 1000);
 	ck_assert_int_eq(o.t->published_at.tv_sec, when.tv_sec);
 	ck_assert_int_eq(o.t->published_at.tv_nsec, when.tv_nsec);
-	ck_assert(o.t->in_memory == root->in_memory);
+	ck_assert(o.t->unsynced == root->in_memory);
 	owner_close(&o);
 	root->in_memory = !root->in_memory;
 	ck_assert_int_eq(begin(&o), FTX_OK);
-	ck_assert(o.t->published && o.t->in_memory == root->in_memory);
+	ck_assert(o.t->published && o.t->unsynced == root->in_memory);
 	owner_close(&o);
 	root->in_memory = !root->in_memory;
 	/* It was replaced since, or removed: never again. */

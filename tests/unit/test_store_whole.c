@@ -130,7 +130,7 @@ START_TEST(test_disk_in_memory)
 	UNIT_CHECK(!o.told);
 	pool_unblock();
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
-	ck_assert(!o.t->in_memory);
+	ck_assert(!o.t->unsynced);
 	owner_close(&o);
 	unit_holds("root/new", "content", 7);
 	store_teardown();

@@ -73,6 +73,7 @@ make_records(void)
 		memset(r->meta.digest.bytes, 'd', digest_size(r->meta.digest.kind));
 		r->time = (struct timespec){ 1700000000 + (time_t)i, 5 };
 		r->used = ((uint64_t)1 << 33) + i;
+		r->unsynced = i % 2 == 0;
 	}
 }
 
@@ -141,6 +142,7 @@ check_taken(unsigned n)
 		UNIT_CHECK(memcmp(&a->key, &b->key, sizeof(a->key)) == 0);
 		UNIT_CHECK(a->state == b->state && a->terms == b->terms);
 		UNIT_CHECK(a->announced == b->announced && a->ino == b->ino && a->used == b->used);
+		UNIT_CHECK(a->unsynced == b->unsynced);
 		UNIT_CHECK(a->name_len == b->name_len);
 		UNIT_CHECK(memcmp(a->name, b->name, a->name_len) == 0);
 		UNIT_CHECK(memcmp(a->stage, b->stage, sizeof(a->stage)) == 0);
@@ -261,10 +263,10 @@ START_TEST(test_strange_records)
 		{ 88, "\x21", 1, 0 },                     /* a version that is too long */
 		{ 88, "\xff", 1, 0 }, { 89, "\3", 1, 0 }, /* no such digest */
 		{ 0, "\1", 1, 1 },                        /* more than there should be */
-		/* Kind 0, time and use follow (20), then the stage, then the name's length. */
-		{ 110 + UPLOAD_STAGE_SIZE - 1, "s", 1, 0 },     /* that does not end */
-		{ 110 + UPLOAD_STAGE_SIZE, "\x10\1", 2, 4093 }, /* too long, and all there */
-		{ 110 + UPLOAD_STAGE_SIZE, "\0\5", 2, 0 },      /* not all there */
+		/* Kind 0; time, use, unsynced (21); then the stage, then the name's length. */
+		{ 111 + UPLOAD_STAGE_SIZE - 1, "s", 1, 0 },     /* that does not end */
+		{ 111 + UPLOAD_STAGE_SIZE, "\x10\1", 2, 4093 }, /* too long, and all there */
+		{ 111 + UPLOAD_STAGE_SIZE, "\0\5", 2, 0 },      /* not all there */
 	};
 	size_t len = forge(0, "\1", 1, 0);
 
