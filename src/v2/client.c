@@ -316,7 +316,7 @@ v2_client_submit(struct v2_client *c, struct v2_request *r, const struct v2_requ
 	r->type = type;
 	r->flags = flags;
 	r->state = 0;
-	r->worked = 0;
+	r->worked = r->unasked = 0;
 	r->sent = r->cancelled = r->settled = false;
 	r->text = NULL;
 	c->held++;

@@ -79,6 +79,7 @@ struct v2_request {
 	uint8_t state;
 	bool sent, cancelled, settled;
 	uint64_t worked;           /* DONE of the last WORKING */
+	uint64_t unasked;          /* bytes of content that were sent without being asked for */
 	struct v2_outcome outcome; /* once settled */
 	char *text;                /* owned: what its text points to */
 };

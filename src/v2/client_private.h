@@ -44,7 +44,7 @@ _Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not
 /*
  * Content of one upload that is on its way, at most, where the server tells what has come: so much
  * of it is lost with the connection, and sent again. It is also the most that moves in one round
- * trip.
+ * trip. For all that goes unasked it is the same, until it is answered.
  */
 #define WINDOW_MAX ((uint64_t)6 * 1024 * 1024)
 /* Content of a PUT that goes unasked, at most: more costs memory, and gains nothing. */
@@ -149,6 +149,7 @@ struct v2_client {
 	bool cancelling[LIVE_MAX + 1];          /* by id: a CANCEL has no result yet */
 	unsigned held;                          /* handed in, and not done */
 	unsigned queued, live, prepared, heads, barriers, writing;
+	uint64_t unasked;     /* bytes of content with NOW that have no answer yet */
 	uint64_t small_bytes; /* of downloads that are kept in memory until they are whole */
 	uint16_t last_id;
 	bool was_full, finishing;

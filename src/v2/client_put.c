@@ -160,7 +160,8 @@ put_turn(struct v2_request *r)
 		v2_request_event(r, V2_ON_TURN, NULL);
 		return true;
 	}
-	if (!v2_client_content_is_free(c) || !barrier_allows_now(r))
+	if (!v2_client_content_is_free(c) || !barrier_allows_now(r) ||
+	    (c->unasked > 0 && c->unasked + put->size > WINDOW_MAX))
 		return false;
 	if (v2_source_whole(put, &put->whole) == V2_FILL_LATER)
 		return r->settled;
@@ -220,7 +221,8 @@ send_now(struct v2_request *r, const struct v2_frame *f)
 	if (rc != FTX_OK) /* half of it may be said */
 		v2_client_fail(c, rc, V2_WHOSE_LOCAL, false);
 	else {
-		put->moved = size;
+		put->moved = r->unasked = size;
+		c->unasked += size;
 		v2_source_let_go(put);
 	}
 	return FTX_OK;

@@ -135,6 +135,8 @@ v2_request_free_id(struct v2_request *r)
 		return;
 	c->slots[r->id] = NULL;
 	c->live--;
+	c->unasked -= r->unasked;
+	r->unasked = 0;
 	if ((r->flags & V2_BARRIER) != 0)
 		c->barriers--;
 	r->id = 0;

@@ -53,6 +53,49 @@ START_TEST(test_window)
 }
 END_TEST
 
+/* Content that goes unasked: so much of it, until some is answered. */
+START_TEST(test_window_of_many)
+{
+	static struct v2_put_request many[40];
+	static struct asker askers[COUNT(many)];
+	size_t size = 256 * 1024, most = 6 * 1024 * 1024 / size;
+	void *memory = calloc(1, size);
+	uint16_t first = 0, id;
+	struct v2_put m;
+	unsigned n = 0;
+
+	peer_greet(256, 1048576);
+	for (size_t i = 0; i < COUNT(many); i++) {
+		many[i] = (struct v2_put_request){ ASKED_BY(&askers[i]), .name = "r/each",
+			.memory = memory, .memory_size = size };
+		v2_client_put(client, &many[i]);
+	}
+	for (; n < most; n++) {
+		id = take_head(&m);
+		first = first == 0 ? id : first;
+		ck_assert_uint_eq(peer_takes_data(), size);
+		peer_takes(V2_END);
+	}
+	peer_takes_nothing();
+	/* Whatever the answer is. */
+	for (unsigned i = 0; i < 2; i++) {
+		if (i == 0)
+			peer_says_error(first, V2_CODE_EXISTS);
+		else
+			peer_says_receipt((uint16_t)(first + 1), memory, size);
+		take_head(&m);
+		ck_assert_uint_eq(peer_takes_data(), size);
+		peer_takes(V2_END);
+		peer_takes_nothing();
+	}
+	v2_client_abort(client, FTX_CANCELLED);
+	settle();
+	for (size_t i = 0; i < COUNT(many); i++)
+		v2_put_clear(&many[i]);
+	free(memory);
+}
+END_TEST
+
 void
 add_window_cases(Suite *s)
 {
@@ -60,4 +103,5 @@ add_window_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, put_setup, put_teardown);
 	tcase_add_loop_test(tc, test_window, 0, 4);
+	tcase_add_test(tc, test_window_of_many);
 }
