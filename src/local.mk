@@ -68,7 +68,7 @@ src_libstore_a_SOURCES = \
 	src/store/upload_key.h \
 	src/store/upload_log.c src/store/upload_log.h \
 	src/store/uploads.c src/store/uploads.h src/store/uploads_private.h \
-	src/store/uploads_keep.c \
+	src/store/uploads_keep.c src/store/uploads_name.c \
 	src/store/uploads_trail.c \
 	src/store/uploads_write.c
 

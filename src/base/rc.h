@@ -40,6 +40,7 @@
 	X(FTX_NOMEM,           "no-memory",       "out of memory") \
 	/* storage */ \
 	X(FTX_IO,              "io-error",        "input/output error") \
+	X(FTX_NOT_DURABLE,     "not-durable",     "the file is there, but not known to be on the disk") \
 	X(FTX_CHANGED,         "changed",         "the file changed while it was being read") \
 	X(FTX_UNSUPPORTED,     "unsupported",     "the file system cannot do this") \
 	X(FTX_LOCKED,          "locked",          "another daemon serves this storage root") \

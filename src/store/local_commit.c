@@ -45,7 +45,9 @@ end_commit(struct local_transfer *lt)
 	struct upload_claim *claim = lt->put->claim;
 	struct upload_record r;
 
-	if (claim != NULL && lt->rc != FTX_OK) {
+	if (claim != NULL && lt->rc == FTX_NOT_DURABLE)
+		uploads_named(claim);
+	else if (claim != NULL && lt->rc != FTX_OK) {
 		if (uploads_forget(claim))
 			stage_discard(&lt->put->stage);
 	} else if (claim != NULL && uploads_look(claim, &r))

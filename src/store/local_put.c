@@ -101,6 +101,22 @@ open_fresh(struct local_transfer *lt, const struct upload_record *r)
 }
 
 static enum ftx_rc
+open_record(struct local_transfer *lt, struct upload_record *r)
+{
+	struct local_put *put = lt->put;
+	enum ftx_rc rc;
+
+	if (r->state == UPLOAD_NAMED) {
+		rc = uploads_sync_name(put->claim, lt->t.name, r);
+		if (rc != FTX_OK)
+			return rc;
+	}
+	if (r->state == UPLOAD_PUBLISHED)
+		return tell_published(lt, r);
+	return put->terms.keep ? open_kept(lt, r) : open_fresh(lt, r);
+}
+
+static enum ftx_rc
 open_known(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
@@ -109,15 +125,7 @@ open_known(struct local_transfer *lt)
 
 	if (!uploads_enter(put->claim))
 		return FTX_TAKEN_OVER;
-	rc = FTX_TAKEN_OVER;
-	if (uploads_look(put->claim, &r)) {
-		if (r.state == UPLOAD_PUBLISHED)
-			rc = tell_published(lt, &r);
-		else if (put->terms.keep)
-			rc = open_kept(lt, &r);
-		else
-			rc = open_fresh(lt, &r);
-	}
+	rc = uploads_look(put->claim, &r) ? open_record(lt, &r) : FTX_TAKEN_OVER;
 	if (rc == FTX_OK)
 		put->stage.upload = put->claim;
 	uploads_leave(put->claim);

@@ -62,7 +62,7 @@ struct root {
 	bool marked;  /* there may be named stages of this run: the mark says so, too */
 	bool left;    /* one of them could not be removed */
 	bool unswept; /* there may be named stages of an earlier run */
-	_Atomic uint64_t say_mark_next, say_unlinkable_next; /* log_is_due() */
+	_Atomic uint64_t say_mark_next, say_unlinkable_next, say_names_next; /* log_is_due() */
 };
 
 /* The file in PATH_STATE_DIR that says: a run has made named stages, see root_needs_sweep(). */

@@ -62,11 +62,22 @@ remove_temp(struct stage *s)
 	s->temp[0] = '\0';
 }
 
+/* It has its name, and more cannot be said. */
+static enum ftx_rc
+not_durable(struct root *r, const char *why)
+{
+	if (log_is_due(&r->say_names_next))
+		log_error("a file that has its name cannot be made durable: %s", why);
+	return FTX_NOT_DURABLE;
+}
+
 enum ftx_rc
 stage_dir_synced(struct stage *s, enum ftx_rc rc)
 {
 	if ((rc != FTX_OK || !root_syncs(s->root)) && s->kind == STAGE_NAMED)
 		root_set_left(s->root);
+	if (rc != FTX_OK && (s->root->flags & ROOT_EXCLUSIVE) != 0)
+		rc = not_durable(s->root, ftx_rc_text(rc));
 	return rc;
 }
 
@@ -368,7 +379,7 @@ give_name(struct stage *s, struct root *r)
 	return rename_if_free(s, r) == 0 ? FTX_OK : ftx_rc_from_errno(errno);
 }
 
-/* After the last change of the file, which getting its name is. */
+/* After the last change of the file, which getting its name is. It has that in any case. */
 static enum ftx_rc
 tell_meta(const struct stage *s)
 {
@@ -377,7 +388,7 @@ tell_meta(const struct stage *s)
 	if (s->meta == NULL)
 		return FTX_OK;
 	if (fstat(s->fd, &st) != 0)
-		return ftx_rc_from_errno(errno);
+		return not_durable(s->root, ftx_errno_text(errno));
 	meta_of(&st, s->meta);
 	s->meta->digest = s->digest;
 	return FTX_OK;

@@ -113,8 +113,8 @@ enum ftx_rc stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t off
 
 /*
  * Publishes it: the steps that follow, one after the other. FTX_EXISTS when the name has appeared
- * meanwhile. FTX_IO after publishing (the directory's fsync failed): the file stands there whole,
- * but nothing may be promised. The stage is closed whatever happens.
+ * meanwhile. FTX_NOT_DURABLE (of a daemon): the file stands there whole, but its directory could
+ * not be synced, so nothing may be promised. The stage is closed whatever happens.
  */
 enum ftx_rc stage_publish(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 
@@ -142,8 +142,8 @@ enum ftx_rc stage_sync(const struct stage *s) FTX_MUST_CHECK;
  */
 enum ftx_rc stage_give_name(struct stage *s, const atomic_bool *cancelled) FTX_MUST_CHECK;
 /*
- * The directory was synced after that, and it ended like this, which is returned. If it failed, a
- * power cut may bring the stage's own name back: the mark that it is found by must stay.
+ * The directory was synced after that, and it ended like this; returns what to say of it. If it
+ * failed, a power cut may bring the stage's own name back: the mark that it is found by must stay.
  */
 enum ftx_rc stage_dir_synced(struct stage *s, enum ftx_rc rc) FTX_MUST_CHECK;
 

@@ -116,7 +116,7 @@ upload_record_encode(const struct upload_record *r, struct buf *b)
 	struct cursor_out head;
 	struct digest_value check;
 
-	cursor_put_u8(&c, (uint8_t)r->state);
+	cursor_put_u8(&c, (uint8_t)(r->state == UPLOAD_NAMED ? UPLOAD_READY : r->state));
 	cursor_put_bytes(&c, r->key.id, sizeof(r->key.id));
 	cursor_put_bytes(&c, r->key.user, sizeof(r->key.user));
 	cursor_put_u8(&c, r->terms);

@@ -34,7 +34,8 @@ enum upload_state {
 	UPLOAD_UNFINISHED = 1, /* there is a stage of that name */
 	UPLOAD_READY,          /* it is durable, and may have been given its name since */
 	UPLOAD_PUBLISHED,
-	UPLOAD_FORGOTTEN /* nothing is known of it any more */
+	UPLOAD_FORGOTTEN, /* nothing is known of it any more */
+	UPLOAD_NAMED      /* READY in the file; and it has its name, which may not be durable */
 };
 
 struct upload_record {

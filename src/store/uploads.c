@@ -37,7 +37,7 @@ uploads_find(struct uploads *u, const struct upload_key *key)
 static uint64_t
 kept_bytes(const struct upload *up)
 {
-	bool unfinished = up->record.state != UPLOAD_PUBLISHED && up->record.stage[0] != '\0';
+	bool unfinished = !upload_has_name(up) && up->record.stage[0] != '\0';
 
 	return unfinished && up->record.announced != UPLOAD_NO_SIZE ? up->record.announced : 0;
 }
@@ -428,7 +428,7 @@ uploads_forget(struct upload_claim *c)
 
 	pthread_mutex_lock(&u->lock);
 	up = c->upload;
-	if (up != NULL && up->record.state == UPLOAD_PUBLISHED)
+	if (up != NULL && upload_has_name(up))
 		up = NULL;
 	if (up != NULL) {
 		write_off(u, up);
@@ -459,7 +459,7 @@ uploads_release(struct upload_claim *c)
 		up->owner = NULL;
 		uploads_used(u, up, now_seconds());
 	}
-	if (up != NULL && up->record.state != UPLOAD_PUBLISHED && up->record.stage[0] == '\0') {
+	if (up != NULL && !upload_has_name(up) && up->record.stage[0] == '\0') {
 		write_off(u, up); /* there is nothing of it */
 		uploads_take_out(u, up);
 	} else

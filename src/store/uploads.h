@@ -86,12 +86,23 @@ enum ftx_rc uploads_staged(struct upload_claim *c, const char *stage) FTX_MUST_C
 enum ftx_rc uploads_ready(struct upload_claim *c, const struct meta *m, ino_t ino) FTX_MUST_CHECK;
 /* It is published, as m says. */
 void uploads_published(struct upload_claim *c, const struct meta *m);
+/*
+ * It has its name, but its directory could not be synced: so this process knows, and another one
+ * will find out.
+ */
+void uploads_named(struct upload_claim *c);
+/*
+ * Blocks. Of one that has its name: makes that durable, and it is published; or it is another
+ * file's by now. r: what is known of it. FTX_NOT_DURABLE: it could not be.
+ */
+enum ftx_rc uploads_sync_name(
+    struct upload_claim *c, const char *name, struct upload_record *r) FTX_MUST_CHECK;
 /* Blocks. Makes durable what is known; with ROOT_NO_SYNC it is only written. */
 enum ftx_rc uploads_settle(struct uploads *u) FTX_MUST_CHECK;
 /* Blocks. Writes it down, for the case that only this process ends. */
 void uploads_note(struct uploads *u);
 /*
- * Blocks. Nothing is known of it any more, as long as it is not published. True: what there is of
+ * Blocks. Nothing is known of it any more, as long as it has not its name. True: what there is of
  * it is the caller's to remove; false: it is another's, or published.
  */
 bool uploads_forget(struct upload_claim *c);

@@ -32,79 +32,33 @@ take_record(void *arg, const struct upload_record *r)
 	return uploads_set_stage(u, up, r->stage) ? FTX_OK : FTX_NOMEM;
 }
 
-static bool
-is_that_file(const struct upload *up, const struct stat *st)
-{
-	const struct meta *m = &up->record.meta;
-
-	return S_ISREG(st->st_mode) && (uint64_t)st->st_ino == up->record.ino &&
-	       (uint64_t)st->st_size == m->size && st->st_mtim.tv_sec == m->mtime.tv_sec &&
-	       st->st_mtim.tv_nsec == m->mtime.tv_nsec;
-}
-
 /*
- * Where it got its name by link(2) the stage's own may be there still. It goes now: later, with the
- * sweep, that would change the file for who has been told its version.
+ * False: there is nothing of it. Of what was published and not durable, a crash may be the reason
+ * why it is not there any more: its client is to send it again.
  */
-static void
-remove_other_names(struct root *r, int dir_fd, ino_t ino)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *e;
-
-	if (d == NULL && fd >= 0)
-		close(fd);
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has it */
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (strncmp(e->d_name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0 &&
-		    e->d_ino == ino && unlinkat(dir_fd, e->d_name, 0) != 0)
-			r->unswept = true;
-	}
-	if (d != NULL)
-		closedir(d);
-}
-
-/* Its name leads to the very file that was ready: then that is durable, too. */
-static bool
-was_published(struct root *r, struct upload *up, int dir_fd, const char *leaf)
-{
-	struct digest_value digest = up->record.meta.digest;
-	struct stat st;
-
-	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_that_file(up, &st))
-		return false;
-	if (st.st_nlink > 1) {
-		remove_other_names(r, dir_fd, st.st_ino);
-		if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			return false;
-	}
-	if (root_sync_dir(dir_fd) != FTX_OK)
-		return false;
-	up->record.time = st.st_ctim;
-	meta_of(&st, &up->record.meta);
-	up->record.meta.digest = digest;
-	return true;
-}
-
-/* False: there is nothing of it. */
 static bool
 find_out(struct uploads *u, struct upload *up)
 {
 	struct upload_record *r = &up->record;
 	bool found = false;
 	const char *leaf;
+	enum ftx_rc rc;
 	struct stat st;
 	int dir_fd;
 
-	if (r->state == UPLOAD_PUBLISHED)
+	if (r->state == UPLOAD_PUBLISHED && !r->unsynced)
 		return true;
 	if (path_open_parent(u->root->fd, root_path_flags(u->root), up->name, &dir_fd, &leaf) !=
 	    FTX_OK)
 		return false;
-	if (r->state == UPLOAD_READY && was_published(u->root, up, dir_fd, leaf)) {
+	rc = r->state == UPLOAD_READY ? uploads_settle_name(u->root, r, dir_fd, leaf)
+				      : FTX_NOT_FOUND;
+	if (r->state == UPLOAD_PUBLISHED) {
+		found = fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			uploads_is_that_file(r, &st);
+	} else if (rc == FTX_OK || rc == FTX_NOT_DURABLE) {
 		(void)uploads_set_stage(u, up, "");
-		r->state = UPLOAD_PUBLISHED;
+		r->state = rc == FTX_OK ? UPLOAD_PUBLISHED : UPLOAD_NAMED;
 		uploads_write_down(u, up);
 		found = true;
 	} else if (r->stage[0] != '\0' &&

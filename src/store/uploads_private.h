@@ -18,6 +18,8 @@
 #define uthash_nonfatal_oom(e) ((e)->unlisted = true)
 #include <uthash.h>
 
+struct stat;
+
 struct upload {
 	UT_hash_handle hh;           /* by key */
 	UT_hash_handle hh_stage;     /* by the stage's name, if it has one */
@@ -79,6 +81,24 @@ struct upload_claim {
 	void (*on_taken)(void *arg);
 	void *arg;
 };
+
+/* It has its name, or had it. */
+static inline bool
+upload_has_name(const struct upload *up)
+{
+	return up->record.state == UPLOAD_PUBLISHED || up->record.state == UPLOAD_NAMED;
+}
+
+/* uploads_name.c: these block, and take no lock. */
+bool uploads_is_that_file(const struct upload_record *r, const struct stat *st);
+/*
+ * If the name leads to the very file that was ready, that is made durable, and r says so.
+ * FTX_NOT_FOUND: it does not; FTX_IO: who can tell; FTX_NOT_DURABLE: it could not be. (A file
+ * system that could not write its log fails from then on: so a second fsync(2) of a directory that
+ * ends well is to be believed.)
+ */
+enum ftx_rc uploads_settle_name(
+    struct root *root, struct upload_record *r, int dir_fd, const char *leaf) FTX_MUST_CHECK;
 
 /* The lock is held in these. */
 struct upload *uploads_find(struct uploads *u, const struct upload_key *key);

@@ -40,7 +40,6 @@ class Keyed:
         self.flags = PARENTS if parents else 0
         self.id = new_upload_id()
         self.ended, self.receipt, self.code = "cut", None, None
-        self.failed = False   # it may have its name, though its server must not say so
         self.loses_name = False  # its other name may go only later, which is a change
         self.sent = 0      # bytes of content in the last try
         self.had = 0       # what the server said it had
@@ -109,7 +108,6 @@ class Keyed:
         self.code = message.code
         if message.type == "ERROR":
             self.ended = "refused"
-            self.failed |= self.code == "INTERNAL"
             return
         assert message.type == "OK", message
         said = (message.NAME, message.SIZE, message.DIGEST)
@@ -151,10 +149,6 @@ class Keyed:
         there = self.look(place, old)
         assert there or not acknowledged, "%s was acknowledged and is lost" % self
         inode = os.lstat(place.path(self.name)).st_ino if there else None
-        if there and self.failed:
-            self.attempt(place.address)
-            assert self.ended == "acknowledged" or self.code == "EXISTS", (self.ended, self.code)
-            return
         assert self.attempt(place.address) == "acknowledged", "%s: tried again: %s %s\n%s" % (
             self, self.ended, self.code, place.log())
         assert self.look(place, old), "%s: a receipt, and no file" % self

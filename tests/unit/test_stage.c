@@ -387,6 +387,8 @@ check_sync_error(int err, enum ftx_rc content_rc, enum ftx_rc dir_rc)
 	/* The name is not: it stands there whole, but nothing is promised. */
 	open_with(&s, "new", "content");
 	fake_orders.fsync_dir = err;
+	if (dir_rc != FTX_OK && (flags & ROOT_EXCLUSIVE) != 0)
+		dir_rc = FTX_NOT_DURABLE; /* who asks a daemon is to know that it has its name */
 	rc_is(publish(&s), dir_rc, "publish");
 	fake_orders.fsync_dir = 0;
 	if (access("new", F_OK) == 0) {

@@ -439,7 +439,7 @@ START_TEST(test_mark_stays_with_a_stage_that_may_come_back)
 	ck_assert_int_eq(stage_open(&stage, root, SPEC(root->flags, "new")), FTX_OK);
 	fake_orders.fsync_dir = fails ? EIO : 0;
 	if (publishes)
-		ck_assert_int_eq(publish(), fails ? FTX_IO : FTX_OK);
+		ck_assert_int_eq(publish(), fails ? FTX_NOT_DURABLE : FTX_OK);
 	else
 		stage_discard(&stage);
 	fake_orders.fsync_dir = 0;

@@ -1,4 +1,4 @@
-/* store: what is not durable, and says so: ROOT_NO_SYNC, and file systems in memory. */
+/* store: what is not durable, and says so: ROOT_NO_SYNC, file systems in memory, failures. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,16 +40,16 @@ is_there(const char *name, enum digest_kind stored)
 }
 
 static void
-put_whole(struct owner *o, const struct put_spec *s)
+put_whole(struct owner *o, const struct put_spec *s, size_t len)
 {
-	uint8_t *mine = malloc(100);
+	uint8_t *mine = malloc(len);
 	struct digest_value v;
 
 	ck_assert_ptr_nonnull(mine);
-	memcpy(mine, content, 100);
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, mine, 100, &v), FTX_OK);
+	memcpy(mine, content, len);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, mine, len, &v), FTX_OK);
 	*o = (struct owner){ 0 };
-	ck_assert_int_eq(store_put_whole(store, s, mine, 100, &v, owner_hears, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_put_whole(store, s, mine, len, &v, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 
@@ -75,7 +75,7 @@ START_TEST(test_puts_without_sync)
 	pool_block();
 	for (int i = 0; i < COUNT(owners); i++) {
 		snprintf(names[i], sizeof(names[i]), "n%d", i);
-		put_whole(&owners[i], SPEC(0, names[i]));
+		put_whole(&owners[i], SPEC(0, names[i]), 100);
 	}
 	pool_unblock();
 	for (int i = 0; i < COUNT(owners); i++) {
@@ -107,7 +107,7 @@ START_TEST(test_memory_without_sync)
 	store_start(ROOT_EXCLUSIVE);
 	root->in_memory = true;
 	forbid_syncing();
-	put_whole(&o, SPEC(0, "new"));
+	put_whole(&o, SPEC(0, "new"), 100);
 	ends_unsynced(&o);
 	is_there("new", DIGEST_XXH128);
 	nothing_was_synced();
@@ -136,6 +136,79 @@ START_TEST(test_asked_again_without_sync)
 	ck_assert(o.t->published && !o.t->superseded);
 	ck_assert(o.t->unsynced == !synced);
 	owner_close(&o);
+	store_teardown();
+}
+END_TEST
+
+/* It has its name, and its directory cannot be synced; keep: in more than one piece. */
+static void
+lose_directory(struct owner *o, bool keep)
+{
+
+	start();
+	leave_behind(0); /* the mark, and the file that the record is in */
+	terms.keep = keep;
+	fake_orders.fsync_dir = EIO;
+	if (keep) {
+		ck_assert_int_eq(begin(o), FTX_OK);
+		ck_assert_int_eq(put_rest(o, 0), FTX_NOT_DURABLE);
+	} else {
+		put_whole(o, &spec, LEN);
+		ck_assert_int_eq(owner_wait(o, TRANSFER_COMMIT), FTX_NOT_DURABLE);
+	}
+	store_drop(o->t);
+	owner_close(o);
+	unit_holds("root/new", content, LEN);
+}
+
+/* Who asks again hears that, and the receipt as soon as it is synced: never that it exists. */
+START_TEST(test_directory_not_synced)
+{
+	struct owner o = { 0 };
+	struct meta m;
+
+	lose_directory(&o, _i % 2 == 0);
+	ck_assert_int_eq(begin(&o), FTX_NOT_DURABLE);
+	owner_close(&o);
+	if (_i / 2 != 0)
+		restart(); /* who comes after us finds it out, and can do no better */
+	ck_assert_int_eq(begin(&o), FTX_NOT_DURABLE);
+	owner_close(&o);
+	fake_orders.fsync_dir = 0;
+	fake_watch("");
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(begin(&o), FTX_OK);
+		ck_assert(o.t->published && !o.t->superseded && !o.t->unsynced);
+		ck_assert_int_eq(names_stat(root, "new", false, &m), FTX_OK);
+		ck_assert(meta_same_version(&o.t->meta.version, &m.version));
+		owner_close(&o);
+		if (i == 0)
+			ck_assert_uint_eq(fake_count().fsync_dir, 1);
+		if (i == 1)
+			restart();
+	}
+	unit_holds("root/new", content, LEN);
+	ck_assert_int_eq(files_in_root(), 1);
+	store_teardown();
+}
+END_TEST
+
+/* It was replaced (0) or removed by the time that it could be: never again. */
+START_TEST(test_directory_not_synced_and_superseded)
+{
+	struct owner o = { 0 };
+
+	lose_directory(&o, true);
+	fake_orders.fsync_dir = 0;
+	ck_assert_int_eq(remove("root/new"), 0);
+	if (_i == 0)
+		unit_write("root/new", "other", 5);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(begin(&o), FTX_OK);
+		ck_assert(o.t->published && o.t->superseded && o.t->unsynced);
+		owner_close(&o);
+	}
+	ck_assert_int_eq(files_in_root(), 1 - _i);
 	store_teardown();
 }
 END_TEST
@@ -204,6 +277,8 @@ add_unsynced_cases(Suite *s)
 	tcase_add_loop_test(tc, test_puts_without_sync, 0, ROOT_KINDS);
 	tcase_add_test(tc, test_memory_without_sync);
 	tcase_add_loop_test(tc, test_asked_again_without_sync, 0, 2);
+	tcase_add_loop_test(tc, test_directory_not_synced, 0, 4);
+	tcase_add_loop_test(tc, test_directory_not_synced_and_superseded, 0, 2);
 	tcase_add_loop_test(tc, test_changes, 0, 5);
 	suite_add_tcase(s, tc);
 }
