@@ -71,7 +71,8 @@ check_names(const struct run *run)
 		if (strcmp(first->host, r->host) != 0 || first->port != r->port)
 			return run_usage(run, "all names of one command are on one server");
 		if (r->path[0] == '\0' &&
-		    (run->command->word == COMMAND_RM || run->command->word == COMMAND_MV ||
+		    (run->command->word == COMMAND_RM ||
+			(run->command->word == COMMAND_MV && i == 0) ||
 			run->command->word == COMMAND_MKDIR || run->command->word == COMMAND_SUM))
 			return run_usage(run, "the root of the server cannot be meant here");
 	}
@@ -117,8 +118,27 @@ check_options(const struct run *run)
 	return true;
 }
 
+/* mv: what is written as a directory is what the file goes into. */
+static bool
+make_target(struct run *run)
+{
+	const struct ftxfer_remote *from = run->remotes[0], *to;
+	const char *slash, *name;
+
+	if (run->command->word != COMMAND_MV)
+		return true;
+	to = run->remotes[1];
+	slash = strrchr(from->path, '/');
+	name = slash != NULL ? slash + 1 : from->path;
+	if (asprintf(&run->to, "%s%s%s", to->path, to->is_dir && *to->path != '\0' ? "/" : "",
+		to->is_dir ? name : "") >= 0)
+		return true;
+	run->to = NULL;
+	return run_usage(run, "out of memory");
+}
+
 bool
 run_arguments(struct run *run)
 {
-	return parse_names(run) && check_names(run) && check_options(run);
+	return parse_names(run) && check_names(run) && check_options(run) && make_target(run);
 }

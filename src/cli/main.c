@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libconfig.h>
 #include <locale.h>
@@ -7,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -265,6 +268,25 @@ run_seed(int argc, char **argv)
 	return code;
 }
 
+/*
+ * Of the standard descriptors none is left closed: what is opened next would take its place, and
+ * the content of a file. To read or to write fails as before.
+ */
+static bool
+occupy_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", mode | O_CLOEXEC) != fd) {
+			log_error("/dev/null: %s", ftx_errno_text(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -275,6 +297,8 @@ main(int argc, char **argv)
 	signal(SIGIO, SIG_IGN);   /* store/reader holds a lease for a moment */
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit (RLIMIT_FSIZE) is an error like others */
 	log_open("ftxfer", LOG_STYLE_TOOL, LOG_LEVEL_WARN);
+	if (!occupy_descriptors())
+		return EX_SOFTWARE;
 	event_set_log_callback(on_event_log);
 	if (command != NULL)
 		return command_main(command, argc - 1, argv + 1);

@@ -113,7 +113,7 @@ print_entry(struct report *r, const struct ftxfer_event *e)
 		print_sum(r, e);
 		break;
 	case COMMAND_STAT:
-		print_name(r, e->remote);
+		print_name(r, *e->remote != '\0' ? e->remote : "/");
 		printf(": %s, %" PRIu64 " bytes, mode %04o, ", ftxfer_kind_name(e->kind), e->bytes,
 		    e->mode);
 		print_time(e);
@@ -135,13 +135,23 @@ print_entry(struct report *r, const struct ftxfer_event *e)
 static void
 name_of(const struct ftxfer_event *e, char *buf, size_t size)
 {
-	bool local = e->local != NULL && (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_SYNC_UP ||
-					     e->op == FTXFER_OP_VERIFY || e->remote == NULL);
+	bool sent = e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_SYNC_UP;
+	bool compared = e->op == FTXFER_OP_VERIFY && e->status != FTXFER_REFUSED;
+	bool here = e->type == FTXFER_EVENT_FAILED &&
+		    (e->status == FTXFER_CANNOT_CREATE || e->status == FTXFER_LOCAL_ERROR ||
+			e->status == FTXFER_NO_INPUT);
+	bool local = e->local != NULL && (sent || compared || here || e->remote == NULL);
 	const char *name = local ? e->local : e->remote;
 
 	if (name == NULL || *name == '\0')
 		name = "/";
 	log_quote(buf, size, name, strlen(name));
+	if (e->to != NULL && strlen(buf) + 8 < size) {
+		size_t used = strlen(buf);
+
+		used += (size_t)snprintf(buf + used, size - used, " to ");
+		log_quote(buf + used, size - used, e->to, strlen(e->to));
+	}
 }
 
 static void
@@ -335,9 +345,12 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 		return;
 	fprintf(stderr, "ftxfer: ");
 	if (r->moves) {
-		fprintf(stderr, "%" PRIu64 " file%s, %s in %" PRIu64 ".%03u s", r->files,
-		    r->files == 1 ? "" : "s", progress_bytes(bytes, sizeof(bytes), r->bytes),
-		    ms / 1000, (unsigned)(ms % 1000));
+		fprintf(stderr, "%" PRIu64 " file%s, %s", r->files, r->files == 1 ? "" : "s",
+		    progress_bytes(bytes, sizeof(bytes), r->bytes));
+		if (r->options->dry_run)
+			fputs(" would be moved", stderr);
+		else
+			fprintf(stderr, " in %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
 		if (t->bytes_moved > 0)
 			fprintf(stderr, ", %s/s",
 			    progress_bytes(

@@ -106,7 +106,7 @@ add_item(struct run *run, size_t i)
 	case COMMAND_MV:
 		if (i == 1)
 			return true;
-		spec.to = run->remotes[1]->path;
+		spec.to = run->to;
 		break;
 	default:
 		break;
@@ -152,6 +152,11 @@ on_redraw(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (!run->unread && !run->report.moves && ferror(stdout)) {
+		/* Nobody hears what was asked for. */
+		run->unread = run->report.cancelled = true;
+		ftxfer_session_cancel(run->session);
+	}
 	if (!report_shows_progress(&run->report))
 		return; /* to ask for it takes a look at each item */
 	t = totals(run);
@@ -317,6 +322,7 @@ run_clear(struct run *run)
 	for (size_t i = 0; run->remotes != NULL && i < run->count; i++)
 		ftxfer_remote_free(run->remotes[i]);
 	free(run->remotes);
+	free(run->to);
 	free(run->aliases);
 	option_set_clear(&run->set);
 }

@@ -32,8 +32,10 @@ struct run {
 	struct event *redraw;
 	struct signal_watch *signals;
 	struct report report;
+	char *to; /* owned: of mv, the new name */
 	int signo;
 	bool idle;
+	bool unread; /* standard output is of no use any more */
 };
 
 /* Logs what is wrong, and where help is; false. */

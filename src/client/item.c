@@ -117,6 +117,13 @@ on_looked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		return;
 	}
 	if (look == LOOK_INTO && there && item->req.ask.got.stat.kind == V2_DIRECTORY &&
+	    item->local == NULL) {
+		item_fail(item, FTXFER_CANNOT_CREATE,
+		    "it is a directory on the server, and what is sent has no name to go into it "
+		    "by");
+		return;
+	}
+	if (look == LOOK_INTO && there && item->req.ask.got.stat.kind == V2_DIRECTORY &&
 	    !name_add(&item->remote, name_base(item->local))) {
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
@@ -173,6 +180,11 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		item->cursor_len = 0;
 		tree_list_again(visit);
 		item_go_on(item);
+		return;
+	}
+	if (o->rc == FTX_NOT_FOUND && tree_may_lack(visit)) {
+		item_drop(item);
+		tree_listed(visit, FTXFER_OK, NULL);
 		return;
 	}
 	if (o->rc != FTX_OK) {

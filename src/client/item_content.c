@@ -78,8 +78,10 @@ write_stream(void *arg, const void *p, size_t len, size_t *n)
 			return await(item, EV_WRITE);
 		item->stream_begun = true;
 		put = write(item->fd, (const char *)p + *n, some);
+		if (put < 0 && errno == EPIPE)
+			item->is_unread = true;
 		if (put < 0 && errno != EINTR && errno != EAGAIN)
-			return ftx_rc_from_errno(errno);
+			return errno == EPIPE ? FTX_IO : ftx_rc_from_errno(errno);
 		if (put > 0)
 			*n += (size_t)put;
 	}
@@ -227,10 +229,10 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		memset(get, 0, sizeof(*get));
 	}
 	if (o->whose == V2_WHOSE_LOCAL && !again.retryable) {
-		item_fail(item,
-		    o->rc == FTX_NO_SPACE || o->rc == FTX_IO ? FTXFER_LOCAL_ERROR
-							     : FTXFER_CANNOT_CREATE,
-		    ftx_rc_text(o->rc));
+		bool written = item->local == NULL || o->rc == FTX_NO_SPACE || o->rc == FTX_IO;
+
+		item_fail(item, written ? FTXFER_LOCAL_ERROR : FTXFER_CANNOT_CREATE,
+		    item->is_unread ? "nobody reads what it is written to" : ftx_rc_text(o->rc));
 		return;
 	}
 	item_retry_or_fail(item, &again);

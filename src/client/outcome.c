@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "client/session.h"
+#include "net/congestion.h"
 #include "v2/result.h"
 
 static enum ftxfer_status
@@ -97,7 +98,7 @@ advice(const struct item *item, enum ftx_rc rc)
 	switch (rc) {
 	case FTX_EXISTS:
 		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_RENAME
-			   ? "--replace would replace it"
+			   ? "--replace would replace it, if it is a file"
 			   : NULL;
 	case FTX_NO_PARENT:
 		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR ? "-p would make it"
@@ -116,6 +117,10 @@ connection_text(const struct ftxfer_session *s, enum ftx_rc rc, char *text, size
 {
 	bool is_v6 = strchr(s->host, ':') != NULL;
 
+	if (rc == FTX_UNSUPPORTED) {
+		snprintf(text, size, "congestion control %s: " CONGESTION_HINT, s->congestion);
+		return;
+	}
 	snprintf(text, size, "%s%s%s:%u: %s", is_v6 ? "[" : "", s->host, is_v6 ? "]" : "", s->port,
 	    rc == FTX_OK ? "connected" : ftx_rc_text(rc));
 }

@@ -123,6 +123,11 @@ find_target(struct item *item)
 	if ((item->flags & FTXFER_MUST_INTO) != 0 && !item->local_is_dir)
 		return FTX_NO_PARENT;
 	if (item->op == FTXFER_OP_SYNC_DOWN && !item->local_is_dir) {
+		if ((item->flags & FTXFER_DRY_RUN) != 0 && stat(item->local, &st) != 0 &&
+		    errno == ENOENT) {
+			item->local_is_dir = true; /* it would be; and there is no place */
+			return FTX_OK;
+		}
 		if (mkdirat(AT_FDCWD, item->local, 0777) != 0)
 			return ftx_rc_from_errno(errno);
 		item->local_is_dir = true;
@@ -184,7 +189,7 @@ set_out(struct item *item)
 				item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 				return;
 			}
-		} else if ((item->flags & FTXFER_INTO) != 0 && item->local != NULL)
+		} else if ((item->flags & FTXFER_INTO) != 0)
 			item->look = LOOK_INTO;
 		item->counted = item->size;
 		item->s->totals.bytes_known += item->size;
@@ -233,12 +238,14 @@ on_prepared(struct pool_job *job)
 		    item, FTXFER_NO_INPUT, "it is a directory: -r takes it with all that is in it");
 		return;
 	}
-	item->place = place_new(item->s, item->root);
-	if (item->place == NULL) {
-		fail_local(item, FTX_NOMEM);
-		return;
+	if (item->root != NULL) {
+		item->place = place_new(item->s, item->root);
+		if (item->place == NULL) {
+			fail_local(item, FTX_NOMEM);
+			return;
+		}
+		item->root = NULL;
 	}
-	item->root = NULL;
 	if (item->leaf == NULL && item->file.leaf != NULL)
 		item->leaf = strdup(item->file.leaf);
 	if (item->leaf == NULL && !item->local_is_dir) {

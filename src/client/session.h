@@ -116,6 +116,7 @@ struct item {
 	struct v2_stream stream;
 	struct event *stream_event; /* owned */
 	bool stream_begun;          /* of a source: it cannot be read again */
+	bool is_unread;             /* of a target: a pipe without a reader */
 	union {
 		struct v2_ask ask;
 		struct v2_put_request put;
@@ -242,6 +243,8 @@ void tree_child_ended(struct tree *t, bool failed);
 bool tree_take_page(struct visit *v, struct v2_ask *ask);
 /* There is more of it: whether it is asked for now. Else the item is of no use any more. */
 bool tree_wants_more(struct visit *v);
+/* That directory is not there, and that is no reason to fail: the tree would make it. */
+bool tree_may_lack(struct visit *v);
 /* What has been listed so far does not count: it begins again. */
 void tree_list_again(struct visit *v);
 /* The last page is there, or, with a sentence, it failed; the item is gone. */

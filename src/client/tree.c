@@ -85,6 +85,10 @@ tree_child(struct tree *t, enum ftxfer_op op, unsigned flags, const char *name)
 		free(here);
 		return NULL;
 	}
+	if (t->op == FTXFER_OP_SYNC_DOWN && (op == FTXFER_OP_MKDIR || op == FTXFER_OP_REMOVE)) {
+		free(item->remote); /* nothing of the server's is meant */
+		item->remote = NULL;
+	}
 	item->leaf = here;
 	item->place = t->item->place;
 	item->tree = t;
@@ -143,7 +147,9 @@ finish(struct tree *t)
 	else if (t->why[0] != '\0')
 		item_fail(t->item, t->status, t->why);
 	else if (t->item->pattern != NULL && t->matched == 0 && t->failed == 0)
-		item_fail(t->item, FTXFER_REFUSED, "no name on the server matches");
+		item_fail(t->item, FTXFER_REFUSED,
+		    t->left_out > 0 ? "only directories match, and -r was not given"
+				    : "no name on the server matches");
 	else if (t->failed > 0)
 		item_fail(t->item, t->s->hopeless == FTX_OK ? FTXFER_REFUSED : FTXFER_TRY_AGAIN,
 		    "not all of it was done");
@@ -319,12 +325,14 @@ static bool
 fill(struct tree *t)
 {
 	const struct item *item = t->item;
+	const struct dir dir = { .rest = item->pattern,
+		.doomed = item->op == FTXFER_OP_REMOVE,
+		.is_new_here = item->op == FTXFER_OP_SYNC_DOWN && item->place == NULL };
 
 	t->here = strdup(item->leaf != NULL ? item->leaf : "");
 	t->there = strdup(item->pattern == NULL ? item->remote : "");
-	return t->here != NULL && t->there != NULL &&
-	       tree_push(t, "",
-		   (struct dir){ .rest = item->pattern, .doomed = item->op == FTXFER_OP_REMOVE });
+	return t->here != NULL && t->there != NULL && tree_push(t, "", dir) &&
+	       (!dir.is_new_here || tree_would_make(t));
 }
 
 void

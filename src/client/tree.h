@@ -88,6 +88,7 @@ struct tree {
 	unsigned children; /* items that have not ended */
 	unsigned failed;
 	uint64_t matched;  /* of a pattern */
+	uint64_t left_out; /* matched, but a directory that was not asked for */
 	struct entry only; /* what matched, where one may: its name owned, beneath the base */
 	enum ftxfer_status status; /* why it was given up */
 	char why[128];
@@ -130,6 +131,8 @@ bool tree_tell(struct tree *t);
 /* tree_emit.c */
 /* What becomes of one name of the directory at hand: one of a and b, or both. False: no memory. */
 bool tree_emit(struct tree *t, const struct entry *here, const struct entry *there);
+/* The tree's own directory is not there, and would be made (DRY_RUN). False: no memory. */
+bool tree_would_make(struct tree *t);
 /* The pattern has been looked for everywhere: the one file that it stands for is fetched. */
 void tree_emit_only(struct tree *t);
 /* A name of the directory at hand goes, or, if that is "", the directory itself. */

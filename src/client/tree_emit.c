@@ -55,6 +55,27 @@ dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes)
 	return true;
 }
 
+bool
+tree_would_make(struct tree *t)
+{
+	char base[] = "";
+	bool ok;
+
+	t->at = (struct dir){ .name = base };
+	ok = dry(t, FTXFER_OP_MKDIR, "", 0);
+	t->at.name = NULL;
+	return ok;
+}
+
+bool
+tree_may_lack(struct visit *v)
+{
+	struct tree *t = v->tree;
+
+	return t->op == FTXFER_OP_SYNC_UP && (t->flags & FTXFER_DRY_RUN) != 0 &&
+	       v->dir.depth == 0 && tree_would_make(t);
+}
+
 static const char *
 why_skipped(enum ftxfer_kind kind)
 {
@@ -223,10 +244,12 @@ match(struct tree *t, const struct entry *e)
 		return e->kind != FTXFER_DIRECTORY ||
 		       tree_push(t, e->name, (struct dir){ .rest = rest });
 	}
-	t->matched++;
-	if (e->kind == FTXFER_DIRECTORY && (t->flags & FTXFER_RECURSIVE) == 0)
+	if (e->kind == FTXFER_DIRECTORY && (t->flags & FTXFER_RECURSIVE) == 0) {
+		t->left_out++;
 		return skip(
 		    t, e->name, FTXFER_REFUSED, "a directory: -r takes it with all that is in it");
+	}
+	t->matched++;
 	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)
 		return skip(t, e->name, FTXFER_OK, why_skipped(e->kind));
 	if (t->item->local == NULL)

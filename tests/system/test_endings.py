@@ -1,9 +1,19 @@
 """How ftxfer ends: what it says, to people and to programs, and its exit status."""
 
+import json
+import os
+import signal
+import subprocess
+import time
 import unittest
 
-from test_commands import REFUSED, CommandTest
-from wire import content, write_file
+from harness import ftxfer, mounted, run
+from hostile import HostileTest, entry, page
+from test_commands import AGAIN, EXISTS, REFUSED, USAGE, CommandTest
+from wire import content, read_file, write_file
+from wire2 import encode, frame
+
+LOCAL = 74
 
 
 class TestTooLarge(CommandTest):
@@ -24,6 +34,198 @@ class TestTooLarge(CommandTest):
                 self.assertEqual(bool(puts), kind == "xxh128", states)
             self.assertEqual(len(said["xxh128"]), 1)
             self.assertEqual(said["xxh128"], said["sha256"])
+
+
+class TestWords(CommandTest):
+    """What is said is about what is wrong."""
+
+    def test_names_in_failures(self):
+        write_file(self.server.path("f"), b"data")
+        write_file(self.server.path("g"), b"other")
+        os.makedirs(self.server.path("d/e"))
+        tree = self.tree()
+        none = self.scratch("none/x")
+        self.fails(EXISTS, '"%s": the directory' % none, "get", self.there("f"), "-o", none)
+        self.fails(EXISTS, '"%s": no such' % none, "sync", self.there("d"), none)
+        self.fails(EXISTS, '"f" to "g": .*exists', "mv", self.there("f"), self.there("g"))
+        self.fails(REFUSED, '"x" to "y": no such', "mv", self.there("x"), self.there("y"))
+        self.fails(REFUSED, '"nothing": no such', "verify", tree, self.there("nothing"))
+        self.fails(REFUSED, '"d[*]": only directories match', "get", self.there("d*"), "-o", self.dir)
+        self.fails(USAGE, "congestion control nix", "ls", "--tcp-congestion", "nix", self.there())
+        self.assertTrue(self.succeeds("stat", self.there()).out.startswith("/: directory"))
+
+    def test_a_directory_in_the_way_of_standard_input(self):
+        os.mkdir(self.server.path("d"))
+        ran = subprocess.run(ftxfer() + ["put", "-", self.there("d")], input=b"data",
+                             env=self.environ, capture_output=True, timeout=60)
+        self.assertEqual(ran.returncode, EXISTS)
+        self.assertIn(b'"d": it is a directory', ran.stderr)
+        self.assertEqual(os.listdir(self.server.path("d")), [])
+
+    def test_mv_into(self):
+        write_file(self.server.path("f"), b"data")
+        os.makedirs(self.server.path("d/e"))
+        self.succeeds("mv", self.there("f"), self.there("d/e/"))
+        self.succeeds("mv", self.there("d/e/f"), self.there())
+        self.succeeds("mv", self.there("f"), self.there("d/g"))
+        self.assertEqual(read_file(self.server.path("d/g")), b"data")
+
+    def test_what_would_be_done(self):
+        """Also where there is no such directory yet; and nothing is."""
+        tree = self.tree()
+        ran = self.succeeds("sync", "-n", tree, self.there("new"))
+        self.assertRegex(ran.err, 'would mkdir "new"\n(?s:.*)would put ".*/sub/b c"')
+        self.assertRegex(ran.err, "9 files, .* would be moved$")
+        self.assertEqual(self.server.strays(), [])
+        self.succeeds("sync", tree, self.there("new"))
+        down = self.scratch("down")
+        ran = self.succeeds("sync", "-n", self.there("new"), down)
+        self.assertRegex(ran.err, 'would mkdir "%s"\n(?s:.*)would mkdir "%s/sub"' % (down, down))
+        self.assertFalse(os.path.exists(down))
+
+
+class TestEnds(CommandTest):
+    """Whatever ends it: what a program reads can be read to the end, and the status says why."""
+
+    def whole(self, text, summary=True):
+        """Each line is JSON; each item that has begun ends, once; the summary is the last line."""
+        events = [json.loads(line) for line in text.splitlines()]
+        began = [it["item"] for it in events if it["event"] == "started"]
+        ended = [it["item"] for it in events if it["event"] in ("done", "failed", "skipped")]
+        self.assertEqual(len(set(ended)), len(ended))
+        self.assertEqual([it["event"] for it in events].index("summary"), len(events) - 1)
+        self.assertLessEqual(set(began), set(ended))
+        return events[-1]
+
+    def many(self, count=3000):
+        top = self.scratch("many")
+        os.mkdir(top)
+        for number in range(count):
+            write_file(os.path.join(top, "n%d" % number), content(300, number))
+        return top
+
+    def test_signals(self):
+        many = self.many()
+        write_file(self.server.path("big"), content(40 << 20))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for args in (("put", "-r", "--replace", many), ("get",)):
+                proxy = self.proxy(self.server, "--delay", "5ms")
+                args += (proxy.where + ("/big" if args == ("get",) else "/"),)
+                with self.subTest(number=number, args=args):
+                    process = subprocess.Popen(
+                        ftxfer() + [args[0], "--json"] + list(args[1:]), cwd=self.dir,
+                        env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(
+                            signal.SIGHUP, signal.SIG_DFL))
+                    time.sleep(0.3)
+                    process.send_signal(number)
+                    out, err = process.communicate(timeout=60)
+                    self.assertEqual((process.returncode, err), (-number, b""))
+                    self.assertEqual(self.whole(out.decode())["status"], "cancelled")
+                proxy.stop()
+
+    def test_a_server_that_goes(self):
+        many = self.many()
+        proxy = self.proxy(self.server, "--delay", "5ms")
+        process = subprocess.Popen(
+            ftxfer() + ["put", "--json", "-r", "--retry-time", "1", many, proxy.where + "/"],
+            env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        proxy.stop(signal.SIGKILL)
+        out = process.communicate(timeout=60)[0].decode()
+        self.assertEqual(process.returncode, AGAIN)
+        last = self.whole(out)
+        self.assertEqual((last["exit"], last["status"]), (AGAIN, "try-again"))
+        self.assertIn('"event":"waiting"', out)
+
+    def test_refused(self):
+        os.mkdir(self.server.path("d"))
+        for args in (("stat", self.there("none")), ("get", self.there("none")),
+                     ("put", "/dev/null/x", self.there("y")), ("rm", self.there("d")),
+                     ("sync", self.scratch("none"), self.there("z")), ("mkdir", self.there("a/b")),
+                     ("get", self.there("x*"), "-o", self.dir), ("ls", self.there("n"))):
+            with self.subTest(args=args):
+                ran = self.ftxfer(args[0], "--json", *args[1:])
+                last = self.whole(ran.out)
+                self.assertEqual((last["exit"], last["failed"], ran.err), (ran.status, 1, ""))
+                self.assertNotEqual(ran.status, 0)
+
+    def test_a_full_disk(self):
+        for number in range(4):
+            write_file(self.server.path("f%d" % number), content(700000, number))
+        full = self.scratch("full")
+        os.mkdir(full)
+        ran = run(mounted(full, 2 << 20, ftxfer() + ["get", "--json", self.there("f*"), "-o", full]),
+                  env=self.environ)
+        last = self.whole(ran.out)
+        self.assertEqual((ran.status, last["status"], ran.err), (LOCAL, "local-error", ""))
+        self.assertEqual((last["done"], last["failed"]), (2, 2))
+
+    def test_output_that_nobody_takes(self):
+        """A full disk, or a reader that has gone: said once, on the other way."""
+        for number in range(300):
+            os.makedirs(self.server.path("d%d/%s/" % (number, "e" * 200)))
+        for args in (("ls", "-R"), ("ls", "-R", "--json"), ("ls", "-lR")):
+            with open("/dev/full", "w") as full:
+                ran = subprocess.run(ftxfer() + list(args) + [self.there()], stdout=full,
+                                     env=self.environ, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(ran.returncode, LOCAL)
+            self.assertRegex(ran.stderr, b"^ftxfer: cannot write to standard output: [^\n]*\n$")
+            process = subprocess.Popen(ftxfer() + list(args) + [self.there()], env=self.environ,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertTrue(process.stdout.readline().endswith(b"\n"))
+            process.stdout.close()
+            self.assertRegex(process.stderr.read(), b"^ftxfer: cannot write [^\n]*\n$")
+            self.assertEqual(process.wait(60), LOCAL)
+
+    def test_a_pipe_without_a_reader(self):
+        write_file(self.server.path("big"), content(5 << 20))
+        process = subprocess.Popen(ftxfer() + ["get", self.there("big"), "-o", "-"],
+                                   env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(process.stdout.read(10), content(5 << 20)[:10])
+        process.stdout.close()
+        self.assertIn(b'"big": nobody reads what it is written to', process.stderr.read())
+        self.assertEqual(process.wait(60), LOCAL)
+
+    def test_closed_descriptors(self):
+        """What is opened first does not become standard output."""
+        here = write_file(self.scratch("here"), b"data")
+        write_file(self.server.path("f"), b"data")
+        for args, status in ((("get", self.there("f"), "-o", "-"), LOCAL), (("ls", self.there()), LOCAL),
+                             (("put", "-", self.there("g")), LOCAL), (("put", here, self.there("f")), 0),
+                             (("get", self.there("f"), "-o", self.scratch("back")), 0)):
+            for closed in ("<&- >&-", "<&- >&- 2>&-"):
+                if args[1] == here:
+                    os.remove(self.server.path("f"))
+                with self.subTest(args=args, closed=closed):
+                    ran = run(["sh", "-c", 'exec "$@" ' + closed, "sh"] + ftxfer() + list(args),
+                              env=self.environ)
+                    self.assertEqual(ran.status, status, ran)
+        self.assertFalse(os.path.exists(self.server.path("g")))
+        self.assertEqual(read_file(self.scratch("back")), b"data")
+
+
+class TestInVain(HostileTest):
+    def test_a_listing_for_nobody(self):
+        """A tree without a bottom: who cannot say what is in it asks no more."""
+        asked = []
+
+        def script(conversation):
+            while True:
+                message = conversation.next()
+                asked.append(message.type)
+                time.sleep(0.02)
+                if message.type == "STAT":
+                    conversation.send(frame("OK", message.id, 0, encode(entry(None, "directory"))))
+                else:
+                    conversation.send(page(message.id, entry("d", "directory")))
+
+        with open("/dev/full", "w") as full:
+            ran = subprocess.run(ftxfer() + ["ls", "-R", "--json", self.serve(script) + "/"],
+                                 stdout=full, env=self.environ, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(ran.returncode, LOCAL)
+        self.assertEqual(len(ran.stderr.splitlines()), 1)
+        self.assertLess(len(asked), 100)  # and not as many as a path may have components
 
 
 if __name__ == "__main__":
