@@ -1,21 +1,16 @@
 # shellcheck shell=bash
 # bash completion for ftxfer: commands, options, aliases, local names.
-# The options are those that `ftxfer COMMAND --print-options` names.
+# The options are those that `ftxfer COMMAND --print-options` names, the aliases of --print-aliases.
 
 _ftxfer_aliases() {
-	local file line
-	for file in "${XDG_CONFIG_HOME:-$HOME/.config}/ftxfer/config" /etc/ftxfer.conf /usr/local/etc/ftxfer.conf; do
-		[[ -r $file ]] || continue
-		# Each "NAME=ftx://..." between the brackets of aliases.
-		while read -r line; do
-			[[ $line =~ ^\"[[:space:]]*([A-Za-z0-9._-]+)[[:space:]]*= ]] && printf '%s:\n' "${BASH_REMATCH[1]}"
-		done < <(sed -n '/^[[:space:]]*aliases[[:space:]]*[=:]/,/;/p' "$file" | grep -o '"[^"]*"')
+	"$1" "$2" --print-aliases 2>/dev/null | while IFS= read -r name; do
+		printf '%s:\n' "$name"
 	done
 }
 
 _ftxfer_options() {
-	"$1" "$2" --print-options 2>/dev/null | while read -r name _; do
-		printf -- '--%s\n' "${name//_/-}"
+	"$1" "$2" --print-options 2>/dev/null | while read -r name rest; do
+		[[ $rest == *hidden* ]] || printf -- '--%s\n' "${name//_/-}"
 	done
 }
 
@@ -51,7 +46,11 @@ _ftxfer() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_ftxfer_options "${COMP_WORDS[0]}" "$command")" -- "$word")
 		return
 	fi
-	mapfile -t COMPREPLY < <(compgen -W "$(_ftxfer_aliases)" -- "$word")
+	# A colon ends a word: what is behind it is on a server.
+	if [[ $word == : || $before == : ]]; then
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$(_ftxfer_aliases "${COMP_WORDS[0]}" "$command")" -- "$word")
 	if [[ ${COMPREPLY[0]-} == *: ]]; then
 		compopt -o nospace
 	fi

@@ -88,6 +88,8 @@ static const struct row {
 	    .help = "print debug messages" } },
 	{ ALL, { .name = "print_options", .type = OPTION_ACTION, .offset = AT(print_options),
 	    .flags = OPTION_CLI_ONLY | OPTION_HIDDEN, .help = "print the options' names, and exit" } },
+	{ ALL, { .name = "print_aliases", .type = OPTION_ACTION, .offset = AT(print_aliases),
+	    .flags = OPTION_CLI_ONLY | OPTION_HIDDEN, .help = "print the aliases that there are, and exit" } },
 	{ ALL, { .name = "help", .letter = 'h', .type = OPTION_ACTION, .offset = AT(help),
 	    .flags = OPTION_CLI_ONLY, .help = "print this text, and exit" } },
 };

@@ -27,6 +27,8 @@ enum command_word {
 	COMMAND_COUNT
 };
 
+#define COMMAND_SYSTEM_FILE SYSCONFDIR "/ftxfer.conf"
+
 struct command_options {
 	bool recursive, parents, replace, long_form, delete_extra, checksum, dry_run, no_attrs;
 	char *output;
@@ -36,7 +38,7 @@ struct command_options {
 	unsigned digest; /* 0: xxh128, 1: sha256 */
 	struct option_list aliases;
 	bool verbose, quiet, json, debug;
-	int help, print_options;
+	int help, print_options, print_aliases;
 };
 
 struct command {
@@ -62,7 +64,7 @@ struct option_def *command_defs(enum command_word word, size_t *count);
  * What files and the environment say: the system's file, the user's, FTXFER_NAME for each option
  * that a file may have. What the command line has set stands. False: err says what is wrong.
  */
-bool command_settings(struct option_set *set, struct option_error *err);
+bool command_settings(struct option_set *set, const char *system_file, struct option_error *err);
 
 /* The list's "name = target" taken apart, in place. False: err says which one is wrong. */
 bool command_aliases(

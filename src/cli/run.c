@@ -277,12 +277,13 @@ work(struct run *run)
 	return cli_exit_code(run->report.status);
 }
 
+/* What files and the environment say, too. Logs what is wrong. */
 static int
-run_parsed(struct run *run)
+take_settings(struct run *run)
 {
 	struct option_error err = { .line = 0 };
 
-	if (!command_settings(&run->set, &err)) {
+	if (!command_settings(&run->set, COMMAND_SYSTEM_FILE, &err)) {
 		if (err.line > 0)
 			log_error("%s:%u: %s", err.file, err.line, err.text);
 		else
@@ -296,6 +297,16 @@ run_parsed(struct run *run)
 		log_error("%s", err.text);
 		return EX_USAGE;
 	}
+	return EX_OK;
+}
+
+static int
+run_parsed(struct run *run)
+{
+	int code = take_settings(run);
+
+	if (code != EX_OK)
+		return code;
 	if (run->options.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	if (run->count < run->command->least || run->count > run->command->most) {
@@ -339,6 +350,25 @@ print_help(const struct run *run)
 	    "See ftxfer(1).");
 }
 
+/* What was asked is not for a server, but about this program. */
+static int
+print_about(struct run *run)
+{
+	int code = EX_OK;
+
+	if (run->options.help)
+		print_help(run);
+	else if (run->options.print_options)
+		option_print_names(&run->set, stdout);
+	else
+		code = take_settings(run);
+	if (code != EX_OK)
+		return code;
+	for (size_t i = 0; run->aliases != NULL && i < run->options.aliases.count; i++)
+		printf("%s\n", run->aliases[i].name);
+	return option_print_end(stdout) ? EX_OK : EX_IOERR;
+}
+
 int
 command_main(const struct command *command, int argc, char **argv)
 {
@@ -356,12 +386,8 @@ command_main(const struct command *command, int argc, char **argv)
 	if (!cmdline_parse(&run.set, argc, argv, &first, &err)) {
 		(void)run_usage(&run, err.text);
 		code = EX_USAGE;
-	} else if (run.options.help || run.options.print_options) {
-		if (run.options.help)
-			print_help(&run);
-		else
-			option_print_names(&run.set, stdout);
-		code = option_print_end(stdout) ? EX_OK : EX_IOERR;
+	} else if (run.options.help || run.options.print_options || run.options.print_aliases) {
+		code = print_about(&run);
 	} else {
 		run.args = argv + first;
 		run.count = (size_t)(argc - first);

@@ -7,8 +7,6 @@
 
 #include "cli/commands.h"
 
-#define SYSTEM_FILE SYSCONFDIR "/ftxfer.conf"
-
 char *
 command_user_file(const char *variable, const char *fallback, const char *name)
 {
@@ -49,10 +47,10 @@ load_file(struct option_set *set, const char *path, struct option_error *err)
 
 /* Of the sources that rank alike, the later one stands. */
 bool
-command_settings(struct option_set *set, struct option_error *err)
+command_settings(struct option_set *set, const char *system_file, struct option_error *err)
 {
 	char *user = command_user_file("XDG_CONFIG_HOME", ".config", "config");
-	bool ok = load_file(set, SYSTEM_FILE, err) && (user == NULL || load_file(set, user, err));
+	bool ok = load_file(set, system_file, err) && (user == NULL || load_file(set, user, err));
 
 	free(user);
 	for (size_t i = 0; ok && i < set->count; i++) {

@@ -75,7 +75,7 @@ END_TEST
 
 START_TEST(test_no_file)
 {
-	ck_assert_msg(command_settings(&set, &err), "%s", err.text);
+	ck_assert_msg(command_settings(&set, "system.conf", &err), "%s", err.text);
 	ck_assert_uint_eq(o.jobs, 1);
 }
 END_TEST
@@ -89,23 +89,51 @@ START_TEST(test_order)
 	ck_assert_int_eq(setenv("FTXFER_JOBS", "5", 1), 0);
 	ck_assert_int_eq(setenv("FTXFER_RETRY_TIME", "8s", 1), 0);
 	ck_assert(cmdline_parse(&set, 2, argv, &first, &err));
-	ck_assert_msg(command_settings(&set, &err), "%s", err.text);
+	ck_assert_msg(command_settings(&set, "system.conf", &err), "%s", err.text);
 	ck_assert_uint_eq(o.jobs, 7);          /* the command line */
 	ck_assert_uint_eq(o.retry_time, 8000); /* the environment */
 	ck_assert_uint_eq(o.digest, 1);        /* the file */
 }
 END_TEST
 
+/* The system's file is what counts least; a list of the user's takes the place of its own. */
+START_TEST(test_system)
+{
+	static const char text[] =
+	    "jobs = 2; retry_time = \"7s\"; quiet = true; aliases = [ \"a=ftx://a/\" ];";
+
+	unit_write("system.conf", text, sizeof(text) - 1);
+	user_says("jobs = 3; aliases = [ \"b=ftx://b/\", \"c=ftx://c/\" ];");
+	ck_assert_int_eq(setenv("FTXFER_QUIET", "false", 1), 0);
+	ck_assert_msg(command_settings(&set, "system.conf", &err), "%s", err.text);
+	ck_assert_uint_eq(o.jobs, 3);
+	ck_assert_uint_eq(o.retry_time, 7000);
+	ck_assert(!o.quiet);
+	ck_assert_uint_eq(o.aliases.count, 2);
+	ck_assert_str_eq(o.aliases.items[0], "b=ftx://b/");
+}
+END_TEST
+
+/* What is wrong with it is said with its name. */
+START_TEST(test_wrong_system)
+{
+	unit_write("system.conf", "\njobs = 0;", 10);
+	ck_assert(!command_settings(&set, "system.conf", &err));
+	ck_assert_str_eq(err.file, "system.conf");
+	ck_assert_uint_eq(err.line, 2);
+}
+END_TEST
+
 START_TEST(test_wrong_settings)
 {
 	user_says("jobz = 3;");
-	ck_assert(!command_settings(&set, &err));
+	ck_assert(!command_settings(&set, "system.conf", &err));
 	ck_assert_uint_eq(err.line, 1);
 	user_says("replace = true;"); /* one command's */
-	ck_assert(!command_settings(&set, &err));
+	ck_assert(!command_settings(&set, "system.conf", &err));
 	user_says("jobs = 3;");
 	ck_assert_int_eq(setenv("FTXFER_JOBS", "many", 1), 0);
-	ck_assert(!command_settings(&set, &err));
+	ck_assert(!command_settings(&set, "system.conf", &err));
 	ck_assert_ptr_nonnull(strstr(err.text, "FTXFER_JOBS"));
 }
 END_TEST
@@ -115,7 +143,7 @@ START_TEST(test_aliases)
 	struct ftxfer_alias aliases[2];
 
 	user_says("aliases = [ \" a = ftx://h/x \", \"b=[::1]:/\" ];");
-	ck_assert_msg(command_settings(&set, &err), "%s", err.text);
+	ck_assert_msg(command_settings(&set, "system.conf", &err), "%s", err.text);
 	ck_assert_uint_eq(o.aliases.count, 2);
 	ck_assert_msg(command_aliases(&o.aliases, aliases, &err), "%s", err.text);
 	ck_assert_str_eq(aliases[0].name, "a");
@@ -164,6 +192,8 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_no_command);
 	tcase_add_test(tc, test_no_file);
 	tcase_add_test(tc, test_order);
+	tcase_add_test(tc, test_system);
+	tcase_add_test(tc, test_wrong_system);
 	tcase_add_test(tc, test_wrong_settings);
 	tcase_add_test(tc, test_aliases);
 	tcase_add_test(tc, test_wrong_aliases);
