@@ -139,7 +139,7 @@ src_libv2server_a_SOURCES = \
 	src/v2/server_frames.c \
 	src/v2/server_get.c \
 	src/v2/server_list.c \
-	src/v2/server_names.c \
+	src/v2/server_names.c src/v2/server_places.c \
 	src/v2/server_put.c src/v2/server_put.h \
 	src/v2/server_receipt.c \
 	src/v2/server_requests.c \

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ struct limits_place {
 };
 
 struct limits {
-	pthread_mutex_t lock;
+	atomic_int_fast64_t shares; /* that are left */
+	pthread_mutex_t lock;       /* guards what follows */
 	uint64_t max, max_per_address, connections;
 	struct limits_place *places; /* owned: a hash by key */
 };
@@ -41,6 +43,7 @@ limits_new(struct limits **out, uint64_t max, uint64_t max_per_address)
 	if (l == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_init(&l->lock, NULL);
+	atomic_init(&l->shares, INT64_MAX);
 	l->max = max;
 	l->max_per_address = max_per_address;
 	*out = l;
@@ -142,4 +145,27 @@ limits_leave(struct limits_place *p)
 		free(p);
 	}
 	pthread_mutex_unlock(&l->lock);
+}
+
+void
+limits_set_shares(struct limits *l, uint64_t shares)
+{
+	atomic_store(&l->shares, shares < INT64_MAX ? (int_fast64_t)shares : INT64_MAX);
+}
+
+bool
+limits_take_share(struct limits *l)
+{
+	if (atomic_fetch_sub(&l->shares, 1) > 0)
+		return true;
+	atomic_fetch_add(&l->shares, 1);
+	return false;
+}
+
+void
+limits_give_share(void *arg)
+{
+	struct limits *l = arg;
+
+	atomic_fetch_add(&l->shares, 1);
 }

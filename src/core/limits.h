@@ -1,11 +1,14 @@
 /*
- * limits.h - how many connections there may be, in all and per address.
- * Layer: core. Threads: any (one lock, taken when a connection begins and when it ends).
+ * limits.h - how many connections there may be, in all and per address; and how many requests may
+ * have files open beside the one that each connection may always have.
+ * Layer: core. Threads: any (one lock, taken when a connection begins and when it ends; the shares
+ * of requests are an atomic number).
  * Tests: tests/unit/test_limits.c
  */
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -27,5 +30,15 @@ void limits_free(struct limits *l);
 enum ftx_rc limits_enter(
     struct limits *l, const struct sockaddr *sa, struct limits_place **out) FTX_MUST_CHECK;
 void limits_leave(struct limits_place *p);
+
+/* What a request may have open at a time: a file, and its directory. */
+#define LIMITS_SHARE_DESCRIPTORS 2
+
+/* There are so many; without this call, as many as are asked for. Before the first one is taken. */
+void limits_set_shares(struct limits *l, uint64_t shares);
+/* False: there is none. */
+bool limits_take_share(struct limits *l) FTX_MUST_CHECK;
+/* l is a struct limits: what is handed on with a share, to be called when it is given back. */
+void limits_give_share(void *l);
 
 #endif

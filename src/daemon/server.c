@@ -24,14 +24,16 @@
 #include "store/uploads.h"
 #include "store/space.h"
 
-/* What a connection may need at a time: its socket, a stage and its directory. */
-#define DESCRIPTORS_PER_SESSION 3
+/* What a connection may need at a time: its socket, and a request's. */
+#define DESCRIPTORS_PER_SESSION (1 + LIMITS_SHARE_DESCRIPTORS)
 /* And what a job of the pool opens besides, for as long as it runs. */
 #define DESCRIPTORS_PER_JOB 2
-/* What a worker has besides its listeners: the loop's, and its mailbox. */
-#define DESCRIPTORS_PER_WORKER 2
-/* And the rest: standard streams, root, pid file, signals, log, libraries. */
-#define DESCRIPTORS_BASE 18
+/* What a worker has besides its listeners: the loop's, its mailbox, a pipe, and a directory. */
+#define DESCRIPTORS_PER_WORKER 5
+/* And the rest: standard streams, root, pid file, signals, log, records of uploads, libraries. */
+#define DESCRIPTORS_BASE 12
+/* Of so many and more, a quarter is kept for further requests of the connections that there are. */
+#define DESCRIPTORS_MANY 64
 
 /* The search for stage files that an earlier run left behind; one job, at the start. */
 struct sweep {
@@ -58,7 +60,8 @@ struct server {
 	bool has_grace;     /* it has been set up */
 	struct sweep sweep;
 	struct upkeep upkeep;
-	size_t session_max; /* as many as there are descriptors for */
+	size_t session_max;  /* as many as there are descriptors for */
+	uint64_t shares_max; /* of requests, likewise */
 	bool stopping;
 };
 
@@ -108,20 +111,39 @@ take_descriptors(unsigned workers, size_t listeners)
 	return 0;
 }
 
+/*
+ * What is left for further requests of connections; connections: as many as there may be, 0: any
+ * number.
+ */
+static rlim_t
+spare_descriptors(rlim_t descriptors, rlim_t threads, uint64_t connections)
+{
+	rlim_t least = descriptors >= DESCRIPTORS_MANY ? descriptors / 4 : 0;
+	rlim_t busy = threads * DESCRIPTORS_PER_JOB, need;
+
+	if (connections == 0 || connections > descriptors / DESCRIPTORS_PER_SESSION)
+		return least;
+	need = connections * DESCRIPTORS_PER_SESSION + busy;
+	return need < descriptors && descriptors - need > least ? descriptors - need : least;
+}
+
 /* Works out for how many connections they suffice. */
 static int
 size_by_descriptors(struct server *s)
 {
 	size_t listeners = sockets_open_count(&s->sockets);
-	rlim_t limit = take_descriptors(s->workers, listeners), all = limit;
+	rlim_t limit = take_descriptors(s->workers, listeners), all = limit, spare;
 
 	if (limit == 0)
 		return EX_OSERR;
 	s->session_max = SIZE_MAX;
+	s->shares_max = UINT64_MAX;
 	if (limit == RLIM_INFINITY)
 		return 0;
 	limit -= DESCRIPTORS_BASE + DESCRIPTORS_PER_WORKER * (rlim_t)s->workers + listeners;
-	s->session_max = (size_t)sessions_for(limit, s->options->pool_threads);
+	spare = spare_descriptors(limit, s->options->pool_threads, s->options->max_connections);
+	s->shares_max = spare / LIMITS_SHARE_DESCRIPTORS;
+	s->session_max = (size_t)sessions_for(limit - spare, s->options->pool_threads);
 	if (s->options->max_connections == 0 || s->session_max < s->options->max_connections)
 		log_info("the limit of open files (%llu) allows %zu connections at a time",
 		    (unsigned long long)all, s->session_max);
@@ -298,6 +320,7 @@ make_model(const struct server *s)
 		.v1.names.alphabet = (enum path_alphabet)o->names,
 		.v1.names.max_depth = o->max_depth,
 		.v2.registry = s->registry,
+		.v2.limits = s->limits,
 		.v2.send_way = (enum pump_way)o->sendfile,
 		.v2.receive_way = (enum pump_way)o->splice,
 		.v2.max_file_size = o->max_file_size,
@@ -354,6 +377,8 @@ server_start(struct server *s)
 	}
 	if (rc == FTX_OK)
 		rc = limits_new(&s->limits, o->max_connections, o->max_connections_per_address);
+	if (rc == FTX_OK)
+		limits_set_shares(s->limits, s->shares_max);
 	if (rc == FTX_OK)
 		rc = start_services(s);
 	if (rc != FTX_OK) {

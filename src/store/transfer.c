@@ -1,5 +1,6 @@
 #include "store/transfer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,14 @@ transfer_init(struct transfer *t, struct store *store, enum transfer_kind kind, 
 	return FTX_OK;
 }
 
+void
+transfer_set_share(struct transfer *t, void *share, void (*release)(void *share))
+{
+	assert(t->release_share == NULL);
+	t->share = share;
+	t->release_share = release;
+}
+
 /* Gives the claim back, if it still has it. */
 void
 transfer_release_claim(struct transfer *t)
@@ -63,6 +72,9 @@ transfer_clear(struct transfer *t)
 {
 	transfer_release_claim(t);
 	chunk_put(worker_chunks(t->store->worker), transfer_take_chunk(t));
+	if (t->release_share != NULL)
+		t->release_share(t->share);
+	t->release_share = NULL;
 	free(t->name);
 	free(t->content);
 	t->name = NULL;

@@ -94,6 +94,8 @@ struct transfer {
 
 	void *claim; /* owned: given back when the name matters no more */
 	void (*release_claim)(void *claim);
+	void *share; /* owned: given back when nothing of it is open any more */
+	void (*release_share)(void *share);
 };
 
 /* "open", "reserve", ... Never NULL. */
@@ -101,6 +103,9 @@ const char *transfer_op_name(enum transfer_op op);
 
 /* The claim is the transfer's from here on. At most one. */
 void transfer_set_claim(struct transfer *t, void *claim, void (*release)(void *claim));
+
+/* Likewise, of the open files that there may be. */
+void transfer_set_share(struct transfer *t, void *share, void (*release)(void *share));
 
 /* It is given back now: nothing will be published any more. */
 void transfer_release_claim(struct transfer *t);

@@ -14,6 +14,7 @@
 #include "store/path.h"
 
 struct conn;
+struct limits;
 struct registry;
 struct store;
 struct v2s_conn;
@@ -30,6 +31,7 @@ struct v2s_conn;
 struct v2_server {
 	struct store *store;       /* borrowed */
 	struct registry *registry; /* borrowed; shared by all workers */
+	struct limits *limits;     /* likewise; NULL: there are as many descriptors as are needed */
 	uint64_t max_file_size;    /* bytes; 0: no limit */
 	uint16_t max_requests;     /* that are live, of a connection */
 	enum pump_way send_way, receive_way;

@@ -212,6 +212,8 @@ open_now(struct v2s_request *r)
 
 	if (rc != FTX_OK)
 		v2s_refuse(r, rc);
+	else
+		v2s_lend_share(r);
 }
 
 static void

@@ -35,14 +35,24 @@ enum v2s_conn_state {
 	V2S_CLOSING
 };
 
-/* Of what a connection has so many at a time, and the rest of it waits. */
+/* Of what a connection has so many at a time, and the rest of it waits: in this order. */
 enum v2s_class {
+	V2S_NOW,   /* PUTs with NOW, up to their end: we may not read further before they have it */
 	V2S_HEADS, /* PUTs without NOW that are open */
-	V2S_NOW,   /* PUTs with NOW, up to their end */
 	V2S_GETS,  /* open files on their way out */
 	V2S_SUMS,  /* digests being made */
 	V2S_LISTS, /* pages being made */
 	V2S_CLASSES
+};
+
+/*
+ * By what right a request with a place has files open (core/limits). Each connection has one share
+ * of its own, so that it always gets on; more are borrowed as long as there are any.
+ */
+enum v2s_share {
+	V2S_NO_SHARE, /* or its transfer has it */
+	V2S_OWN_SHARE,
+	V2S_BORROWED_SHARE
 };
 
 /* Row of a request's table. Its state is entered before the action, which may free the request. */
@@ -84,6 +94,7 @@ struct v2s_request {
 	uint16_t cancel_id; /* of a CANCEL that is answered when this is; 0: none */
 	bool started, answered, owes_end;
 	bool is_waiting, has_place; /* of its class */
+	enum v2s_share share;       /* with its place */
 	bool is_head;               /* a PUT without NOW before its END */
 	enum v2s_class place;
 	void (*on_place)(struct v2s_request *r);
@@ -168,7 +179,8 @@ struct v2s_conn {
 	unsigned live, heads, unstarted;
 	size_t buffered; /* content of small files */
 	struct v2s_requests waiting[V2S_CLASSES];
-	unsigned places[V2S_CLASSES]; /* taken */
+	unsigned places[V2S_CLASSES];  /* taken */
+	struct v2s_request *own_share; /* who has the connection's own; NULL: nobody */
 
 	/* From the client. */
 	struct v2s_request *receiving; /* whose frame of DATA is under way with the pump */
@@ -228,9 +240,6 @@ void v2s_start_ready(struct v2s_conn *c);
 /* An AUTH that has its turn, when what was sent with it has been read. */
 void v2s_fail_auth(struct v2s_conn *c);
 void v2s_event(struct v2s_request *r, uint8_t event);
-void v2s_leave_place(struct v2s_request *r);
-void v2s_want_place(
-    struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r));
 /* Its final result; what it has is given back. */
 void v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags);
 void v2s_refuse(struct v2s_request *r, enum ftx_rc why);
@@ -244,6 +253,16 @@ void v2s_reap(struct v2s_conn *c);
 void v2s_requests_clear(struct v2s_conn *c);
 /* A PUT before the barrier that r stands behind, or a GET, waits for the client. */
 bool v2s_stands_in_the_way(const struct v2s_request *r);
+
+/* server_places.c */
+/* on_place(r) now or later; it may be refused instead. */
+void v2s_want_place(
+    struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r));
+void v2s_leave_place(struct v2s_request *r);
+/* Whoever waits for a place that has become free. */
+void v2s_give_places(struct v2s_conn *c);
+/* Its transfer has files open for longer than it has itself. */
+void v2s_lend_share(struct v2s_request *r);
 
 /* server_names.c */
 extern const struct v2s_kind v2s_stat_kind, v2s_list_kind, v2s_mkdir_kind, v2s_rename_kind,

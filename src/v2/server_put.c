@@ -238,6 +238,7 @@ begin_transfer(struct v2s_request *r, bool whole)
 	else
 		rc = store_put(r->c->server->store, &spec, on_store_done, r, &r->transfer);
 	if (rc == FTX_OK) {
+		v2s_lend_share(r);
 		transfer_set_claim(r->transfer, claim, registry_release);
 		r->transfer->on_taken = v2s_put_on_taken;
 	} else

@@ -64,75 +64,6 @@ v2s_event(struct v2s_request *r, uint8_t event)
 	v2s_refuse(r, FTX_INTERNAL);
 }
 
-static unsigned most_places(enum v2s_class class)
-{
-	static const unsigned most[V2S_CLASSES] = {
-		[V2S_HEADS] = 4,
-		[V2S_NOW] = 64,
-		[V2S_GETS] = 4,
-		[V2S_SUMS] = 2,
-		[V2S_LISTS] = 2,
-	};
-
-	return most[class];
-}
-
-/* A page is large, so there are none while the client does not read. */
-static bool
-has_place(const struct v2s_conn *c, enum v2s_class class)
-{
-	return c->places[class] < most_places(class) && (class != V2S_LISTS || !v2s_is_stalled(c));
-}
-
-void
-v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r))
-{
-	struct v2s_conn *c = r->c;
-
-	r->place = place;
-	r->on_place = on_place;
-	if (!has_place(c, place) || !TAILQ_EMPTY(&c->waiting[place])) {
-		r->is_waiting = true;
-		TAILQ_INSERT_TAIL(&c->waiting[place], r, waiting);
-		return;
-	}
-	r->has_place = true;
-	c->places[place]++;
-	on_place(r);
-}
-
-void
-v2s_leave_place(struct v2s_request *r)
-{
-	struct v2s_conn *c = r->c;
-
-	if (r->is_waiting)
-		TAILQ_REMOVE(&c->waiting[r->place], r, waiting);
-	if (r->has_place)
-		c->places[r->place]--;
-	r->is_waiting = r->has_place = false;
-}
-
-/* Whoever waits for a place that has become free. */
-static void
-give_places(struct v2s_conn *c)
-{
-	for (int i = 0; i < V2S_CLASSES; i++) {
-		struct v2s_request *r;
-
-		while (
-		    (r = TAILQ_FIRST(&c->waiting[i])) != NULL && has_place(c, (enum v2s_class)i)) {
-			TAILQ_REMOVE(&c->waiting[i], r, waiting);
-			r->is_waiting = false;
-			r->has_place = true;
-			c->places[i]++;
-			r->on_place(r);
-			if (c->closed)
-				return;
-		}
-	}
-}
-
 /* What it has of the store. keep: what can be gone on with later stays. */
 static void
 let_go(struct v2s_request *r, bool keep)
@@ -318,7 +249,7 @@ v2s_start_ready(struct v2s_conn *c)
 {
 	struct v2s_request *r, *next;
 
-	give_places(c);
+	v2s_give_places(c);
 	for (r = TAILQ_FIRST(&c->order); r != NULL && c->unstarted > 0 && !c->closed; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (r->started)

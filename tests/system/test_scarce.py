@@ -11,6 +11,7 @@ import unittest
 from harness import (SLOW, SystemTest, conf_text, cpu_seconds, descriptors, ftxferd,
                      limit_descriptors, rss_anon, run, sanitizers)
 from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
+from wire2 import PARENTS, Client
 
 OS_ERROR = 71
 REST = 0.4  # seconds, a moment in which a daemon is looked at
@@ -61,6 +62,85 @@ class TestDescriptors(ScarceTest):
         for i in range(self.IDLE):
             plays += [idle] + ([upload(i)] if i < self.UP else []) + [download] * (i < self.DOWN)
         return plays
+
+    def requests(self, address, i, content_of):
+        """One client of version 2 that asks for all that takes descriptors, reads nothing for a
+        while, and then all answers. Returns how often it was told to try again."""
+        client = Client(address)
+        self.addCleanup(client.close)
+        heads, waiting, again = {}, set(), 0
+        for k in range(20):
+            number = client.new_id()
+            size = 200000 if k % 10 == 0 else 1000
+            client.send(client.put_frames(number, "d%d/now%d" % (i, k), content_of[:size],
+                                          flags=PARENTS))
+            waiting.add(number)
+        for k in range(6):
+            number = client.request("PUT", ("NAME", "head%d-%d" % (i, k)), ("SIZE", 70000),
+                                    ("DIGEST_KIND", 2))
+            heads[number] = content_of[:70000]
+            waiting.add(number)
+        for k in range(8):
+            for kind, attributes, flags in (
+                    ("GET", [("NAME", "there"), ("DIGEST_KIND", 2)], 0), ("LIST", [("NAME", "")], 0),
+                    ("DIGEST", [("NAME", "there"), ("DIGEST_KIND", 2)], 1),
+                    ("STAT", [("NAME", "there")], 0)):
+                waiting.add(client.request(kind, *attributes, flags=flags))
+        time.sleep(1)
+        while waiting:
+            message = client.next()
+            if message.type == "GO":
+                client.data(message.id, heads[message.id])
+                client.end(message.id, heads[message.id])
+            elif message.type not in ("FILE", "DATA", "WORKING"):
+                if message.type == "ERROR":
+                    self.assertEqual(message.code, "OVERLOADED", message)
+                    again += 1
+                waiting.remove(message.id)
+        client.half_close()
+        self.assertIsNone(client.next())
+        return again
+
+    def test_many_requests_with_128_descriptors(self):
+        """What each asks for waits for its turn, or is to be asked again; there are always enough."""
+        daemon = self.daemon(args=["-d"], workers=2, popen={
+            "preexec_fn": lambda: limit_descriptors(128)})
+        data = content(300000)
+        write_file(daemon.path("there"), data)
+        at_rest = descriptors(daemon.pid)
+        answered = []
+        threads, errors = self.together([
+            lambda i=i: answered.append(self.requests(daemon.address, i, data)) for i in range(14)])
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual((errors, len(answered)), ([], 14))
+        self.assertLess(sum(answered), 14, "they wait, as a rule")
+        self.assertNotRegex(daemon.err(), r"reason=descriptors|allows no more|Too many open")
+        wait_for(lambda: descriptors(daemon.pid) <= at_rest + 4, "all descriptors to be closed")
+
+    def test_one_request_at_a_time(self):
+        """No more than that is sure. What would stand in the way of its own end does not wait."""
+        daemon = self.daemon(workers=2, popen={"preexec_fn": lambda: limit_descriptors(64)})
+        client = Client(daemon.address)
+        self.addCleanup(client.close)
+        head = client.request("PUT", ("NAME", "head"), ("SIZE", 5), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(head).type, "GO")
+        second = client.request("PUT", ("NAME", "second"), ("SIZE", 6), ("DIGEST_KIND", 2))
+        listing = client.request("LIST", ("NAME", ""))
+        for size in (100, 100000):
+            self.assertEqual(client.put_now("now", bytes(size)).code, "OVERLOADED")
+        self.assertEqual(client.ask("STAT", ("NAME", "")).type, "OK")
+        self.assertEqual(client.kept, [])
+        client.data(head, b"hello")
+        client.end(head, b"hello")
+        self.assertEqual(client.result(head).type, "OK")
+        self.assertEqual(client.result(second).type, "GO")
+        client.data(second, b"second")
+        client.end(second, b"second")
+        self.assertEqual(client.result(second).type, "OK")
+        self.assertEqual(client.result(listing).type, "PAGE")
+        for size in (100, 100000):
+            self.assertEqual(client.put_now("now%d" % size, bytes(size)).type, "OK")
 
     def test_a_hundred_clients_with_64_descriptors(self):
         """Those for whom there is no room wait, at no cost, and are served when others leave."""

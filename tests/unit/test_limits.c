@@ -258,6 +258,29 @@ START_TEST(test_threads)
 }
 END_TEST
 
+START_TEST(test_shares)
+{
+	ck_assert_int_eq(limits_new(&l, 0, 0), FTX_OK);
+	for (int i = 0; i < 3000; i++)
+		ck_assert(limits_take_share(l)); /* nobody has said how many */
+	limits_set_shares(l, 2);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(limits_take_share(l));
+		ck_assert(limits_take_share(l));
+		ck_assert(!limits_take_share(l));
+		ck_assert(!limits_take_share(l));
+		limits_give_share(l);
+		ck_assert(limits_take_share(l));
+		ck_assert(!limits_take_share(l));
+		limits_give_share(l);
+		limits_give_share(l);
+	}
+	limits_set_shares(l, 0);
+	ck_assert(!limits_take_share(l));
+	limits_free(l);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -270,6 +293,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_port_and_scope);
 	tcase_add_test(tc, test_other_families);
 	tcase_add_test(tc, test_threads);
+	tcase_add_test(tc, test_shares);
 }
 
 int

@@ -434,6 +434,28 @@ START_TEST(test_descriptors)
 }
 END_TEST
 
+/* What further requests may have is beside that; and it is a quarter, or what nobody else needs. */
+START_TEST(test_spare_descriptors)
+{
+	static const uint64_t most[] = { 0, 1, 10, 100, 4096, UINT64_MAX };
+
+	for (rlim_t room = 7; room < 20000; room += room < 2000 ? 1 : 97) {
+		for (int i = 0; i < COUNT(most); i++) {
+			rlim_t spare = spare_descriptors(room, 8, most[i]), n;
+
+			ck_assert_uint_lt(spare, room);
+			n = sessions_for(room - spare, 8);
+			ck_assert_uint_ge(n, 1);
+			ck_assert(spare == (room >= 64 ? room / 4 : 0) || n >= most[i]);
+			if (most[i] > 0 && most[i] < UINT64_MAX && room >= 64 &&
+			    3 * most[i] + 16 < room * 3 / 4)
+				ck_assert_uint_eq(spare, room - 3 * most[i] - 16);
+		}
+	}
+	ck_assert_uint_eq(spare_descriptors(1000000, 8, 4096), 1000000 - 3 * 4096 - 16);
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -454,6 +476,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_edges_of_options, 0, COUNT(edges));
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_descriptors);
+	tcase_add_test(tc, test_spare_descriptors);
 }
 
 int

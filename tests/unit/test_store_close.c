@@ -92,6 +92,36 @@ START_TEST(test_close_between)
 }
 END_TEST
 
+static void
+on_share_back(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* The name is free at once; what it has open is only when that is closed: by a job, for a put. */
+START_TEST(test_share)
+{
+	struct owner o = { 0 };
+	int shares = 0;
+
+	store_start(root_kinds[_i]);
+	owner_put(&o, "new");
+	transfer_set_share(o.t, &shares, on_share_back);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+	pool_block();
+	store_close(o.t);
+	for (int i = 0; i < 5; i++)
+		worker_turn(worker, false);
+	ck_assert_int_eq(o.claim_returns, 1);
+	ck_assert_int_eq(shares, 0);
+	pool_unblock();
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert_int_eq(shares, 1);
+	ck_assert_int_eq(o.claim_returns, 1);
+	store_teardown();
+}
+END_TEST
+
 START_TEST(test_close_when_told)
 {
 	struct owner o = { 0 };
@@ -182,6 +212,7 @@ add_close_cases(Suite *s)
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_close_in_the_middle, 0, 24);
 	tcase_add_loop_test(tc, test_close_between, 0, 9);
+	tcase_add_loop_test(tc, test_share, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_close_when_told, 0, 12);
 	tcase_add_test(tc, test_orphan_that_fails);
 	tcase_add_loop_test(tc, test_promise_lasts, 0, 4);

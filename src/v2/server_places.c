@@ -1,0 +1,146 @@
+/* Protocol 2, the server: of what there is only so much at a time. */
+#include "core/limits.h"
+#include "v2/server_private.h"
+
+static unsigned most_places(enum v2s_class class)
+{
+	static const unsigned most[V2S_CLASSES] = {
+		[V2S_HEADS] = 4,
+		[V2S_NOW] = 64,
+		[V2S_GETS] = 4,
+		[V2S_SUMS] = 2,
+		[V2S_LISTS] = 2,
+	};
+
+	return most[class];
+}
+
+/* A page is large, so there are none while the client does not read. */
+static bool
+has_place(const struct v2s_conn *c, enum v2s_class class)
+{
+	return c->places[class] < most_places(class) && (class != V2S_LISTS || !v2s_is_stalled(c));
+}
+
+static bool
+is_now(const struct v2s_request *r)
+{
+	return r->type == V2_PUT && (r->flags & V2_PUT_NOW) != 0;
+}
+
+/* Its end takes something of the client's, which may stand behind what we do not read. */
+static bool
+needs_client(const struct v2s_request *r)
+{
+	return (r->type == V2_PUT && !is_now(r)) ||
+	       (r->type == V2_GET && V2_HAS(&r->m.get, RESUME));
+}
+
+static bool
+borrow(struct v2s_request *r)
+{
+	struct limits *l = r->c->server->limits;
+
+	if (l != NULL && !limits_take_share(l))
+		return false;
+	r->share = V2S_BORROWED_SHARE;
+	return true;
+}
+
+/* The connection's own is for what ends by itself, as long as there are others. */
+static bool
+take_share(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	if (needs_client(r) && borrow(r))
+		return true;
+	if (c->own_share != NULL)
+		return !needs_client(r) && borrow(r);
+	c->own_share = r;
+	r->share = V2S_OWN_SHARE;
+	return true;
+}
+
+/*
+ * While a PUT with NOW waits we may read no further. So it must not wait for what comes about by
+ * something that stands there.
+ */
+static bool
+may_wait(const struct v2s_request *r)
+{
+	return !is_now(r) || !needs_client(r->c->own_share);
+}
+
+/* True: the place is its own. */
+static bool
+take_place(struct v2s_request *r)
+{
+	if (!has_place(r->c, r->place) || !take_share(r))
+		return false;
+	r->has_place = true;
+	r->c->places[r->place]++;
+	return true;
+}
+
+void
+v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(struct v2s_request *r))
+{
+	struct v2s_conn *c = r->c;
+
+	r->place = place;
+	r->on_place = on_place;
+	if (TAILQ_EMPTY(&c->waiting[place]) && take_place(r)) {
+		on_place(r);
+		return;
+	}
+	r->is_waiting = true;
+	TAILQ_INSERT_TAIL(&c->waiting[place], r, waiting);
+	c->again = true; /* whether it may is looked at then */
+}
+
+void
+v2s_leave_place(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	if (r->is_waiting)
+		TAILQ_REMOVE(&c->waiting[r->place], r, waiting);
+	if (r->has_place)
+		c->places[r->place]--;
+	if (r->share == V2S_OWN_SHARE)
+		c->own_share = NULL;
+	else if (r->share == V2S_BORROWED_SHARE && c->server->limits != NULL)
+		limits_give_share(c->server->limits);
+	r->share = V2S_NO_SHARE;
+	r->is_waiting = r->has_place = false;
+}
+
+void
+v2s_give_places(struct v2s_conn *c)
+{
+	for (int i = 0; i < V2S_CLASSES; i++) {
+		struct v2s_request *r;
+
+		while ((r = TAILQ_FIRST(&c->waiting[i])) != NULL && !c->closed) {
+			if (take_place(r)) {
+				TAILQ_REMOVE(&c->waiting[i], r, waiting);
+				r->is_waiting = false;
+				r->on_place(r);
+			} else if (has_place(c, (enum v2s_class)i) && !may_wait(r))
+				v2s_refuse(r, FTX_LIMIT);
+			else
+				break;
+		}
+	}
+}
+
+void
+v2s_lend_share(struct v2s_request *r)
+{
+	if (r->share != V2S_BORROWED_SHARE)
+		return;
+	r->share = V2S_NO_SHARE;
+	if (r->c->server->limits != NULL)
+		transfer_set_share(r->transfer, r->c->server->limits, limits_give_share);
+}
