@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "core/limits.h"
 #include "fuzz/step_pool.h"
 #include "fuzz/target.h"
 #include "fuzz/v2_oracle.h"
@@ -365,6 +366,10 @@ do_op(enum op op, struct cursor *in)
 	}
 }
 
+/* Of requests that have files open, beyond one for each connection. */
+static struct limits *limits;
+static unsigned shares;
+
 static void
 begin(uint8_t set, uint8_t root)
 {
@@ -382,6 +387,10 @@ begin(uint8_t set, uint8_t root)
 	st.server2.allow_remove = (set & 16) != 0;
 	st.limits.min_rate = (set & 32) != 0 ? 1024 : 0;
 	st.root->in_memory &= (set & 64) == 0;
+	shares = root >> 4 & 3;
+	CHECK(limits_new(&limits, 0, 0) == FTX_OK);
+	limits_set_shares(limits, shares);
+	st.server2.limits = shares < 3 ? limits : NULL; /* few, or as many as it takes */
 	write_letters("old", 70000);
 	CHECK(symlinkat("old", st.root->fd, "link") == 0);
 	stage_serve_v2(&st);
@@ -405,6 +414,10 @@ end(void)
 	oracle_files(open(st.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	oracle_kept(st.dir);
 	stage_remove_dir(&st);
+	for (unsigned i = 0; i < shares; i++)
+		CHECK(limits_take_share(limits));
+	CHECK(!limits_take_share(limits));
+	limits_free(limits);
 }
 
 int
