@@ -168,13 +168,19 @@ take(struct upload_claim *c)
 	worker_post(c->worker, &c->mail);
 }
 
+static bool
+has_owner(const struct upload *up, const struct upload_terms *terms, const char *name)
+{
+	return up != NULL && up->owner != NULL && same_terms(up, terms, name);
+}
+
 /* The lock is held. Who works on it. */
 static struct upload_claim *
 owner_of(struct uploads *u, const struct upload_terms *terms, const char *name)
 {
 	const struct upload *up = uploads_find(u, &terms->key);
 
-	return up != NULL && same_terms(up, terms, name) ? up->owner : NULL;
+	return has_owner(up, terms, name) ? up->owner : NULL;
 }
 
 /*
@@ -212,17 +218,17 @@ static struct upload *
 take_over(struct uploads *u, const struct upload_terms *terms, const char *name, bool wait,
     enum ftx_rc *rc)
 {
-	struct upload *up;
+	struct upload *up = uploads_find(u, &terms->key);
 
 	*rc = FTX_OK;
-	if (wait)
-		linger(u, terms, name);
-	else if (owner_of(u, terms, name) != NULL) {
+	if (!has_owner(up, terms, name))
+		return up; /* looked for once: that costs more than all else here */
+	if (!wait) {
 		*rc = FTX_BUSY;
 		return NULL;
 	}
-	while ((up = uploads_find(u, &terms->key)) != NULL && same_terms(up, terms, name) &&
-	       up->owner != NULL) {
+	linger(u, terms, name);
+	while (has_owner(up = uploads_find(u, &terms->key), terms, name)) {
 		take(up->owner);
 		if (!up->owner->busy) {
 			up->owner->upload = NULL;

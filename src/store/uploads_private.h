@@ -17,6 +17,12 @@
 #define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->unlisted = true)
 #include <uthash.h>
+/*
+ * There may be many, and most are looked for in vain: each in the way costs a miss of the cache. So
+ * they are spread over more buckets, one to four for each (16 bytes).
+ */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 6U
 
 struct stat;
 
