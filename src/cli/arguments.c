@@ -75,6 +75,10 @@ check_names(const struct run *run)
 			(run->command->word == COMMAND_MV && i == 0) ||
 			run->command->word == COMMAND_MKDIR || run->command->word == COMMAND_SUM))
 			return run_usage(run, "the root of the server cannot be meant here");
+		if (r->path[0] == '\0' && r->pattern == NULL && run->command->word == COMMAND_GET &&
+		    !run->options.recursive)
+			return run_usage(run, "the root of the server is a directory: -r takes it "
+					      "with all that is in it");
 	}
 	return true;
 }

@@ -143,7 +143,7 @@ name_of(const struct ftxfer_event *e, char *buf, size_t size)
 	bool local = e->local != NULL && (sent || compared || here || e->remote == NULL);
 	const char *name = local ? e->local : e->remote;
 
-	if (name == NULL || *name == '\0')
+	if (name == NULL || (*name == '\0' && !local))
 		name = "/";
 	log_quote(buf, size, name, strlen(name));
 	if (e->to != NULL && strlen(buf) + 8 < size) {

@@ -9,7 +9,7 @@ import unittest
 
 from harness import ftxfer, mounted, run
 from hostile import HostileTest, entry, page
-from test_commands import AGAIN, EXISTS, REFUSED, USAGE, CommandTest
+from test_commands import AGAIN, EXISTS, NO_INPUT, REFUSED, USAGE, CommandTest
 from wire import content, read_file, write_file
 from wire2 import encode, frame
 
@@ -51,6 +51,10 @@ class TestWords(CommandTest):
         self.fails(REFUSED, '"x" to "y": no such', "mv", self.there("x"), self.there("y"))
         self.fails(REFUSED, '"nothing": no such', "verify", tree, self.there("nothing"))
         self.fails(REFUSED, '"d[*]": only directories match', "get", self.there("d*"), "-o", self.dir)
+        for to in (self.dir, "-"):
+            self.fails(USAGE, "root.* is a directory: -r", "get", self.there(), "-o", to)
+        self.succeeds("get", self.there("*"), "-o", self.dir)
+        self.fails(NO_INPUT, '"": no such file', "put", "", self.there("x"))
         self.fails(USAGE, "congestion control nix", "ls", "--tcp-congestion", "nix", self.there())
         self.assertTrue(self.succeeds("stat", self.there()).out.startswith("/: directory"))
 
