@@ -69,6 +69,20 @@ settle(const struct root *r)
 	return r->uploads != NULL ? uploads_settle(r->uploads) : FTX_OK;
 }
 
+/* What is only kept of uploads into a directory keeps nobody from removing it. */
+static enum ftx_rc
+remove_name(struct root *r, const struct request_spec *spec)
+{
+	enum ftx_rc rc = settle(r);
+
+	if (rc == FTX_OK)
+		rc = names_remove(r, spec->name, spec->directory, wanted_version(spec));
+	if (rc == FTX_NOT_EMPTY && r->uploads != NULL && names_holds_only_stages(r, spec->name) &&
+	    uploads_empty_directory(r->uploads, spec->name))
+		rc = names_remove(r, spec->name, spec->directory, wanted_version(spec));
+	return rc;
+}
+
 static enum ftx_rc
 run_op(struct local_request *lr)
 {
@@ -88,10 +102,7 @@ run_op(struct local_request *lr)
 		return names_rename(lr->root, spec->name, spec->to, spec->replace,
 		    wanted_version(spec), &lr->r.meta);
 	case REQUEST_REMOVE:
-		rc = settle(lr->root);
-		if (rc != FTX_OK)
-			return rc;
-		return names_remove(lr->root, spec->name, spec->directory, wanted_version(spec));
+		return remove_name(lr->root, spec);
 	case REQUEST_SETTLE:
 		return settle_existing(
 		    lr->root, spec->name, &spec->if_version, &spec->attrs, &lr->r.meta);

@@ -1,5 +1,6 @@
 #include "store/names.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -360,4 +361,35 @@ names_remove(
 		rc = root_sync_names(r, dir_fd);
 	close(dir_fd);
 	return rc;
+}
+
+static bool
+is_stage_or_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       strncmp(name, PATH_STAGE_PREFIX, strlen(PATH_STAGE_PREFIX)) == 0;
+}
+
+bool
+names_holds_only_stages(struct root *r, const char *name)
+{
+	const struct dirent *e;
+	bool only = true;
+	DIR *dir;
+	int fd;
+
+	if (path_open_dir(r->fd, root_path_flags(r), name, &fd) != FTX_OK)
+		return false;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return false;
+	}
+	errno = 0;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has it */
+	while (only && (e = readdir(dir)) != NULL)
+		only = is_stage_or_dot(e->d_name);
+	only = only && errno == 0;
+	closedir(dir);
+	return only;
 }

@@ -61,6 +61,11 @@ enum ftx_rc names_remove(struct root *r, const char *name, bool directory,
     const struct meta_version *if_version) FTX_MUST_CHECK;
 
 /*
+ * Nothing is in that directory but stage files of ours. False also where that cannot be found out.
+ */
+bool names_holds_only_stages(struct root *r, const char *name);
+
+/*
  * A change of that name, or of what has it, is durable once the call that made it has ended well.
  * False where its directory is on a file system in memory, or the root syncs nothing, or that
  * cannot be found out.

@@ -123,6 +123,11 @@ void uploads_watch(struct uploads *u, struct worker *w, void (*on_some)(void *),
 bool uploads_keep(struct uploads *u, const char *stage);
 /* Blocks. Forgets and removes what is older than the limits allow. now: seconds since 1970. */
 void uploads_expire(struct uploads *u, uint64_t now);
+/*
+ * Blocks. Likewise all unfinished ones in that directory that nobody works on. False: there were
+ * none.
+ */
+bool uploads_empty_directory(struct uploads *u, const char *dir);
 /* Blocks. Likewise the oldest unfinished ones, until so many bytes are free. False: none were. */
 bool uploads_make_room(struct uploads *u, uint64_t bytes);
 

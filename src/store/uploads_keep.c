@@ -279,6 +279,33 @@ uploads_expire(struct uploads *u, uint64_t now)
 	drop(u, &gone);
 }
 
+static bool
+is_in(const char *name, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(name, dir, len) == 0 && name[len] == '/';
+}
+
+bool
+uploads_empty_directory(struct uploads *u, const char *dir)
+{
+	struct upload_list gone = TAILQ_HEAD_INITIALIZER(gone);
+	struct upload *up, *next;
+	bool any = false;
+
+	pthread_mutex_lock(&u->lock);
+	HASH_ITER (hh_stage, u->by_stage, up, next) {
+		if (up->owner != NULL || !is_in(up->name, dir))
+			continue;
+		set_aside(u, up, &gone);
+		any = true;
+	}
+	pthread_mutex_unlock(&u->lock);
+	drop(u, &gone);
+	return any;
+}
+
 bool
 uploads_make_room(struct uploads *u, uint64_t bytes)
 {
