@@ -20,6 +20,7 @@
 #include "loop/pool.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
+#include "store/digest.h"
 #include "store/root.h"
 #include "store/uploads.h"
 #include "store/space.h"
@@ -203,6 +204,11 @@ server_open(struct server **out, const struct daemon_options *options)
 
 	if (s == NULL) {
 		log_error("%s", ftx_rc_text(FTX_NOMEM));
+		return EX_OSERR;
+	}
+	if (digest_start() != FTX_OK) {
+		log_error("there are no digests to be had");
+		free(s);
 		return EX_OSERR;
 	}
 	s->options = options;

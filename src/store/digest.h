@@ -43,8 +43,9 @@ const char *digest_name(enum digest_kind kind);
 size_t digest_size(enum digest_kind kind);
 
 /*
- * Once, while the program may still open any file: libcrypto reads its configuration before its
- * first digest. FTX_NOMEM, FTX_UNSUPPORTED: it has no SHA-256.
+ * Once, while the program has one thread and may still open any file: libxxhash looks at the
+ * processor, and libcrypto reads its configuration, before its first digest. FTX_NOMEM,
+ * FTX_UNSUPPORTED: it has no SHA-256.
  */
 enum ftx_rc digest_start(void) FTX_MUST_CHECK;
 
