@@ -69,8 +69,9 @@ static bool
 read_into_chunk(struct conn *c, struct chunk *chunk)
 {
 	size_t room = c->input_max - c->in.len, n;
+	size_t most = c->header > 0 ? c->header : CONN_READ_MAX;
 
-	n = conn_read_socket(c, chunk->data, room < CONN_READ_MAX ? room : CONN_READ_MAX);
+	n = conn_read_socket(c, chunk->data, room < most ? room : most);
 	if (n > 0 && c->in.len == 0)
 		buf_lend(&c->in, chunk->data, n, n);
 	else if (n > 0 && !buf_add(&c->in, chunk->data, n)) {
@@ -389,6 +390,12 @@ conn_set_input_max(struct conn *c, size_t bytes)
 {
 	c->input_max = bytes;
 	conn_update_reading(c);
+}
+
+void
+conn_set_header(struct conn *c, size_t bytes)
+{
+	c->header = bytes;
 }
 
 void

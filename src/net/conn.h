@@ -102,6 +102,11 @@ void conn_skip(struct conn *c, size_t len);
 void conn_drop_input(struct conn *c);
 /* While so many bytes wait in the input the peer is not read from. */
 void conn_set_input_max(struct conn *c, size_t bytes);
+/*
+ * No more of the input is read at a time, so that content which stands behind a header can be read
+ * to where it belongs. 0: as much as there is.
+ */
+void conn_set_header(struct conn *c, size_t bytes);
 /* Reads what the kernel has now, up to the maximum, without telling anybody. */
 void conn_read_now(struct conn *c);
 /*

@@ -35,6 +35,7 @@ struct conn {
 	void *owner; /* borrowed */
 
 	size_t input_max;
+	size_t header; /* of the input so many bytes are read at a time; 0: as many as there are */
 	bool bulk, paused;          /* conn_set_bulk_input(), and not conn_set_receiving() */
 	bool local;                 /* conn_is_local() */
 	bool tells_reads;           /* conn_tells_reads() */

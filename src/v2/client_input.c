@@ -267,6 +267,16 @@ take_frame(struct v2_client *c)
 	return c->conn != NULL;
 }
 
+/* While large content comes, what is read with its next header would be copied once more. */
+static void
+choose_input(struct v2_client *c)
+{
+	size_t have = conn_input_length(c->conn);
+	bool large = c->receiving != NULL && c->bulk && c->data_left == 0;
+
+	conn_set_header(c->conn, large && have < V2_HEADER_SIZE ? V2_HEADER_SIZE - have : 0);
+}
+
 void
 v2_client_soon_input(struct v2_client *c)
 {
@@ -300,8 +310,10 @@ v2_client_resume_input(struct v2_client *c)
 		v2_client_fail(c, rc, V2_WHOSE_CONNECTION, true);
 	else if (conn_peer_end(c->conn) != FTX_OK && !v2_client_is_stalled(c))
 		v2_client_fail(c, conn_peer_end(c->conn), V2_WHOSE_CONNECTION, false);
-	else
+	else {
+		choose_input(c);
 		v2_client_soon(c);
+	}
 }
 
 void

@@ -19,6 +19,7 @@
 #define V2_CLIENT_PRIVATE_H
 
 #include "base/buf.h"
+#include "loop/chunk.h"
 #include "loop/worker.h"
 #include "net/conn.h"
 #include "store/transfer.h"
@@ -40,7 +41,7 @@ _Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not
 #define OUTPUT_HIGH ((size_t)256 * 1024)
 /* Payload of DATA that we take, and that we send, at most. */
 #define OUR_MAX_DATA 1048576
-#define DATA_PIECE   ((size_t)256 * 1024)
+#define DATA_PIECE   CHUNK_SIZE
 /*
  * Content of one upload that is on its way, at most, where the server tells what has come: so much
  * of it is lost with the connection, and sent again. It is also the most that moves in one round

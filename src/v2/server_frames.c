@@ -353,15 +353,21 @@ may_read(struct v2s_conn *c)
 	return !c->stalled;
 }
 
-void
-v2s_read_frames(struct v2s_conn *c)
+/* While large content comes, what is read with its next header would be copied once more. */
+static void
+choose_input(struct v2s_conn *c)
+{
+	size_t have = conn_input_length(c->conn);
+
+	conn_set_header(
+	    c->conn, c->receiver != NULL && have < V2_HEADER_SIZE ? V2_HEADER_SIZE - have : 0);
+}
+
+static void
+take_frames(struct v2s_conn *c)
 {
 	unsigned frames = 0;
 
-	if (c->state == V2S_OPENING_PREFACE)
-		take_preface(c);
-	if (c->state == V2S_OPENING_PREFACE)
-		return;
 	c->blocked = false;
 	while (may_read(c) && take_frame(c)) {
 		v2s_start_ready(c);
@@ -371,4 +377,16 @@ v2s_read_frames(struct v2s_conn *c)
 			frames = 0;
 		}
 	}
+}
+
+void
+v2s_read_frames(struct v2s_conn *c)
+{
+	if (c->state == V2S_OPENING_PREFACE)
+		take_preface(c);
+	if (c->state == V2S_OPENING_PREFACE)
+		return;
+	take_frames(c);
+	if (!c->closed)
+		choose_input(c);
 }

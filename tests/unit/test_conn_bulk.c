@@ -54,6 +54,28 @@ START_TEST(test_receive)
 }
 END_TEST
 
+/* Of what stands behind a header nothing is taken with it. */
+START_TEST(test_receive_behind_header)
+{
+	char got[8] = "";
+
+	pair_tcp();
+	conn_set_header(conn, 3);
+	peer_send("abcdefgh", 8);
+	UNIT_UNTIL(heard.inputs > 0, worker_turn(worker, false));
+	ck_assert_uint_eq(conn_input_length(conn), 3);
+	conn_skip(conn, 3);
+	conn_set_bulk_input(conn, true);
+	ck_assert_uint_eq(conn_receive(conn, got, 4), 4);
+	ck_assert_int_eq(memcmp(got, "defg", 4), 0);
+	conn_set_bulk_input(conn, false);
+	conn_set_header(conn, 0);
+	peer_send("ij", 2);
+	UNIT_UNTIL(conn_input_length(conn) == 3, worker_turn(worker, false));
+	ck_assert_int_eq(memcmp(conn_input(conn), "hij", 3), 0);
+}
+END_TEST
+
 /* Into a pipe; but what came early is in memory, and comes first. */
 START_TEST(test_receive_by_pipe)
 {
@@ -222,6 +244,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, net_setup, net_teardown);
 	tcase_add_test(tc, test_receive);
+	tcase_add_test(tc, test_receive_behind_header);
 	tcase_add_test(tc, test_receive_by_pipe);
 	tcase_add_test(tc, test_write_behind_a_write);
 	tcase_add_test(tc, test_send);
