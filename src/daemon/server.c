@@ -383,10 +383,10 @@ server_start(struct server *s)
 	}
 	if (rc == FTX_OK)
 		rc = limits_new(&s->limits, o->max_connections, o->max_connections_per_address);
-	if (rc == FTX_OK)
+	if (rc == FTX_OK) {
 		limits_set_shares(s->limits, s->shares_max);
-	if (rc == FTX_OK)
 		rc = start_services(s);
+	}
 	if (rc != FTX_OK) {
 		log_error("cannot start: %s", ftx_rc_text(rc));
 		return EX_OSERR;

@@ -296,6 +296,7 @@ uploads_empty_directory(struct uploads *u, const char *dir)
 
 	pthread_mutex_lock(&u->lock);
 	HASH_ITER (hh_stage, u->by_stage, up, next) {
+		/* cppcheck-suppress uninitvar; HASH_ITER sets it */
 		if (up->owner != NULL || !is_in(up->name, dir))
 			continue;
 		set_aside(u, up, &gone);
