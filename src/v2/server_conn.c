@@ -75,8 +75,8 @@ v2s_flush(struct v2s_conn *c)
 void
 v2s_send_bytes(struct v2s_conn *c, const void *p, size_t len)
 {
-	if (c->closed)
-		return;
+	if (c->closed || c->state == V2S_CLOSING)
+		return; /* nothing follows an ERROR of the connection */
 	make_room(c);
 	if (!buf_add(&c->out, p, len))
 		conn_close(c->conn, FTX_NOMEM);
@@ -121,6 +121,21 @@ v2s_fail(struct v2s_conn *c, enum ftx_rc why, uint16_t target)
 	c->ending = why;
 	v2s_enter(c, V2S_CLOSING);
 	c->again = true;
+}
+
+/* A frame that has been begun is completed before, for a client that takes it. */
+static void
+end_when_sent(struct v2s_conn *c)
+{
+	enum ftx_rc end = conn_peer_end(c->conn);
+
+	v2s_send_content(c);
+	if (c->closed)
+		return;
+	if (!c->sending)
+		end_now(c);
+	else if (end != FTX_OK && end != FTX_TRUNCATED)
+		conn_close(c->conn, c->ending);
 }
 
 /* The client's end: whether it may come here, and what of it is to be waited for. */
@@ -177,9 +192,7 @@ v2s_run(struct v2s_conn *c)
 		if (c->closed)
 			break;
 		if (c->state == V2S_CLOSING) {
-			if (c->sending)
-				break; /* first its frame */
-			end_now(c);
+			end_when_sent(c);
 			break;
 		}
 		v2s_start_ready(c);
@@ -190,7 +203,7 @@ v2s_run(struct v2s_conn *c)
 	} while (c->again);
 	v2s_reap(c);
 	c->running = false;
-	if (c->closed || c->state == V2S_CLOSING)
+	if (c->closed || (c->state == V2S_CLOSING && !c->sending))
 		return;
 	if (c->out.len > 0 && !c->sending && !c->flush_due) {
 		c->flush_due = true;

@@ -27,6 +27,13 @@ is_ready_to_read(const struct v2s_conn *c)
 	return !c->blocked && !c->stalled && !(c->receiving != NULL && pump_is_busy(&c->receive));
 }
 
+/* A frame of DATA waits for the client, even for one that has taken all there is. */
+static bool
+waits_to_send(const struct v2s_conn *c)
+{
+	return c->sending && !pump_is_busy(&c->send);
+}
+
 /* What has moved since the last look. */
 static void
 look(struct v2s_conn *c)
@@ -37,7 +44,7 @@ look(struct v2s_conn *c)
 	c->heard = moved.received;
 	if (!is_ready_to_read(c))
 		c->heard_at = now;
-	if (moved.taken != c->taken || moved.all_taken) {
+	if (moved.taken != c->taken || (moved.all_taken && !waits_to_send(c))) {
 		c->taken = moved.taken;
 		c->taken_at = now;
 	}
@@ -170,6 +177,8 @@ judge(struct v2s_conn *c)
 		conn_reset(c->conn, FTX_IDLE_TIMEOUT);
 		return;
 	}
+	if (c->state == V2S_CLOSING)
+		return; /* nothing is left but a frame for it to take */
 	if (c->state == V2S_DRAINING && c->live == 0 && now_of(c) - c->goodbye_at >= PARTING_MS) {
 		c->ending = FTX_SHUTDOWN;
 		v2s_enter(c, V2S_CLOSING);
@@ -189,7 +198,7 @@ v2s_on_timer(void *arg)
 
 	if (c->closed)
 		return;
-	if (c->state != V2S_CLOSING || !c->sending)
+	if (c->state != V2S_CLOSING || c->sending)
 		judge(c);
 	v2s_run(c);
 }

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 import unittest
 
@@ -116,6 +117,37 @@ class TestConnection(V2Test):
                 for number in range(most - 1):
                     self.assert_ok(client.next())
                 self.assert_ok(client.ask("STAT", ("NAME", "")))
+
+    def unread_get(self, daemon):
+        """A GET of 8 MiB whose first frame of DATA is under way, and stands."""
+        write_file(daemon.path("f"), content(8 * MIB))
+        client = self.client(daemon)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        number = client.request("GET", ("NAME", "f"), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(number).type, "FILE")
+        self.assertTrue(client.fill(8 + 4096))
+        return client, number
+
+    def test_a_breach_within_content_that_is_not_taken(self):
+        """It does not keep the connection from its idle_timeout."""
+        daemon = self.daemon(idle_timeout=1)
+        client, _ = self.unread_get(daemon)
+        client.send(frame(0x7f, 5))
+        self.assertEqual(daemon.ended(1, 10), ["idle-timeout"])
+
+    def test_a_breach_within_content_that_is_cut_short(self):
+        """The frame is completed, and it is the connection's ERROR that follows."""
+        daemon = self.daemon(sendfile="never")
+        client, number = self.unread_get(daemon)
+        os.truncate(daemon.path("f"), 4096)
+        client.send(frame(0x7f, 5))
+        got, end = client.next(), client.next()
+        self.assertEqual((got.type, got.id), ("DATA", number))
+        self.assertEqual(got.payload[:4096], content(8 * MIB)[:4096])
+        self.assertEqual(got.payload[-4096:], bytes(4096))
+        self.assert_error(end, "UNSUPPORTED")
+        self.assertEqual(end.id, 0)
+        self.assertIsNone(client.next())
 
     def test_auth_ends_it(self):
         client = self.client(self.daemon())
