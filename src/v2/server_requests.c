@@ -1,6 +1,7 @@
 /* Protocol 2, the server: requests, from their message to their result. */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "core/registry.h"
 #include "net/conn.h"
 #include "v2/server_private.h"
+
+#define NAME_TEXT 800 /* of a name in the log: two of them fit into a line */
+#define LINE_TEXT (2 * NAME_TEXT + 200)
 
 struct v2s_request *
 v2s_find(const struct v2s_conn *c, uint16_t id)
@@ -155,17 +159,45 @@ answer_cancel(struct v2s_conn *c, uint16_t id)
 		v2s_send(c, V2_MESSAGE_cancel_ok, &done, 0, id);
 }
 
+/* What an operator wants to know later: what was to be changed, and what was not given. */
+static bool
+is_news(const struct v2s_request *r, enum ftx_rc rc)
+{
+	switch (r->type) {
+	case V2_PUT:
+	case V2_MKDIR:
+	case V2_RENAME:
+	case V2_REMOVE:
+		return true;
+	case V2_GET:
+		return rc != FTX_OK;
+	default:
+		return false;
+	}
+}
+
 static void
 log_result(const struct v2s_request *r, enum ftx_rc rc)
 {
-	char quoted[LOG_QUOTE_SIZE] = "-";
+	bool news = is_news(r, rc), is_put = r->type == V2_PUT;
+	uint64_t bytes = is_put && V2_HAS(&r->m.put, SIZE) ? r->m.put.size : r->received;
+	char name[NAME_TEXT] = "-", to[NAME_TEXT] = "", size[32] = "", line[LINE_TEXT];
 
-	if (!log_is_debug())
+	if (!news && !log_is_debug())
 		return; /* quoting takes its time */
 	if (r->name != NULL)
-		log_quote(quoted, sizeof(quoted), r->name, strlen(r->name));
-	log_debug("conn=%" PRIu64 " request=%u op=%s name=%s reason=%s", conn_id(r->c->conn), r->id,
-	    v2_type_name(r->type), quoted, ftx_rc_name(rc));
+		log_quote(name, sizeof(name), r->name, strlen(r->name));
+	if (r->to != NULL)
+		log_quote(to, sizeof(to), r->to, strlen(r->to));
+	if (is_put)
+		snprintf(size, sizeof(size), " bytes=%" PRIu64, bytes);
+	snprintf(line, sizeof(line), "conn=%" PRIu64 " request=%u op=%s name=%s%s%s%s reason=%s",
+	    conn_id(r->c->conn), r->id, v2_type_name(r->type), name, *to != '\0' ? " to=" : "", to,
+	    size, ftx_rc_name(rc));
+	if (news)
+		log_info("%s", line);
+	else
+		log_debug("%s", line);
 }
 
 void

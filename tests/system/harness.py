@@ -143,7 +143,7 @@ class Listener(Program):
 
     def reasons(self):
         """How each connection that has ended did, in order of their ends."""
-        return re.findall(r" reason=([\w-]+)$", self.err(), re.M)
+        return re.findall(r" peer=.* reason=([\w-]+)$", self.err(), re.M)
 
     def reason(self, peer):
         """How that peer's connection ended, once it has."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,7 +10,7 @@ import unittest
 
 from harness import ftxfer, mounted, run
 from hostile import HostileTest, entry, page
-from test_commands import AGAIN, EXISTS, NO_INPUT, REFUSED, USAGE, CommandTest
+from test_commands import (AGAIN, EXISTS, FORBIDDEN, NO_INPUT, REFUSED, USAGE, CommandTest)
 from wire import content, read_file, write_file
 from wire2 import encode, frame
 
@@ -86,6 +87,34 @@ class TestWords(CommandTest):
         ran = self.succeeds("sync", "-n", self.there("new"), down)
         self.assertRegex(ran.err, 'would mkdir "%s"\n(?s:.*)would mkdir "%s/sub"' % (down, down))
         self.assertFalse(os.path.exists(down))
+
+
+class TestLog(CommandTest):
+    options = {"allow_remove": True, "allow_rename": True}
+
+    def test_what_changes_and_what_is_refused(self):
+        """A line for each, at the level that is there without -d; reading leaves none."""
+        here = self.scratch("here", content(300))
+        large = self.scratch("large", content(3000000))
+        self.succeeds("put", here, self.there("n"))
+        self.succeeds("put", large, self.there("l"))
+        self.fails(EXISTS, "exists", "put", large, self.there("n"))
+        self.fails(FORBIDDEN, "", "put", "--replace", here, self.there("l"))
+        self.succeeds("mkdir", self.there("d"))
+        self.succeeds("mv", self.there("n"), self.there('d/"'))
+        self.succeeds("get", self.there("l"), "-o", self.dir)
+        self.fails(REFUSED, "no such", "get", self.there("n"), "-o", self.dir)
+        self.succeeds("rm", self.there("l"))
+        self.succeeds("stat", self.there("d"))
+        self.assertEqual(re.findall(r"info: conn=\d+ request=\d+ (.*)", self.server.err()), [
+            'op=PUT name="n" bytes=300 reason=ok',
+            'op=PUT name="l" bytes=3000000 reason=ok',
+            'op=PUT name="n" bytes=3000000 reason=exists',
+            'op=PUT name="l" bytes=300 reason=forbidden',
+            'op=MKDIR name="d" reason=ok',
+            r'op=RENAME name="n" to="d/\x22" reason=ok',
+            'op=GET name="n" reason=not-found',
+            'op=REMOVE name="l" reason=ok'])
 
 
 class TestEnds(CommandTest):
