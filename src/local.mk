@@ -44,6 +44,7 @@ src_libstore_a_SOURCES = \
 	src/store/local_commit.c \
 	src/store/local_prefix.c \
 	src/store/local_put.c \
+	src/store/local_reserve.c \
 	src/store/local_request.c \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \

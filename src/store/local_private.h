@@ -83,7 +83,6 @@ local_put_is_kept(const struct local_put *put)
 /* local_put.c: as in struct store_ops. */
 enum ftx_rc local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_done,
     void *owner, struct transfer **out) FTX_MUST_CHECK;
-void local_reserve(struct transfer *t);
 void local_write(struct transfer *t);
 void local_set_attrs(struct transfer *t, const struct put_spec *spec);
 enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_MUST_CHECK;
@@ -100,6 +99,11 @@ bool local_put_needs_discard(const struct local_transfer *lt);
 void local_put_discard(struct local_transfer *lt);
 /* The last step, on the worker. */
 void local_put_clear(struct local_transfer *lt);
+
+/* local_reserve.c: as in struct store_ops. */
+void local_reserve(struct transfer *t);
+/* Blocks. Gives back what is promised behind the content that is kept. False: there is none. */
+bool local_put_park(struct local_put *put);
 
 /* local_prefix.c: likewise. */
 void local_prefix(struct transfer *t);

@@ -232,101 +232,6 @@ local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_don
 	return FTX_OK;
 }
 
-/* RESERVE */
-
-static enum ftx_rc
-promise(struct local_transfer *lt)
-{
-	struct local_put *put = lt->put;
-
-	if (local_put_is_kept(put))
-		return space_reserve_beyond(lt->root->space, put->stage.fd, lt->t.size, &put->hold);
-	return space_extend(
-	    lt->root->space, put->stage.fd, put->reserved, lt->t.size - put->reserved, &put->hold);
-}
-
-/* Unfinished content that is only kept makes room for what is under way. */
-static enum ftx_rc
-reserve_space(struct local_transfer *lt)
-{
-	struct uploads *uploads = lt->root->uploads;
-	enum ftx_rc rc;
-
-	do {
-		rc = promise(lt);
-	} while ((rc == FTX_NO_SPACE || rc == FTX_STAGE_FULL) && uploads != NULL &&
-		 uploads_make_room(uploads, lt->t.size));
-	return rc;
-}
-
-/* What is behind the offset goes, and with it what was promised there, by whichever try. */
-static enum ftx_rc
-prepare_part(struct local_transfer *lt)
-{
-	struct local_put *put = lt->put;
-
-	space_release(&put->hold);
-	if (ftruncate(put->stage.fd, (off_t)lt->t.offset) != 0)
-		return ftx_rc_from_errno(errno);
-	return space_extend_beyond(
-	    lt->root->space, put->stage.fd, lt->t.offset, lt->t.size - lt->t.offset, &put->hold);
-}
-
-/* Goes on where the content that is kept ends, or begins anew. */
-static enum ftx_rc
-prepare_space(struct local_transfer *lt)
-{
-	struct local_put *put = lt->put;
-
-	if (put->stage.part)
-		return prepare_part(lt);
-	if (!local_put_is_kept(put))
-		return reserve_space(lt);
-	uploads_take_hold(put->claim, &put->hold);
-	if (lt->t.offset > 0)
-		return FTX_OK;
-	uploads_mark(put->claim, NULL, 0);
-	space_release(&put->hold);
-	if (lt->t.have > 0 && ftruncate(put->stage.fd, 0) != 0)
-		return ftx_rc_from_errno(errno);
-	return reserve_space(lt);
-}
-
-static void
-run_reserve(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-	struct local_put *put = lt->put;
-
-	lt->rc = FTX_TAKEN_OVER;
-	if (!uploads_enter(put->claim))
-		return;
-	lt->rc = put->stage.kind == STAGE_THROUGH ? FTX_OK : prepare_space(lt);
-	/* What grows is in the page cache already. */
-	if (lt->rc == FTX_OK && put->reserved == 0)
-		(void)stage_prefer_direct(&put->stage, lt->t.size);
-	if (lt->rc == FTX_OK)
-		put->reserved = lt->t.size;
-	if (local_put_is_kept(put))
-		uploads_give_hold(put->claim, &put->hold);
-	uploads_leave(put->claim);
-}
-
-static void
-on_reserved(struct pool_job *job)
-{
-	struct local_transfer *lt = local_transfer_of(job);
-
-	lt->t.direct = lt->put->stage.direct;
-	local_on_job_done(job);
-}
-
-void
-local_reserve(struct transfer *t)
-{
-	local_submit((struct local_transfer *)t, POOL_OPEN, run_reserve, on_reserved);
-}
-
 void
 local_set_attrs(struct transfer *t, const struct put_spec *spec)
 {
@@ -422,12 +327,15 @@ local_put_needs_discard(const struct local_transfer *lt)
 	return lt->put->stage.kind != STAGE_NONE || (lt->put->claim != NULL && !published);
 }
 
-/* What can be gone on with is kept, unless its owner wants it dropped. */
+/*
+ * What can be gone on with is kept, unless its owner wants it dropped: that is content, and no more
+ * space than it takes.
+ */
 void
 local_put_discard(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
-	bool drop = lt->t.dropped || !put->terms.keep;
+	bool drop = lt->t.dropped || !put->terms.keep || !local_put_park(put);
 	struct upload_record r;
 	/* It has a stage that could not be opened: its name was taken meanwhile, for instance. */
 	bool unopened = put->claim != NULL && put->stage.kind == STAGE_NONE &&

@@ -115,6 +115,14 @@ multiply(uint64_t a, uint64_t b)
 	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
 /* Blocks for the unprivileged (statvfs(3) f_bavail), in bytes, and the size of one. Saturates. */
 static enum ftx_rc
 available(int fd, uint64_t *bytes, uint64_t *block)
@@ -191,8 +199,7 @@ look_for_room(struct space_fs *fs, int fd, uint64_t size, bool overhead, uint64_
 			return rc;
 		if (overhead)
 			need = with_overhead(size, *block);
-		if (__builtin_add_overflow(promised, fs->allocating, &taken))
-			taken = UINT64_MAX;
+		taken = add(promised, fs->allocating);
 		if (taken <= avail && need <= avail - taken)
 			return FTX_OK;
 		if (fs->allocating == 0)
@@ -315,6 +322,50 @@ space_written(struct space_hold *hold, uint64_t bytes)
 		bytes = hold->bytes;
 	atomic_fetch_sub(&hold->fs->promised, bytes);
 	hold->bytes -= bytes;
+}
+
+void
+space_keep_only(struct space_hold *hold, uint64_t bytes)
+{
+	space_written(hold, UINT64_MAX);
+	if (hold->space == NULL || hold->share <= bytes)
+		return;
+	return_share(hold->space, hold->share - bytes);
+	hold->share = bytes;
+}
+
+static uint64_t
+above(uint64_t most, uint64_t have, uint64_t more)
+{
+	uint64_t all = add(have, more);
+
+	return all > most ? all - most : 0;
+}
+
+enum ftx_rc
+space_lacks(struct space *s, int fd, uint64_t size, struct space_lack *lack)
+{
+	uint64_t avail, block, taken;
+	struct space_fs *fs;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || available(fd, &avail, &block) != FTX_OK)
+		return FTX_IO;
+	fs = space_find(s, st.st_dev);
+	if (fs == NULL)
+		return FTX_NOMEM;
+	pthread_mutex_lock(&fs->admission);
+	taken = add(atomic_load(&fs->promised), fs->allocating);
+	pthread_mutex_unlock(&fs->admission);
+	*lack = (struct space_lack){ .dev = st.st_dev };
+	lack->bytes = above(avail, taken, with_overhead(size, block));
+	pthread_mutex_lock(&s->lock);
+	if (s->max > 0)
+		lack->share = above(s->max, s->held, size);
+	pthread_mutex_unlock(&s->lock);
+	if (lack->bytes == 0 && lack->share == 0)
+		lack->bytes = size;
+	return FTX_OK;
 }
 
 void

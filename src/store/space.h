@@ -8,6 +8,7 @@
 #define STORE_SPACE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/rc.h"
 
@@ -52,8 +53,21 @@ enum ftx_rc space_extend(
 /* The same, but the file's size stays what was written to it. */
 enum ftx_rc space_extend_beyond(
     struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/*
+ * What hindered the last promise of so many bytes on the file system of fd: what is lacking there,
+ * and of the most. Where none of both can be seen (a quota), it is all of them there.
+ */
+struct space_lack {
+	uint64_t share; /* bytes, of the most */
+	uint64_t bytes; /* bytes, on the file system: */
+	dev_t dev;
+};
+enum ftx_rc space_lacks(
+    struct space *s, int fd, uint64_t size, struct space_lack *lack) FTX_MUST_CHECK;
 /* So many bytes of it have been written: the file system knows of them now. */
 void space_written(struct space_hold *hold, uint64_t bytes);
+/* What is behind the first `bytes` of it, all of which are written, is not promised any more. */
+void space_keep_only(struct space_hold *hold, uint64_t bytes);
 /* The upload has ended: published, or dropped and its file gone. Idempotent. */
 void space_release(struct space_hold *hold);
 

@@ -33,15 +33,6 @@ uploads_find(struct uploads *u, const struct upload_key *key)
 	return up;
 }
 
-/* What it counts of the bytes that may be kept. */
-static uint64_t
-kept_bytes(const struct upload *up)
-{
-	bool unfinished = !upload_has_name(up) && up->record.stage[0] != '\0';
-
-	return unfinished && up->record.announced != UPLOAD_NO_SIZE ? up->record.announced : 0;
-}
-
 struct upload *
 uploads_add(struct uploads *u, const struct upload_record *r)
 {
@@ -69,7 +60,7 @@ bool
 uploads_set_stage(struct uploads *u, struct upload *up, const char *stage)
 {
 	uploads_drop_trail(u, up);
-	u->kept -= kept_bytes(up);
+	up->bytes = 0;
 	if (up->record.stage[0] != '\0')
 		HASH_DELETE(hh_stage, u->by_stage, up);
 	memset(up->record.stage, 0, sizeof(up->record.stage));
@@ -84,7 +75,7 @@ uploads_set_stage(struct uploads *u, struct upload *up, const char *stage)
 		up->record.stage[0] = '\0';
 		return false;
 	}
-	u->kept += kept_bytes(up);
+	up->bytes = up->record.announced;
 	return true;
 }
 
@@ -92,7 +83,6 @@ void
 uploads_take_out(struct uploads *u, struct upload *up)
 {
 	uploads_drop_trail(u, up);
-	u->kept -= kept_bytes(up);
 	if (up->record.stage[0] != '\0')
 		HASH_DELETE(hh_stage, u->by_stage, up);
 	HASH_DEL(u->by_key, up);
@@ -352,6 +342,7 @@ uploads_give_hold(struct upload_claim *c, struct space_hold *hold)
 	pthread_mutex_lock(&c->uploads->lock);
 	if (c->upload != NULL) {
 		c->upload->hold = *hold;
+		c->upload->bytes = c->upload->record.announced;
 		*hold = (struct space_hold){ 0 };
 	}
 	pthread_mutex_unlock(&c->uploads->lock);

@@ -28,6 +28,7 @@
 #include "store/upload_log.h"
 
 struct root;
+struct stat;
 struct upload_claim;
 struct uploads;
 struct worker;
@@ -41,7 +42,7 @@ struct worker;
 enum ftx_rc uploads_open(struct uploads **out, struct root *r) FTX_MUST_CHECK;
 /* Blocks. All claims must have been released. False: what is known may not be durable. */
 bool uploads_close(struct uploads *u);
-/* Seconds that nobody worked on it, after which one is forgotten; bytes of unfinished content. */
+/* Seconds that nobody worked on it, after which one is forgotten; bytes that those have. */
 void uploads_set_limits(struct uploads *u, uint64_t seconds, uint64_t bytes);
 
 /*
@@ -67,6 +68,11 @@ void uploads_leave(struct upload_claim *c);
 void uploads_give_hold(struct upload_claim *c, struct space_hold *hold);
 void uploads_written(struct upload_claim *c, size_t bytes);
 void uploads_take_hold(struct upload_claim *c, struct space_hold *hold);
+/*
+ * Its stage is like that, nothing is allocated behind its end, and nobody will work on it: it holds
+ * as much, and counts that much of what may be kept.
+ */
+void uploads_parked(struct upload_claim *c, const struct stat *st);
 
 /*
  * d is the digest of the first `at` bytes of it, which have been or will be written before it is
@@ -128,7 +134,10 @@ void uploads_expire(struct uploads *u, uint64_t now);
  * none.
  */
 bool uploads_empty_directory(struct uploads *u, const char *dir);
-/* Blocks. Likewise the oldest unfinished ones, until so many bytes are free. False: none were. */
-bool uploads_make_room(struct uploads *u, uint64_t bytes);
+/*
+ * Blocks. Likewise the oldest unfinished ones that nobody works on and that have what is lacking,
+ * until they have had that much. False: all of them together have not, and stay.
+ */
+bool uploads_make_room(struct uploads *u, const struct space_lack *lack);
 
 #endif

@@ -32,6 +32,19 @@ take_record(void *arg, const struct upload_record *r)
 	return uploads_set_stage(u, up, r->stage) ? FTX_OK : FTX_NOMEM;
 }
 
+/* What was allocated for more than has come goes: who goes on with it gets it again. */
+static void
+cut_behind(int dir_fd, const char *stage, off_t size)
+{
+	int fd = openat(dir_fd, stage, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, size) != 0)
+		log_debug("cannot cut stage file %s: %s", stage, ftx_errno_text(errno));
+	close(fd);
+}
+
 /*
  * False: there is nothing of it. Of what was published and not durable, a crash may be the reason
  * why it is not there any more: its client is to send it again.
@@ -65,7 +78,11 @@ find_out(struct uploads *u, struct upload *up)
 		   fstatat(dir_fd, r->stage, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		   S_ISREG(st.st_mode)) {
 		r->state = UPLOAD_UNFINISHED;
-		found = space_keep(u->root->space, r->announced, &up->hold) == FTX_OK;
+		up->bytes = (uint64_t)st.st_size;
+		up->dev = st.st_dev;
+		if (st.st_nlink == 1)
+			cut_behind(dir_fd, r->stage, st.st_size);
+		found = space_keep(u->root->space, up->bytes, &up->hold) == FTX_OK;
 	}
 	close(dir_fd);
 	return found;
@@ -205,14 +222,57 @@ uploads_watch(struct uploads *u, struct worker *w, void (*on_some)(void *), void
 	pthread_mutex_unlock(&u->lock);
 }
 
-/* The lock is held. */
+/* Of what is known a file may say anything. */
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+void
+uploads_parked(struct upload_claim *c, const struct stat *st)
+{
+	struct upload *up;
+
+	pthread_mutex_lock(&c->uploads->lock);
+	up = c->upload;
+	if (up != NULL) {
+		up->bytes = (uint64_t)st->st_size;
+		up->dev = st->st_dev;
+		space_keep_only(&up->hold, up->bytes);
+	}
+	pthread_mutex_unlock(&c->uploads->lock);
+}
+
+/*
+ * The lock is held. What all of those have together that nobody works on, but for such as are too
+ * much by themselves: they go, and nothing else on their account.
+ */
+static uint64_t
+count_kept(const struct uploads *u)
+{
+	const struct upload *up;
+	uint64_t kept = 0;
+
+	TAILQ_FOREACH (up, &u->by_use, link) {
+		/* cppcheck-suppress uninitvar; TAILQ_FOREACH sets it */
+		if (up->owner == NULL && up->bytes <= u->keep_bytes)
+			kept = add(kept, up->bytes);
+	}
+	return kept;
+}
+
+/* The lock is held. kept: what there is still. */
 static bool
-is_over(const struct uploads *u, const struct upload *up, uint64_t now)
+is_over(const struct uploads *u, const struct upload *up, uint64_t now, uint64_t kept)
 {
 	/* A time that has not come yet is one of a clock that was set back since. */
 	if (now > up->record.used && now - up->record.used >= u->keep_seconds)
 		return true;
-	return u->count > UPLOADS_MAX || (u->kept > u->keep_bytes && up->record.stage[0] != '\0');
+	return u->count > UPLOADS_MAX || up->bytes > u->keep_bytes ||
+	       (kept > u->keep_bytes && up->bytes > 0);
 }
 
 void
@@ -268,12 +328,17 @@ uploads_expire(struct uploads *u, uint64_t now)
 {
 	struct upload_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	struct upload *up, *next;
+	uint64_t kept;
 
 	pthread_mutex_lock(&u->lock);
+	kept = count_kept(u);
 	for (up = TAILQ_FIRST(&u->by_use); up != NULL; up = next) {
 		next = TAILQ_NEXT(up, link);
-		if (up->owner == NULL && is_over(u, up, now))
-			set_aside(u, up, &gone);
+		if (up->owner != NULL || !is_over(u, up, now, kept))
+			continue;
+		if (up->bytes <= u->keep_bytes)
+			kept -= up->bytes < kept ? up->bytes : kept;
+		set_aside(u, up, &gone);
 	}
 	pthread_mutex_unlock(&u->lock);
 	drop(u, &gone);
@@ -307,22 +372,61 @@ uploads_empty_directory(struct uploads *u, const char *dir)
 	return any;
 }
 
+static bool
+is_parked(const struct upload *up)
+{
+	return up->owner == NULL && up->record.stage[0] != '\0';
+}
+
+/* What some would give back. */
+struct room {
+	uint64_t bytes; /* all of them */
+	uint64_t there; /* those on the file system where something is lacking */
+};
+
+static void
+add_room(struct room *room, const struct upload *up, const struct space_lack *lack)
+{
+	room->bytes = add(room->bytes, up->bytes);
+	if (up->dev == lack->dev)
+		room->there = add(room->there, up->bytes);
+}
+
+static bool
+is_enough(const struct room *room, const struct space_lack *lack)
+{
+	return room->bytes >= lack->share && room->there >= lack->bytes;
+}
+
+static bool
+helps(const struct upload *up, const struct space_lack *lack, const struct room *so_far)
+{
+	return up->bytes > 0 && (so_far->bytes < lack->share ||
+				    (so_far->there < lack->bytes && up->dev == lack->dev));
+}
+
 bool
-uploads_make_room(struct uploads *u, uint64_t bytes)
+uploads_make_room(struct uploads *u, const struct space_lack *lack)
 {
 	struct upload_list gone = TAILQ_HEAD_INITIALIZER(gone);
+	struct room all = { 0 }, freed = { 0 };
 	struct upload *up, *next;
-	uint64_t freed = 0;
 
 	pthread_mutex_lock(&u->lock);
-	for (up = TAILQ_FIRST(&u->by_use); up != NULL && freed < bytes; up = next) {
+	TAILQ_FOREACH (up, &u->by_use, link) {
+		/* cppcheck-suppress uninitvar; TAILQ_FOREACH sets it */
+		if (is_parked(up))
+			add_room(&all, up, lack);
+	}
+	up = is_enough(&all, lack) ? TAILQ_FIRST(&u->by_use) : NULL;
+	for (; up != NULL && !is_enough(&freed, lack); up = next) {
 		next = TAILQ_NEXT(up, link);
-		if (up->owner != NULL || up->record.stage[0] == '\0')
+		if (!is_parked(up) || !helps(up, lack, &freed))
 			continue;
-		freed += up->record.announced;
+		add_room(&freed, up, lack);
 		set_aside(u, up, &gone);
 	}
 	pthread_mutex_unlock(&u->lock);
 	drop(u, &gone);
-	return freed > 0;
+	return freed.bytes > 0;
 }

@@ -35,6 +35,9 @@ struct upload {
 	bool logged;                 /* the file has a record of it, or will */
 	bool unlisted;               /* a hash had no memory to add it */
 	struct space_hold hold;
+	uint64_t
+	    bytes; /* announced, if there is a stage; once it is parked: those that are there */
+	dev_t dev; /* then: the file system where they are */
 	struct meta_version stands;     /* its stage, after the last write */
 	struct digest_trail *trail;     /* owned: of what its stage has; NULL: nothing is known */
 	TAILQ_ENTRY(upload) trail_link; /* if there is one, by when it was marked */
@@ -63,7 +66,6 @@ struct uploads {
 	unsigned trail_count;
 	unsigned count;
 	uint64_t live;      /* bytes that the records of all take */
-	uint64_t kept;      /* bytes of unfinished content that were announced */
 	struct buf pending; /* records that are not in the file yet */
 	bool incomplete;    /* one of them could not be noted for want of memory */
 	uint64_t keep_seconds, keep_bytes;

@@ -80,8 +80,9 @@ class TestKept(SystemTest):
         for name in "abc":
             self.leave(daemon, name)
         self.assertEqual(len(self.stages(daemon)), 3)
+        kept = sum(os.path.getsize(daemon.path(name)) for name in self.stages(daemon))
         daemon.stop()
-        daemon = self.daemon(root=root, partials_keep_bytes=2 * SIZE)
+        daemon = self.daemon(root=root, partials_keep_bytes=kept - 1)
         wait_for(lambda: len(self.stages(daemon)) == 2, "one to go")
         self.finish(daemon, "a", False)
         self.finish(daemon, "b", True)

@@ -1,5 +1,6 @@
 /* store: an upload that is known by its key: gone on with, asked for again, taken over. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,25 +341,77 @@ START_TEST(test_name_is_taken)
 }
 END_TEST
 
-/* Kept content counts, and gives way to what is under way. */
+/*
+ * Kept content counts, and gives way to what is under way, if that helps. _i: 0 it does; 1, 2 it
+ * could not on the disk, nor by the most of all.
+ */
 START_TEST(test_makes_room)
 {
 	struct owner o = { 0 };
 
 	start();
-	if (_i != 0)
-		space_set_max(root->space, LEN + 10);
+	space_set_max(root->space, _i == 1 ? 0 : LEN + 10);
 	leave_behind(CHUNK_SIZE);
-	if (_i == 0)
-		fake_orders.free_bytes = 1; /* and nothing will help */
+	if (_i == 1)
+		fake_orders.free_bytes = 1;
 	terms.key.id[0]++;
 	spec.name = "another";
 	ck_assert_int_eq(begin(&o), FTX_OK);
-	ck_assert_int_eq(owner_reserve(&o, LEN), _i == 0 ? FTX_NO_SPACE : FTX_OK);
-	store_drop(o.t);
-	owner_close(&o);
-	ck_assert_int_eq(files_in_root(), 0);
+	ck_assert_int_eq(owner_reserve(&o, _i == 0 ? LEN : LEN + 11), _i == 0   ? FTX_OK
+								      : _i == 1 ? FTX_NO_SPACE
+										: FTX_STAGE_FULL);
+	ck_assert_int_eq(files_in_root(), _i == 0 ? 1 : 2);
+	owner_close(&o); /* it has no content, and leaves nothing */
+	ck_assert_int_eq(files_in_root(), _i == 0 ? 0 : 1);
+	ck_assert_uint_eq(uploads_count(root->uploads), _i == 0 ? 0 : 1);
 	fake_orders.free_bytes = 0;
+	store_teardown();
+}
+END_TEST
+
+/*
+ * What is only kept has no more space than its content takes; who goes on with it has all of it
+ * again. _i: 1 the daemon was killed in between, 2 nothing can be allocated ahead.
+ */
+START_TEST(test_keeps_no_space)
+{
+	struct space_hold hold = { 0 };
+	struct owner o = { 0 };
+	struct stat st;
+
+	start();
+	space_set_max(root->space, LEN + 10);
+	fake_orders.no_fallocate = _i == 2;
+	leave_behind(CHUNK_SIZE);
+	if (_i == 1) {
+		int fd = open(the_stage(), O_WRONLY | O_CLOEXEC);
+
+		ck_assert_int_eq(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)LEN), 0);
+		close(fd);
+		restart();
+		space_set_max(root->space, LEN + 10);
+		ck_assert_int_eq(space_keep(root->space, CHUNK_SIZE, &hold), FTX_OK);
+		space_release(&hold);
+	}
+	ck_assert_int_eq(stat(the_stage(), &st), 0);
+	ck_assert_int_eq(st.st_size, CHUNK_SIZE);
+	ck_assert_int_lt(st.st_blocks * 512, CHUNK_SIZE + 65536);
+	if (_i != 1) {
+		ck_assert_int_eq(space_keep(root->space, LEN + 10 - CHUNK_SIZE, &hold), FTX_OK);
+		space_release(&hold);
+	}
+	ck_assert_int_eq(begin(&o), FTX_OK);
+	ck_assert_uint_eq(o.t->have, CHUNK_SIZE);
+	store_reserve_at(o.t, LEN, CHUNK_SIZE);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_RESERVE), FTX_OK);
+	ck_assert_int_eq(stat(the_stage(), &st), 0);
+	ck_assert(_i == 2 || st.st_blocks * 512 >= (blkcnt_t)LEN);
+	if (_i != 1)
+		ck_assert_int_eq(space_keep(root->space, 11, &hold), FTX_STAGE_FULL);
+	ck_assert_int_eq(owner_write(&o, content + CHUNK_SIZE, LEN - CHUNK_SIZE), FTX_OK);
+	ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/new", content, LEN);
 	store_teardown();
 }
 END_TEST
@@ -369,7 +422,7 @@ START_TEST(test_expires)
 	uint64_t now = (uint64_t)time(NULL);
 
 	start();
-	uploads_set_limits(root->uploads, 100, _i == 2 ? LEN - 1 : LEN);
+	uploads_set_limits(root->uploads, 100, _i == 2 ? CHUNK_SIZE - 1 : CHUNK_SIZE);
 	leave_behind(CHUNK_SIZE);
 	uploads_expire(root->uploads, now + (_i == 1 ? 200 : 90));
 	ck_assert_int_eq(files_in_root(), _i == 0 ? 1 : 0);
@@ -430,7 +483,8 @@ add_resume_cases(Suite *s)
 	tcase_add_test(tc, test_not_kept_any_more);
 	tcase_add_loop_test(tc, test_name_is_taken, 0, 2);
 	tcase_add_test(tc, test_prefix_ends);
-	tcase_add_loop_test(tc, test_makes_room, 0, 2);
+	tcase_add_loop_test(tc, test_makes_room, 0, 3);
+	tcase_add_loop_test(tc, test_keeps_no_space, 0, 3);
 	tcase_add_loop_test(tc, test_expires, 0, 3);
 	tcase_add_test(tc, test_sweep_keeps);
 }

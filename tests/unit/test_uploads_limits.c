@@ -6,6 +6,18 @@
 #include "unit/fake_sys.h"
 #include "unit/test_uploads.h"
 
+static void
+leave_parked(unsigned number, uint64_t bytes, dev_t dev)
+{
+	const struct stat st = { .st_size = (off_t)bytes, .st_dev = dev };
+	struct upload_claim *c;
+
+	leave_unfinished(number);
+	c = claim(number);
+	uploads_parked(c, &st);
+	uploads_release(c);
+}
+
 START_TEST(test_time)
 {
 	struct upload_record r;
@@ -35,9 +47,9 @@ START_TEST(test_bytes)
 
 	publish_until(9, 2);
 	for (unsigned i = 1; i <= 5; i++)
-		leave_unfinished(i);
+		leave_parked(i, SIZE, 8);
 	uploads_release(claim(1)); /* now that is the newest */
-	uploads_set_limits(uploads, UINT64_MAX, 3 * SIZE);
+	uploads_set_limits(uploads, UINT64_MAX, 2 * SIZE);
 	c = claim(3); /* somebody works on it */
 	uploads_expire(uploads, NOW);
 	ck_assert(!is_known(2) && !is_known(4));
@@ -54,19 +66,55 @@ START_TEST(test_bytes)
 }
 END_TEST
 
+/* What is too much by itself goes, and nothing on its account; sums have no end. */
+START_TEST(test_too_much_by_itself)
+{
+	leave_parked(1, 2 * SIZE, 8);
+	for (unsigned i = 2; i <= 4; i++)
+		leave_parked(i, INT64_MAX, 8);
+	leave_parked(5, SIZE, 8);
+	leave_parked(6, 0, 8);
+	uploads_set_limits(uploads, UINT64_MAX, 3 * SIZE);
+	uploads_expire(uploads, NOW);
+	ck_assert(is_known(1) && is_known(5) && is_known(6));
+	ck_assert(!is_known(2) && !is_known(3) && !is_known(4));
+	uploads_set_limits(uploads, UINT64_MAX, 3 * SIZE - 1);
+	uploads_expire(uploads, NOW);
+	ck_assert(!is_known(1) && is_known(5) && is_known(6));
+	/* These are more than 64 bits. */
+	uploads_set_limits(uploads, UINT64_MAX, INT64_MAX);
+	leave_parked(2, INT64_MAX, 8);
+	leave_parked(3, INT64_MAX, 8);
+	uploads_expire(uploads, NOW);
+	ck_assert(!is_known(5) && !is_known(2) && is_known(3));
+}
+END_TEST
+
+static bool
+make_room(uint64_t share, uint64_t bytes, dev_t dev)
+{
+	const struct space_lack lack = { .share = share, .bytes = bytes, .dev = dev };
+
+	return uploads_make_room(uploads, &lack);
+}
+
+/* All of it, or nothing: who cannot be helped takes nothing away. */
 START_TEST(test_makes_room)
 {
 	struct upload_claim *c;
 
 	publish_until(9, 2);
 	for (unsigned i = 1; i <= 5; i++)
-		leave_unfinished(i);
+		leave_parked(i, SIZE, i == 2 ? 7 : 8);
 	c = claim(1);
-	ck_assert(uploads_make_room(uploads, SIZE + 1));
-	ck_assert(is_known(1) && !is_known(2) && !is_known(3) && is_known(4) && is_known(5));
-	ck_assert(uploads_make_room(uploads, 100 * SIZE));
-	ck_assert(is_known(1) && !is_known(4) && !is_known(5));
-	ck_assert(!uploads_make_room(uploads, 1));
+	ck_assert(!make_room(4 * SIZE + 1, 0, 8) && !make_room(INT64_MAX, 1, 8));
+	ck_assert(!make_room(0, 3 * SIZE + 1, 8) && !make_room(0, 1, 9));
+	ck_assert_uint_eq(uploads_count(uploads), 6);
+	ck_assert(make_room(0, SIZE + 1, 8));
+	ck_assert(is_known(1) && is_known(2) && !is_known(3) && !is_known(4) && is_known(5));
+	ck_assert(make_room(2 * SIZE, 0, 8));
+	ck_assert(is_known(1) && !is_known(2) && !is_known(5));
+	ck_assert(!make_room(1, 0, 8));
 	ck_assert_int_eq(unit_names_in("root"), 3); /* file9, a stage, the state directory */
 	uploads_release(c);
 }
@@ -120,6 +168,7 @@ add_limits_cases(Suite *s)
 	tcase_add_checked_fixture(tc, uploads_set_up, uploads_tear_down);
 	tcase_add_test(tc, test_time);
 	tcase_add_test(tc, test_bytes);
+	tcase_add_test(tc, test_too_much_by_itself);
 	tcase_add_test(tc, test_makes_room);
 	tcase_add_loop_test(tc, test_earlier_one_goes, 0, 3);
 	tcase_add_test(tc, test_directory_is_gone);
