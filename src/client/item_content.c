@@ -94,6 +94,8 @@ static void
 put_ended_well(struct item *item, struct v2_put_request *put)
 {
 	struct ftxfer_totals *t = &item->s->totals;
+	bool superseded = (put->receipt.flags & V2_OK_SUPERSEDED) != 0;
+	bool earlier = session_when(item->s, &put->receipt.time) == SESSION_BEFORE;
 	char hex[DIGEST_HEX_SIZE];
 	struct ftxfer_event e = {
 		.type = FTXFER_EVENT_DONE,
@@ -102,8 +104,8 @@ put_ended_well(struct item *item, struct v2_put_request *put)
 		.digest = digest_hex(&put->receipt.digest, hex),
 		.digest_kind = digest_name(put->receipt.digest.kind),
 		.unsynced = (put->receipt.flags & V2_OK_UNSYNCED) != 0,
-		.superseded = (put->receipt.flags & V2_OK_SUPERSEDED) != 0,
-		.existed = (put->receipt.flags & V2_OK_SAME) != 0,
+		.superseded = superseded,
+		.existed = (put->receipt.flags & V2_OK_SAME) != 0 || (earlier && !superseded),
 	};
 
 	t->bytes_done += put->receipt.size;
@@ -113,6 +115,35 @@ put_ended_well(struct item *item, struct v2_put_request *put)
 	item_done(item, &e);
 }
 
+/* It was published by this session, which did not hear of it. */
+static bool
+is_ours(const struct item *item, const struct v2_put_request *put)
+{
+	return item->unsure && session_when(item->s, &put->receipt.time) == SESSION_SINCE;
+}
+
+/*
+ * What was published by that id is gone by now. If that was before we began, or this is the first
+ * answer to the first question, it was another upload, of long ago: this one has an id of its own,
+ * which follows from that. False: it was this one, or nobody knows.
+ */
+static bool
+goes_by_a_new_id(struct item *item, struct v2_put_request *put)
+{
+	struct v2_time published = put->receipt.time;
+
+	if (item->generation > ITEM_GENERATIONS || is_ours(item, put) ||
+	    (item->unsure && session_when(item->s, &published) == SESSION_UNKNOWN))
+		return false;
+	item->earlier = published;
+	item->generation++;
+	item->unsure = false;
+	v2_put_again(put);
+	v2_put_clear(put);
+	item_make_id(item);
+	return true;
+}
+
 static void
 on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 {
@@ -120,8 +151,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	struct v2_put_request *put = (struct v2_put_request *)r;
 	struct v2_outcome again = *o;
 	bool ok = o->rc == FTX_OK;
-	bool stale = ok && (put->receipt.flags & V2_OK_SUPERSEDED) != 0 && !item->unsure &&
-		     !item->asked_anew;
+	bool superseded = ok && (put->receipt.flags & V2_OK_SUPERSEDED) != 0;
 	bool spoilt = !ok && !o->breach &&
 		      (o->rc == FTX_CHANGED || o->rc == FTX_DIGEST_MISMATCH ||
 			  o->rc == FTX_SIZE_MISMATCH || o->rc == FTX_TAKEN_OVER);
@@ -130,24 +160,28 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	if (!ok)
 		item->s->totals.bytes_moved += put->moved - put->resumed;
 	item_leave(item);
-	if (ok && !stale) {
+	if (superseded && goes_by_a_new_id(item, put)) {
+		item_go_on(item);
+		return;
+	}
+	if (superseded && !is_ours(item, put)) {
+		v2_put_clear(put);
+		item_fail(item, FTXFER_TRY_AGAIN,
+		    "it was stored once, and is gone by now; nobody knows whether that was this "
+		    "time");
+		return;
+	}
+	if (ok) {
 		put_ended_well(item, put);
 		return;
 	}
 	v2_put_again(put);
-	/*
-	 * An upload of long ago is known by the same id, and what it published is gone: this one is
-	 * asked for anew. So is, once, what was damaged on the way or changed while it was read.
-	 */
-	if (stale || (spoilt && !item->asked_anew)) {
+	/* Once more, from the start: it was damaged on the way, or changed while it was read. */
+	if (spoilt && !item->asked_anew) {
 		item->asked_anew = true;
 		v2_put_clear(put);
-		item_make_id(item, true);
+		item_draw_id(item);
 		again.retryable = true;
-		if (ok) {
-			item_go_on(item);
-			return;
-		}
 	}
 	item_retry_or_fail(item, &again);
 }
@@ -159,7 +193,7 @@ item_run_put(struct item *item, struct v2_client *c)
 	bool attrs = (item->flags & FTXFER_NO_ATTRS) == 0 && item->local != NULL;
 
 	if (!item->has_id)
-		item_make_id(item, false);
+		item_make_id(item);
 	put->r.on_done = on_put;
 	put->r.arg = item;
 	put->name = item->remote;

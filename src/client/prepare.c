@@ -268,13 +268,14 @@ item_prepare(struct item *item)
 	pool_submit(item->s->pool, item->s->worker, POOL_OPEN, &item->job);
 }
 
-/* One that another process of this user makes again for the same file and the same place. */
+/* Of the same file, the same place, and the same one before it. */
 static bool
 make_known_id(struct item *item)
 {
 	struct ftxfer_session *s = item->s;
 	const uint64_t numbers[] = { item->size, (uint64_t)item->mtime.tv_sec,
-		(uint64_t)item->mtime.tv_nsec, item->flags & FTXFER_REPLACE };
+		(uint64_t)item->mtime.tv_nsec, item->flags & FTXFER_REPLACE,
+		(uint64_t)item->earlier.sec, item->earlier.nsec };
 	struct digest_value v;
 	struct digest d;
 	bool ok;
@@ -291,12 +292,18 @@ make_known_id(struct item *item)
 }
 
 void
-item_make_id(struct item *item, bool anew)
+item_make_id(struct item *item)
 {
-	if (!anew && item->s->has_key && item->local != NULL && make_known_id(item)) {
+	if (item->generation < ITEM_GENERATIONS && item->s->has_key && item->local != NULL &&
+	    make_known_id(item))
 		item->has_id = true;
-		return;
-	}
+	else
+		item_draw_id(item);
+}
+
+void
+item_draw_id(struct item *item)
+{
 	item->has_id = getrandom(item->upload_id, sizeof(item->upload_id), GRND_NONBLOCK) ==
 		       (ssize_t)sizeof(item->upload_id);
 }

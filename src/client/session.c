@@ -122,6 +122,41 @@ take_spec(struct ftxfer_session *s, const struct ftxfer_session_spec *spec)
 	return ok;
 }
 
+/* A file's time may be that of the system's last tick. */
+#define CLOCK_SLACK_MS 50
+/* Seconds since 1970 that are no time of this age, nor of the next ones. */
+#define CLOCK_MAX ((int64_t)1 << 40)
+
+static bool
+to_ms(const struct v2_time *t, int64_t *ms)
+{
+	if (t->sec < 0 || t->sec >= CLOCK_MAX)
+		return false;
+	*ms = t->sec * 1000 + t->nsec / 1000000;
+	return true;
+}
+
+void
+session_note_clock(struct ftxfer_session *s, const struct v2_server_info *server)
+{
+	int64_t now;
+
+	if (s->has_began || !server->has_time || !to_ms(&server->time, &now))
+		return;
+	s->began_ms = now - (int64_t)(worker_now(s->worker) - s->opened) - CLOCK_SLACK_MS;
+	s->has_began = true;
+}
+
+enum session_when
+session_when(const struct ftxfer_session *s, const struct v2_time *t)
+{
+	int64_t then;
+
+	if (!s->has_began || !to_ms(t, &then))
+		return SESSION_UNKNOWN;
+	return then < s->began_ms ? SESSION_BEFORE : SESSION_SINCE;
+}
+
 struct ftxfer_session *
 ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *spec,
     const struct ftxfer_session_callbacks *callbacks, void *arg)
@@ -134,6 +169,7 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 	take(&known, sizeof(known), spec);
 	take(&s->callbacks, sizeof(s->callbacks), callbacks);
 	s->arg = arg;
+	s->opened = clock_now_ms();
 	s->idle_told = true;
 	s->soon.deliver = turn;
 	TAILQ_INIT(&s->ready);

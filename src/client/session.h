@@ -48,6 +48,9 @@ struct place {
 	struct store *store; /* owned */
 };
 
+/* Each upload that was published before, and is gone, costs a question to get past it. */
+#define ITEM_GENERATIONS 8
+
 enum item_phase {
 	ITEM_READY,   /* in the queue */
 	ITEM_LOCAL,   /* in the pool, or with a store */
@@ -94,11 +97,13 @@ struct item {
 
 	bool started, ended;
 	bool unsure;     /* what it asked for may have been done */
-	bool asked_anew; /* once, by another upload id */
+	bool asked_anew; /* once, by another upload id, since something was spoilt */
 	bool has_id;
 	uint64_t failing_since, due, best; /* ms, ms, bytes */
 	unsigned tries;
 	uint8_t upload_id[V2_UPLOAD_ID_SIZE];
+	unsigned generation;    /* of the id: what goes by the ones before was published long ago */
+	struct v2_time earlier; /* when that was, by the server's clock, if generation > 0 */
 
 	/* Of the local file, as it was found. */
 	uint64_t size;
@@ -166,6 +171,9 @@ struct ftxfer_session {
 	enum ftx_rc resolve_rc;
 	struct digest ids; /* owned: what each upload id begins with, if has_key */
 	bool has_key;
+	uint64_t opened;  /* ms: when nothing had been asked for yet */
+	bool has_began;   /* what follows is known */
+	int64_t began_ms; /* the same by the server's clock, since 1970; or a little earlier */
 
 	uint64_t failing_since; /* ms: no connection since; 0: all is well */
 	/* Why nothing can be done with this server any more; FTX_OK: nothing is known. */
@@ -178,6 +186,15 @@ struct ftxfer_session {
 /* session.c */
 /* Looks at everything that could go on, later in this turn. */
 void session_kick(struct ftxfer_session *s);
+/* A server has said what time it is. */
+void session_note_clock(struct ftxfer_session *s, const struct v2_server_info *server);
+enum session_when {
+	SESSION_UNKNOWN,
+	SESSION_BEFORE, /* this session */
+	SESSION_SINCE
+};
+/* When that was, by the server's clock. */
+enum session_when session_when(const struct ftxfer_session *s, const struct v2_time *t);
 
 /* item_life.c */
 struct item *item_new(struct ftxfer_session *s, enum ftxfer_op op, unsigned flags,
@@ -224,7 +241,10 @@ void item_cancel(struct item *item);
 
 /* prepare.c */
 void item_prepare(struct item *item);
-void item_make_id(struct item *item, bool anew);
+/* One that another process of this user makes again for the same upload, where that can be. */
+void item_make_id(struct item *item);
+/* One that nobody makes again. */
+void item_draw_id(struct item *item);
 /* In the pool: the user's secret that upload ids are made with. */
 void session_read_key(struct ftxfer_session *s);
 /* Puts a component behind a name. False: no memory. */

@@ -103,7 +103,9 @@ struct v2_server_info {
 	uint32_t kinds; /* of digests that both have: bit DIGEST_XXH128 ... */
 	bool has_max_file;
 	uint64_t max_file;
-	char agent[256]; /* as it came, but for NULs: quote it */
+	bool has_time;
+	struct v2_time time; /* of its clock, when it said so */
+	char agent[256];     /* as it came, but for NULs: quote it */
 };
 
 /*

@@ -29,6 +29,8 @@ take_hello(struct v2_client *c, const struct v2_frame *f)
 	c->tells_progress = V2_HAS(&m, FEATURES) && (m.features & V2_FEATURE_PROGRESS) != 0;
 	i->has_max_file = V2_HAS(&m, MAX_FILE);
 	i->max_file = m.max_file;
+	i->has_time = V2_HAS(&m, TIME);
+	i->time = m.time;
 	if (m.agent.len > 0 && m.agent.len < sizeof(i->agent))
 		memcpy(i->agent, m.agent.p, m.agent.len);
 	c->sent_at = worker_now(c->worker);

@@ -50,11 +50,13 @@ enum v2_kind { V2_REGULAR = 1, V2_DIRECTORY, V2_SYMLINK, V2_OTHER };
  *   0006 MAX_NOW       u32             -       must
  *   0007 MAX_FILE      u64             -       may
  *   0008 AGENT         text, 0 to 255  may     may
+ *   0034 TIME          time            -       may; when it was sent
  */
 struct v2_hello {
 	uint64_t has;
 	uint64_t features, max_file; /* enum v2_feature */
 	struct v2_slice digests, agent;
+	struct v2_time time;
 	uint32_t max_data, max_now;
 	uint16_t version, max_requests;
 };

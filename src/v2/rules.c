@@ -19,7 +19,8 @@
 	X(l, s, MAX_REQUESTS, max_requests, V2_MUST) \
 	X(l, s, MAX_NOW,      max_now,      V2_MUST) \
 	X(l, s, MAX_FILE,     max_file,     V2_MAY) \
-	X(l, s, AGENT,        agent,        V2_MAY)
+	X(l, s, AGENT,        agent,        V2_MAY) \
+	X(l, s, TIME,         time,         V2_MAY)
 #define PING_ROWS(X, l, s) \
 	X(l, s, TOKEN,        token,        V2_MAY)
 #define GOODBYE_ROWS(X, l, s) \

@@ -21,12 +21,13 @@ take_hello(struct v2s_conn *c, const struct v2_frame *f)
 {
 	struct v2_hello theirs, ours = {
 		.has = V2_BIT(PROTOCOL_VERSION) | V2_BIT(DIGESTS) | V2_BIT(MAX_DATA) |
-		       V2_BIT(MAX_REQUESTS) | V2_BIT(MAX_NOW),
+		       V2_BIT(MAX_REQUESTS) | V2_BIT(MAX_NOW) | V2_BIT(TIME),
 		.version = V2_VERSION,
 		.digests = { our_digests, sizeof(our_digests) },
 		.max_data = MAX_DATA,
 		.max_requests = c->server->max_requests,
 		.max_now = MAX_NOW,
+		.time = v2s_clock(),
 	};
 	struct v2_fault fault = v2_client_hello_decode(f, NULL, &theirs);
 

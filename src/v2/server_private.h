@@ -272,6 +272,8 @@ enum ftx_rc v2s_take_name(
 struct v2_slice v2s_version(const struct meta_version *v);
 enum ftx_rc v2s_take_version(struct v2_slice s, struct meta_version *v) FTX_MUST_CHECK;
 struct v2_time v2s_time(const struct timespec *t);
+/* What it is now. */
+struct v2_time v2s_clock(void);
 /* What is there is not a regular file: says what it is. Answers r. */
 void v2s_refuse_kind(struct v2s_request *r);
 /* kind: of the digest that is wanted; DIGEST_NONE: any. */

@@ -4,23 +4,28 @@
 
 #include "v2/server_put.h"
 
+struct v2_time
+v2s_clock(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return v2s_time(&now);
+}
+
 static struct v2_receipt
 make_receipt(const struct v2s_request *r, uint64_t size, const struct digest_value *digest,
     const struct meta_version *version)
 {
-	struct timespec now = { 0 };
-	struct v2_receipt m = {
+	return (struct v2_receipt){
 		.has = V2_BIT(NAME) | V2_BIT(SIZE) | V2_BIT(DIGEST) | V2_BIT(FILE_VERSION) |
 		       V2_BIT(TIME),
 		.name = { (const uint8_t *)r->name, strlen(r->name) },
 		.size = size,
 		.digest = *digest,
 		.file_version = v2s_version(version),
+		.time = v2s_clock(),
 	};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	m.time = v2s_time(&now);
-	return m;
 }
 
 void

@@ -4,6 +4,7 @@ A relay between client and server knows the protocol, and notes whose content pa
 connection.
 """
 
+import json
 import os
 import socket
 import struct
@@ -159,6 +160,37 @@ class TestAgain(SystemTest):
             time.sleep(0.05)
             return self.published(place)
         self.check(*self.interrupted(reset))
+
+    def test_stored_before_and_removed(self):
+        """What an earlier run has stored, and somebody took away, is no receipt for this one."""
+        place = Place(self, "place")
+        relay = Relay(lambda: place.server.address)
+        self.addCleanup(relay.close)
+        relay.pause = 0
+        put = ("put", "--json", "-r", self.tree, relay.name + "/")
+        for turn in range(2):
+            self.run_to_end(place, *put)
+            self.run_to_end(place, "rm", "-r", relay.name + "/tree")
+        relay.pause = 0.001
+        client = place.start_client(*put)
+        while len(self.published(place)) < FILES // 3:
+            self.assertTrue(client.running(), client.err())
+            time.sleep(0.005)
+        relay.connections[-1].reset()
+        relay.pause = 0
+        self.assertEqual(client.wait(60), 0, client.err())
+        self.assertEqual(len(self.published(place)), FILES)
+        self.assertNotIn("superseded\":true", client.out())
+        # And once more, a while later: it is known, whatever was there before it.
+        time.sleep(0.2)
+        events = [json.loads(line) for line in self.run_to_end(place, *put).out().splitlines()]
+        self.assertEqual(sum(each.get("op") == "put" and each.get("existed", False)
+                             for each in events), FILES)
+
+    def run_to_end(self, place, *args):
+        client = place.start_client(*args)
+        self.assertEqual(client.wait(60), 0, client.err())
+        return client
 
     def check(self, there, first, second):
         """Nothing that was stored comes again; what may have been is asked for, side by side."""

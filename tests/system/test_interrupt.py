@@ -84,7 +84,7 @@ class Place:
     def start_server(self, port=0):
         self.serial += 1
         return daemon_again(self.dir, self.root, port, "ftxferd-%d" % self.serial,
-                            allow_replace=True)
+                            allow_replace=True, allow_remove=True)
 
     def kill_server(self, pause=0.05):
         port = self.server.port
