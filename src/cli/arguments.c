@@ -45,6 +45,34 @@ must_be_remote(const struct run *run, size_t i)
 	}
 }
 
+/* Why a name that has to be remote is not, with what may have been meant. */
+static bool
+not_remote(const struct run *run, const char *name)
+{
+	size_t host = strcspn(name, ":/");
+	size_t digits = name[host] == ':' ? strspn(name + host + 1, "0123456789") : 0;
+	size_t port = host + 1 + digits;
+	char what[WHY_SIZE], quoted[300], hint[330] = "", meant[300];
+
+	if (host > 0 && digits > 0 && (name[port] == '\0' || name[port] == ':')) {
+		const char *path = name + port + (name[port] == ':');
+
+		snprintf(
+		    meant, sizeof(meant), "%.*s/%s", (int)port, name, path + strspn(path, "/"));
+		log_quote(quoted, sizeof(quoted), meant, strlen(meant));
+		snprintf(hint, sizeof(hint), "; did you mean %s?", quoted);
+	} else if (host > 0 && name[host] == ':') {
+		log_quote(quoted, sizeof(quoted), name, host);
+		snprintf(hint, sizeof(hint), "; there is no alias %s", quoted);
+	}
+	log_quote(quoted, sizeof(quoted), name, strlen(name));
+	snprintf(what, sizeof(what),
+	    "%s is not on a server: write ftx://HOST/PATH, HOST:/PATH, HOST:PORT/PATH or "
+	    "ALIAS:PATH%s",
+	    quoted, hint);
+	return run_usage(run, what);
+}
+
 static bool
 check_names(const struct run *run)
 {
@@ -55,13 +83,12 @@ check_names(const struct run *run)
 		const struct ftxfer_remote *r = run->remotes[i];
 		char quoted[512];
 
-		log_quote(quoted, sizeof(quoted), run->args[i], strlen(run->args[i]));
-		if (must_be_remote(run, i) != (r != NULL)) {
+		if (r == NULL && must_be_remote(run, i))
+			return not_remote(run, run->args[i]);
+		if (r != NULL && !must_be_remote(run, i)) {
+			log_quote(quoted, sizeof(quoted), run->args[i], strlen(run->args[i]));
 			snprintf(what, sizeof(what),
-			    r != NULL ? "%s is on a server, but has to be here: ./NAME is local"
-				      : "%s is not on a server: write ftx://HOST/PATH, HOST:/PATH "
-					"or ALIAS:PATH",
-			    quoted);
+			    "%s is on a server, but has to be here: ./NAME is local", quoted);
 			return run_usage(run, what);
 		}
 		if (r == NULL)

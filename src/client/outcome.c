@@ -91,11 +91,37 @@ outcome_status(const struct v2_outcome *o)
 	}
 }
 
+/* Which of the server's options does not let it be done; NULL: none that is known. */
+static const char *
+option_that_forbids(const struct item *item)
+{
+	switch (item->op) {
+	case FTXFER_OP_PUT:
+		return (item->flags & FTXFER_REPLACE) != 0 ? "its option allow_replace is off"
+							   : NULL;
+	case FTXFER_OP_REMOVE:
+		return "its option allow_remove is off";
+	case FTXFER_OP_RENAME:
+		return (item->flags & FTXFER_REPLACE) != 0
+			   ? "its option allow_rename or allow_replace is off"
+			   : "its option allow_rename is off";
+	default:
+		return NULL;
+	}
+}
+
 /* What the user can do about a refusal, or NULL. */
 static const char *
 advice(const struct item *item, enum ftx_rc rc)
 {
 	switch (rc) {
+	case FTX_FORBIDDEN:
+		return option_that_forbids(item);
+	case FTX_NOT_FOUND:
+		return item->op != FTXFER_OP_GET && item->tree == NULL &&
+			       strpbrk(item->remote, "*?[") != NULL
+			   ? "wildcards are for get only"
+			   : NULL;
 	case FTX_EXISTS:
 		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_RENAME
 			   ? "--replace would replace it, if it is a file"
@@ -104,6 +130,8 @@ advice(const struct item *item, enum ftx_rc rc)
 		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR ? "-p would make it"
 										: NULL;
 	case FTX_IS_DIRECTORY:
+		if (item->op == FTXFER_OP_RENAME)
+			return "only files can be renamed";
 		return item->op == FTXFER_OP_GET || item->op == FTXFER_OP_REMOVE
 			   ? "-r takes it with all that is in it"
 			   : NULL;
@@ -128,8 +156,9 @@ connection_text(const struct ftxfer_session *s, enum ftx_rc rc, char *text, size
 void
 outcome_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size)
 {
-	char words[512] = "";
+	char words[512] = "", where[300] = "";
 	const char *more = o->whose == V2_WHOSE_SERVER ? advice(item, o->rc) : NULL;
+	const char *slash = item->remote != NULL ? strrchr(item->remote, '/') : NULL;
 	size_t used;
 
 	if (o->whose == V2_WHOSE_CONNECTION && !o->breach && o->rc != FTX_CANCELLED) {
@@ -138,10 +167,15 @@ outcome_text(const struct item *item, const struct v2_outcome *o, char *text, si
 	}
 	if (o->whose == V2_WHOSE_SERVER && o->text.len > 0)
 		log_quote(words, sizeof(words), o->text.p, o->text.len);
-	snprintf(text, size, "%s%s%s%s%s", ftx_rc_text(o->rc),
-	    o->whose == V2_WHOSE_SERVER && o->rc == FTX_EXISTS ? " on the server" : "",
-	    more != NULL ? ": " : "", more != NULL ? more : "",
-	    o->breach ? "; this server is not one to go on with" : "");
+	if (o->whose == V2_WHOSE_SERVER && o->rc == FTX_NO_PARENT && item->op == FTXFER_OP_PUT &&
+	    slash != NULL) {
+		where[0] = ' ';
+		log_quote(
+		    where + 1, sizeof(where) - 1, item->remote, (size_t)(slash - item->remote));
+	} else if (o->whose == V2_WHOSE_SERVER && o->rc == FTX_EXISTS)
+		snprintf(where, sizeof(where), " on the server");
+	snprintf(text, size, "%s%s%s%s%s", ftx_rc_text(o->rc), where, more != NULL ? ": " : "",
+	    more != NULL ? more : "", o->breach ? "; this server is not one to go on with" : "");
 	used = strlen(text);
 	if (words[0] != '\0' && used < size)
 		snprintf(text + used, size - used, " (the server says %s)", words);

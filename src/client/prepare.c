@@ -169,7 +169,12 @@ fail_local(struct item *item, enum ftx_rc rc)
 				    : is_source(item) ? FTXFER_NO_INPUT
 						      : FTXFER_CANNOT_CREATE;
 
-	item_fail(item, status, ftx_rc_text(rc));
+	if (rc == FTX_NO_PARENT && !is_source(item) && (item->flags & FTXFER_MUST_INTO) != 0)
+		item_fail(item, status,
+		    "it is no directory, which several files, a pattern, or a slash at the end "
+		    "take");
+	else
+		item_fail(item, status, ftx_rc_text(rc));
 }
 
 /* What to do first, now that the local side is known. */

@@ -239,6 +239,8 @@ take_any(struct parse *p, const struct ftxfer_alias *aliases, size_t count)
 
 	if (strncmp(p->text, SCHEME, strlen(SCHEME)) == 0)
 		return take_url(p, p->text + strlen(SCHEME));
+	if (alias == NULL && strncmp(p->text + word_len(p->text), "://", 3) == 0)
+		return wrong(p, "of URLs only ftx://HOST/PATH is known; a local file is ./NAME");
 	if (alias == NULL)
 		return take_short(p);
 	target.text = alias->target;

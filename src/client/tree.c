@@ -148,8 +148,10 @@ finish(struct tree *t)
 		item_fail(t->item, t->status, t->why);
 	else if (t->item->pattern != NULL && t->matched == 0 && t->failed == 0)
 		item_fail(t->item, FTXFER_REFUSED,
-		    t->left_out > 0 ? "only directories match, and -r was not given"
-				    : "no name on the server matches");
+		    t->left_out > 0
+			? "only directories match, and -r was not given"
+			: "no name on the server matches (a backslash before a wildcard "
+			  "makes it part of a name)");
 	else if (t->failed > 0)
 		item_fail(t->item, t->s->hopeless == FTX_OK ? FTXFER_REFUSED : FTXFER_TRY_AGAIN,
 		    "not all of it was done");

@@ -342,9 +342,10 @@ class TestForbidden(CommandTest):
     def test_by_default(self):
         write_file(self.server.path("n"), b"data")
         here = self.scratch("here", b"other")
-        self.fails(FORBIDDEN, "does not let", "rm", self.there("n"))
-        self.fails(FORBIDDEN, "does not let", "mv", self.there("n"), self.there("m"))
-        self.fails(FORBIDDEN, "does not let", "put", "--replace", here, self.there("n"))
+        self.fails(FORBIDDEN, "does not let.*allow_remove is off", "rm", self.there("n"))
+        self.fails(FORBIDDEN, "does not let.*allow_rename is off", "mv", self.there("n"), self.there("m"))
+        self.fails(FORBIDDEN, "does not let.*allow_replace is off", "put", "--replace", here,
+                   self.there("n"))
         self.assertEqual(read_file(self.server.path("n")), b"data")
 
 

@@ -89,6 +89,41 @@ class TestWords(CommandTest):
         self.assertFalse(os.path.exists(down))
 
 
+class TestAdvice(CommandTest):
+    """What to write instead is said, where it can be known."""
+
+    def test_names_that_are_not_remote(self):
+        here = self.scratch("here", b"data")
+        for args in (("ls", self.where + ":/"), ("put", here, self.where)):
+            self.fails(USAGE, r'HOST:PORT/PATH.*mean "%s/"\?' % self.where, *args)
+        self.fails(USAGE, r'mean "h:1/a"\?', "ls", "h:1:/a")
+        self.fails(USAGE, 'there is no alias "wrk"', "ls", "wrk:")
+        self.fails(USAGE, 'there is no alias "wrk"', "get", "wrk:a/b")
+        self.assertNotIn("alias \"", self.fails(USAGE, "not on a server", "ls", "a/b:c").err)
+        self.fails(USAGE, "only ftx://", "put", here, "http://%s/x" % self.where)
+
+    def test_several_files_need_a_directory(self):
+        for name in "ab":
+            write_file(self.server.path(name), b"data")
+        none, here = self.scratch("none"), self.scratch("here", b"data")
+        for args in ((self.there("a"), self.there("b")), (self.there("*"),)):
+            self.fails(EXISTS, '"%s": .*several files' % none, "get", *args, "-o", none)
+        ran = self.fails(REFUSED, 'does not exist "multi": -p', "put", here, here,
+                         self.there("multi"))
+        self.assertEqual(ran.err.count('"multi"'), 2)
+
+    def test_only_files_can_be_renamed(self):
+        os.mkdir(self.server.path("d"))
+        self.fails(REFUSED, "only files can be renamed", "mv", self.there("d"), self.there("e"))
+
+    def test_wildcards(self):
+        write_file(self.server.path("data[1].csv"), b"data")
+        for word in ("ls", "stat", "sum", "rm"):
+            self.fails(REFUSED, "no such file: wildcards are for get", word, self.there("*.csv"))
+        self.fails(REFUSED, "backslash", "get", self.there("data[1].csv"), "-o", self.dir)
+        self.succeeds("get", self.there("data\\[1].csv"), "-o", self.dir)
+
+
 class TestLog(CommandTest):
     options = {"allow_remove": True, "allow_rename": True}
 
