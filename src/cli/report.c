@@ -10,12 +10,17 @@
 #include "base/log.h"
 
 #define JSON_PROGRESS_MS 1000
+#define SAME_MOST        3 /* failures of the connection that are told one by one */
 
 void
 report_init(struct report *r, const struct command *command, const struct command_options *options,
-    bool full_names, bool stdout_taken)
+    const struct ftxfer_remote *server, bool full_names, bool stdout_taken)
 {
+	bool is_v6 = strchr(server->host, ':') != NULL;
+
 	memset(r, 0, sizeof(*r));
+	snprintf(r->server, sizeof(r->server), "%s%s%s:%u: ", is_v6 ? "[" : "", server->host,
+	    is_v6 ? "]" : "", (unsigned)server->port);
 	r->command = command;
 	r->options = options;
 	r->full_names = full_names;
@@ -196,6 +201,7 @@ say_done(struct report *r, const struct ftxfer_event *e)
 	if (e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_GET) {
 		r->files++;
 		r->bytes += e->bytes;
+		r->resumed += e->resumed;
 	}
 	if (r->options->quiet || (!r->options->verbose && !e->dry))
 		return;
@@ -222,11 +228,63 @@ say_connection(struct report *r, const struct ftxfer_event *e)
 	r->waiting = waiting;
 }
 
-void
-report_event(struct report *r, const struct ftxfer_event *e)
+/* Those that were not told. */
+static void
+end_same(struct report *r)
+{
+	if (r->same_count > SAME_MOST) {
+		progress_hide(&r->bar);
+		log_error("and %" PRIu64 " more: %s", r->same_count - SAME_MOST, r->same);
+	}
+	r->same_count = 0;
+}
+
+/* One connection fails for many files, for the same reason. */
+static bool
+is_told_already(struct report *r, const struct ftxfer_event *e)
+{
+	bool connection = strncmp(e->text, r->server, strlen(r->server)) == 0;
+
+	if (!connection || strcmp(e->text, r->same) != 0)
+		end_same(r);
+	if (!connection)
+		return false;
+	snprintf(r->same, sizeof(r->same), "%s", e->text);
+	return ++r->same_count > SAME_MOST;
+}
+
+static void
+say_cancelled(struct report *r, const struct ftxfer_event *e)
+{
+	bool goes_on = r->moves && e->local != NULL && !r->options->dry_run;
+
+	if (!r->cancelled)
+		log_error("cancelled%s",
+		    goes_on ? "; what has come is kept, and the same command goes on with it" : "");
+	r->cancelled = true;
+}
+
+static void
+say_failed(struct report *r, const struct ftxfer_event *e)
 {
 	char name[PATH_TEXT];
 
+	if (e->sums_up)
+		return;                      /* its parts have said why */
+	if (e->status == FTXFER_CANCELLED) { /* as is all that was left */
+		say_cancelled(r, e);
+		return;
+	}
+	if (is_told_already(r, e))
+		return;
+	name_of(e, name, sizeof(name));
+	progress_hide(&r->bar);
+	log_error("%s: %s", name, e->text);
+}
+
+void
+report_event(struct report *r, const struct ftxfer_event *e)
+{
 	if (e->type == FTXFER_EVENT_FAILED && r->status == FTXFER_OK)
 		r->status = e->status;
 	if (r->options->json) {
@@ -246,17 +304,7 @@ report_event(struct report *r, const struct ftxfer_event *e)
 			say_line(r, e, "skipped");
 		break;
 	case FTXFER_EVENT_FAILED:
-		if (e->sums_up)
-			break;                       /* its parts have said why */
-		if (e->status == FTXFER_CANCELLED) { /* as is all that was left */
-			if (!r->cancelled)
-				log_error("cancelled");
-			r->cancelled = true;
-			break;
-		}
-		name_of(e, name, sizeof(name));
-		progress_hide(&r->bar);
-		log_error("%s: %s", name, e->text);
+		say_failed(r, e);
 		break;
 	case FTXFER_EVENT_RETRYING:
 		if (r->options->verbose)
@@ -337,6 +385,7 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 	char bytes[16], rate[16];
 
 	progress_hide(&r->bar);
+	end_same(r);
 	if (r->options->json) {
 		report_json_end(t, r->status, ms);
 		return;
@@ -351,12 +400,15 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 			fputs(" would be moved", stderr);
 		else
 			fprintf(stderr, " in %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
-		if (t->bytes_moved > 0)
+		if (t->bytes_moved > 0 && r->bytes > 0)
 			fprintf(stderr, ", %s/s",
 			    progress_bytes(
 				rate, sizeof(rate), t->bytes_moved * 1000 / (ms > 0 ? ms : 1)));
-		else if (r->bytes > 0 && !r->options->dry_run)
+		if (t->bytes_moved == 0 && r->bytes > 0 && !r->options->dry_run)
 			fputs(", which were there already", stderr);
+		else if (r->resumed > 0)
+			fprintf(stderr, "; %s of it was there already",
+			    progress_bytes(bytes, sizeof(bytes), r->resumed));
 	} else
 		fprintf(stderr, "%" PRIu64 " compared and equal", t->items_done);
 	if (t->items_skipped > 0)

@@ -17,6 +17,10 @@
 #define PATH_TEXT 2048
 /* Of what the bar says of a file. */
 #define LABEL_SIZE 96
+/* Of the server's name with its port. */
+#define SERVER_TEXT 280
+/* Of why the connection failed. */
+#define SAME_TEXT 512
 
 struct report {
 	const struct command *command;         /* borrowed */
@@ -28,6 +32,10 @@ struct report {
 	uint64_t started, said;    /* ms of base/clock */
 	enum ftxfer_status status; /* of the first failure */
 	uint64_t files, bytes;     /* that were done */
+	uint64_t resumed;          /* of the bytes, those that were there already */
+	char server[SERVER_TEXT];  /* what a failure of the connection begins with */
+	char same[SAME_TEXT];      /* the last such failure */
+	uint64_t same_count;       /* of so many items, one after the other */
 	bool cancelled;            /* said once */
 	bool waiting;              /* for a connection, as was said */
 	bool moves;                /* the command moves content */
@@ -35,7 +43,8 @@ struct report {
 };
 
 void report_init(struct report *r, const struct command *command,
-    const struct command_options *options, bool full_names, bool stdout_taken);
+    const struct command_options *options, const struct ftxfer_remote *server, bool full_names,
+    bool stdout_taken);
 void report_event(struct report *r, const struct ftxfer_event *e);
 /* From time to time, while it is to be shown. */
 bool report_shows_progress(const struct report *r);

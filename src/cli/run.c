@@ -316,7 +316,7 @@ run_parsed(struct run *run)
 	}
 	if (!run_arguments(run))
 		return EX_USAGE;
-	report_init(&run->report, run->command, &run->options,
+	report_init(&run->report, run->command, &run->options, run_server(run),
 	    run->options.recursive || run->count > 1, run_to_stdout(run));
 	return work(run);
 }

@@ -124,6 +124,46 @@ class TestAdvice(CommandTest):
         self.succeeds("get", self.there("data\\[1].csv"), "-o", self.dir)
 
 
+class TestSums(CommandTest):
+    """What is the same for many files, and what was there already, is said in few words."""
+
+    def test_one_reason_for_many(self):
+        files = [write_file(self.scratch("n%d" % number), b"data") for number in range(20)]
+        self.server.stop()
+        args = ["put", "--retry-time", "0"] + files + [self.there()]
+        ran = self.fails(AGAIN, r'"[^"]*/n0": 127\.0', *args)
+        self.assertEqual(ran.err.count("refused"), 4, ran)
+        self.assertRegex(ran.err, "(?m)^ftxfer: and 17 more: 127.*refused")
+        self.assertRegex(ran.err, r"0 files, 0 B in [0-9.]+ s; 20 failed")
+        events = self.events(self.ftxfer(*args, "--json").out)
+        self.assertEqual([it["event"] for it in events].count("failed"), 20)
+
+    def test_what_is_refused_is_named(self):
+        """By its own name, however many have the same reason; and there is no rate of nothing."""
+        files = [write_file(self.scratch("n%d" % number), b"data") for number in range(6)]
+        for number in range(6):
+            write_file(self.server.path("n%d" % number), b"other")
+        ran = self.fails(EXISTS, "exists", "put", *files, self.there())
+        self.assertEqual(ran.err.count("exists"), 6)
+        self.assertRegex(ran.err, r"0 files, 0 B in [0-9.]+ s; 6 failed")
+
+    def test_what_is_gone_on_with(self):
+        here = self.scratch("here", content(20 << 20))
+        where = self.proxy(self.server, "--delay", "5ms", "--buffer", "100000").where + "/n"
+        process = subprocess.Popen(ftxfer() + ["put", here, where], env=self.environ,
+                                   stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGINT)
+        self.assertIn(b"cancelled; what has come is kept", process.communicate(timeout=60)[1])
+        said = self.succeeds("put", here, where).err
+        self.assertRegex(said, r"1 file, 20.0 MiB in .*B/s; [0-9.]+ [KM]iB of it was there already")
+        process = subprocess.Popen(ftxfer() + ["put", "-", where + "o"], env=self.environ,
+                                   stderr=subprocess.PIPE, stdin=subprocess.PIPE)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        self.assertNotIn(b"is kept", process.communicate(timeout=60)[1])
+
+
 class TestLog(CommandTest):
     options = {"allow_remove": True, "allow_rename": True}
 
