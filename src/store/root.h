@@ -49,7 +49,11 @@ struct root {
 	atomic_int link_way;     /* enum root_link_way: how unnamed files have got names */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */
 	atomic_uint_fast64_t unsynced;
-	/* Directories that are being made, and those that were and could not be made durable. */
+	/*
+	 * Directories that are being made, and those that were made and could not be made durable.
+	 * These count to the end: nobody keeps a list of which they are, and who publishes in one
+	 * has to sync the directories above his file, whoever that is and however long after.
+	 */
 	atomic_uint making;
 	atomic_uint_fast64_t syncfs_next; /* ms of base/clock: not before then, see commit.c */
 

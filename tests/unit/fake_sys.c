@@ -240,9 +240,11 @@ mkdirat(int dir, const char *path, mode_t mode)
 	int (*real)(int, const char *, mode_t);
 
 	REAL(mkdirat);
-	if (fails(fake_orders.mkdir))
+	if (fails(fake_orders.mkdir) || see_name(real(dir, path, mode), path) != 0)
 		return -1;
-	return see_name(real(dir, path, mode), path);
+	if (fake_orders.after_mkdir != NULL)
+		fake_orders.after_mkdir();
+	return 0;
 }
 
 int
@@ -386,7 +388,13 @@ static struct {
 	atomic_int looks;
 	struct timespec begin, end;
 } tick;
-static atomic_int looks_at_clock, set_back;
+static atomic_int looks_at_clock, set_back, set_ahead;
+
+void
+fake_set_ahead(int seconds)
+{
+	atomic_store(&set_ahead, seconds);
+}
 
 void
 fake_set_back(int seconds)
@@ -448,6 +456,8 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	REAL(clock_gettime);
 	if (real(clock, ts) != 0)
 		return -1;
+	if (clock == CLOCK_REALTIME)
+		ts->tv_sec += atomic_load(&set_ahead);
 	if (clock != CLOCK_REALTIME_COARSE)
 		return 0;
 	atomic_fetch_add(&looks_at_clock, 1);

@@ -35,6 +35,7 @@ struct fake_orders {
 	bool no_fallocate;         /* fallocate(2) is not supported */
 	uint64_t free_bytes;       /* what fstatvfs(3) says is free; 0: the truth */
 	void (*before_link)(void); /* called in linkat(2), renameat(2), renameat2(2) */
+	void (*after_mkdir)(void); /* mkdirat(2) has made it */
 	void (*before_fsync)(void);
 	void (*before_syncfs)(void);
 	void (*found)(FTSENT *e); /* called with what fts_read(3) returns, which it may change */
@@ -47,6 +48,8 @@ extern struct fake_orders fake_orders;
  * at that clock so many times.
  */
 void fake_tick(int looks);
+/* The clock that can be set is so many seconds ahead of what the kernel waits by. */
+void fake_set_ahead(int seconds);
 /* That clock is so many seconds behind; and how often the program has looked at it. */
 void fake_set_back(int seconds);
 int fake_looks(void);

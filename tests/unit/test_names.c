@@ -261,6 +261,30 @@ START_TEST(test_mkdir_parents)
 }
 END_TEST
 
+static void
+remove_new(void)
+{
+	ck_assert_int_eq(rmdir("root/new"), 0);
+}
+
+/* Somebody removes it as soon as it is made: nobody has to look for it any more. */
+START_TEST(test_mkdir_is_gone)
+{
+	bool existed;
+
+	open_root(0);
+	fake_orders.after_mkdir = remove_new;
+	CHECK_RC(names_mkdir(root, "new", false, NULL, &existed), FTX_NOT_FOUND);
+	ck_assert_uint_eq(atomic_load(&root->making), 0);
+	fake_orders.after_mkdir = NULL;
+	/* It is there, and not durable. */
+	fake_orders.fsync_dir = EIO;
+	CHECK_RC(names_mkdir(root, "new", false, NULL, &existed), FTX_IO);
+	ck_assert_uint_eq(atomic_load(&root->making), 1);
+	fake_orders.fsync_dir = 0;
+}
+END_TEST
+
 START_TEST(test_mkdir_fails)
 {
 	bool existed;
@@ -293,6 +317,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_mkdir, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_existing, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_parents, 0, ROOT_KINDS);
+	tcase_add_test(tc, test_mkdir_is_gone);
 	tcase_add_test(tc, test_mkdir_fails);
 	add_move_cases(s);
 }
