@@ -189,7 +189,7 @@ linger(struct uploads *u, const struct upload_terms *terms, const char *name)
 
 		if (owner == NULL || owner->taken || owner_of(u, terms, name) != owner)
 			return;
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until); /* `left` is kept in that clock */
 		until.tv_nsec += LINGER_NS;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;

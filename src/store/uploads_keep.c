@@ -125,6 +125,17 @@ free_all(struct uploads *u)
 	free(u);
 }
 
+static void
+init_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 enum ftx_rc
 uploads_open(struct uploads **out, struct root *r)
 {
@@ -139,7 +150,7 @@ uploads_open(struct uploads **out, struct root *r)
 	TAILQ_INIT(&u->trails);
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_mutex_init(&u->log_lock, NULL);
-	pthread_cond_init(&u->left, NULL);
+	init_cond(&u->left);
 	upload_log_init(&u->log, r);
 	rc = upload_log_read(&u->log, take_record, u);
 	if (rc == FTX_OK) {

@@ -18,7 +18,8 @@ HARMLESS = set("""
     __assert_fail __errno_location __memcpy_chk __memset_chk __snprintf_chk __stack_chk_fail
     clock_gettime closedir dirfd free fts_close geteuid getpid lseek memchr memcmp memcpy memmove memset nanosleep
     posix_fadvise posix_fadvise64 pthread_cond_broadcast pthread_cond_destroy pthread_cond_init
-    pthread_cond_timedwait pthread_cond_wait pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
+    pthread_cond_timedwait pthread_cond_wait pthread_condattr_destroy
+    pthread_condattr_init pthread_condattr_setclock pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
     pthread_mutex_unlock snprintf strchr strcmp strcspn strerror strlen strncmp strrchr time _GLOBAL_OFFSET_TABLE_
 """.split())
 # libevent reports through its memory, the sanitizers to us.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/worker.h"
+#include "unit/fake_sys.h"
 #include "unit/test_uploads.h"
 
 START_TEST(test_other_terms)
@@ -70,6 +71,21 @@ START_TEST(test_goes_on_meanwhile)
 	ck_assert_uint_lt(unit_real_ms() - from, 3000);
 	ck_assert_int_eq(pthread_join(thread, &finished), 0);
 	ck_assert_ptr_nonnull(finished);
+	uploads_release(c);
+}
+END_TEST
+
+/* The clock is set back by an hour while one waits: that takes no longer. */
+START_TEST(test_clock_is_set_back)
+{
+	uint64_t from = unit_real_ms();
+	struct upload_claim *old = claim(1), *c;
+
+	fake_set_ahead(3600);
+	c = claim(1);
+	fake_set_ahead(0);
+	ck_assert_uint_lt(unit_real_ms() - from, 3000);
+	uploads_release(old);
 	uploads_release(c);
 }
 END_TEST
@@ -248,6 +264,7 @@ add_claims_cases(Suite *s)
 	tcase_add_loop_test(tc, test_other_terms, 0, 3);
 	tcase_add_loop_test(tc, test_takeover, 0, 3);
 	tcase_add_loop_test(tc, test_goes_on_meanwhile, 0, 2);
+	tcase_add_test(tc, test_clock_is_set_back);
 	tcase_add_loop_test(tc, test_takeover_waits, 0, 2);
 	tcase_add_test(tc, test_nothing_of_it);
 	tcase_add_test(tc, test_watch);
