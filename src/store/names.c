@@ -80,14 +80,6 @@ finish_dir(const struct root *r, int dir_fd, const char *leaf, mode_t mode)
 	return rc;
 }
 
-static bool
-is_gone(int dir_fd, const char *leaf)
-{
-	struct stat st;
-
-	return fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
-}
-
 /*
  * One directory, in one that is there. Who made it before may not have lived to sync it: so that is
  * done again. Until it is durable others may put files into it, and are told to look (r->making).
@@ -114,7 +106,7 @@ make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *exi
 	if (rc == FTX_OK)
 		rc = root_sync_names(r, dir_fd);
 	/* Where another one has removed it again there is nothing that could be lost with it. */
-	if (rc == FTX_OK || *existed || is_gone(dir_fd, leaf))
+	if (rc == FTX_OK || *existed || rc == FTX_NOT_FOUND)
 		atomic_fetch_sub(&r->making, 1);
 	return rc;
 }
