@@ -219,6 +219,8 @@ on_input(void *arg)
 	struct v2s_conn *c = arg;
 
 	c->heard_at = worker_now(c->worker);
+	if (c->receiving != NULL || c->skip > 0)
+		c->content_at = c->heard_at;
 	if (c->receiving != NULL)
 		pump_on_input(&c->receive);
 	else if (c->sending && conn_peer_end(c->conn) != FTX_OK)
@@ -314,6 +316,7 @@ v2_server_attach(struct v2s_conn **out, struct conn *conn, const struct v2_serve
 		return FTX_NOMEM;
 	}
 	c->opened = c->heard_at = c->taken_at = c->sent_at = worker_now(c->worker);
+	c->looked_at = c->content_at = c->opened;
 	conn_set_conversation(conn, on_close, c);
 	conn_describe(conn, "v2", NULL);
 	conn_set_io(conn, &io, c);

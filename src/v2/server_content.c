@@ -138,6 +138,7 @@ v2s_put_begin_content(struct v2s_request *r)
 
 	r->told = r->received;
 	if (!v2s_put_has_now(r)) {
+		v2s_content_is_due(r);
 		r->owes_end = true;
 		v2s_send(r->c, V2_MESSAGE_go, &go, 0, r->id);
 	}
@@ -217,7 +218,6 @@ v2s_put_receive(struct v2s_request *r, uint32_t length)
 		return;
 	}
 	c->receiver = r;
-	c->in_window = false;             /* its rate is its own */
 	conn_set_reads_on(c->conn, true); /* what has come need not come again */
 	pump_receive(&c->receive, &(struct pump_ends){
 				      .conn = c->conn,

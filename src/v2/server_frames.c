@@ -132,6 +132,7 @@ take_request(struct v2s_conn *c, const struct v2_frame *f, const struct v2_fault
 	if (now) {
 		c->content_id = f->id;
 		c->content_short = false;
+		v2s_content_is_due(r);
 		r->owes_end = true;
 		if (v2s_stands_in_the_way(r)) {
 			v2s_fail(c, FTX_PROTOCOL, f->id);
@@ -212,6 +213,8 @@ take_end(struct v2s_conn *c, const struct v2_frame *f)
 		return false;
 	c->content_id = 0;
 	c->content_short = false;
+	c->announced += V2_HEADER_SIZE + f->length;
+	c->content_at = worker_now(c->worker);
 	if (r->answered)
 		v2s_content_ended(r);
 	else
@@ -236,6 +239,9 @@ take_data(struct v2s_conn *c, const struct v2_frame *f)
 		return false;
 	c->content_id = f->id;
 	c->content_short = f->length % V2_BLOCK != 0;
+	c->announced += f->length;
+	if (f->length > 0)
+		c->content_at = worker_now(c->worker);
 	conn_skip(c->conn, V2_HEADER_SIZE);
 	if (!r->answered) {
 		rc = v2s_put_expects(r, f->length);

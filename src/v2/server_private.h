@@ -152,6 +152,13 @@ struct v2s_cursor {
 	uint64_t used;               /* ms */
 };
 
+/* In which the peer has to move so many bytes; only its own time counts. */
+struct v2s_window {
+	bool open;
+	uint64_t ms;   /* counted so far */
+	uint64_t from; /* bytes that had moved at its beginning */
+};
+
 struct v2s_conn {
 	struct grave grave;             /* the first member */
 	struct conn *conn;              /* borrowed; outlives this half's running */
@@ -206,12 +213,14 @@ struct v2s_conn {
 	struct timer timer;
 	bool is_awake; /* the timer runs every second */
 	uint64_t opened;
-	uint64_t sent_at;           /* a message of ours */
-	uint64_t heard;             /* bytes received, by the last look */
-	uint64_t heard_at;          /* when any came, or it was we who did not read */
-	uint64_t taken, taken_at;   /* bytes that the peer has taken of ours */
-	uint64_t window_at, window; /* of the least rate */
-	bool in_window;
+	uint64_t sent_at;         /* a message of ours */
+	uint64_t looked_at, step; /* the last look, and how long the one before was ago */
+	uint64_t heard_at;        /* when any bytes came, or it was we who did not read */
+	uint64_t announced;       /* bytes of DATA by its headers, and those of END */
+	uint64_t come;            /* of these, by the last look */
+	uint64_t content_at;      /* when any came, or none was due, or it was we */
+	uint64_t taken, taken_at; /* bytes that the peer has taken of ours */
+	struct v2s_window receives, takes;
 	uint64_t goodbye_at;
 };
 
@@ -322,6 +331,8 @@ void v2s_send_content(struct v2s_conn *c);
 void v2s_get_stop(struct v2s_request *r);
 
 /* server_time.c */
+/* Content of r is due from here on. */
+void v2s_content_is_due(struct v2s_request *r);
 void v2s_on_timer(void *arg);
 void v2s_arm(struct v2s_conn *c);
 

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "net/conn.h"
 #include "net/machine.h"
-#include "v2/server_private.h"
+#include "v2/server_put.h"
 
 /* While requests are live it is looked so often; ms, as all here. */
 #define LOOK_MS    1000
@@ -34,30 +34,75 @@ waits_to_send(const struct v2s_conn *c)
 	return c->sending && !pump_is_busy(&c->send);
 }
 
+static void
+begin_window(struct v2s_window *w, uint64_t moved)
+{
+	*w = (struct v2s_window){ .open = true, .from = moved };
+}
+
+/* Whose content is due, if anybody's, and the client's to send: that which is under way first. */
+static struct v2s_request *
+who_waits_for_content(const struct v2s_conn *c)
+{
+	struct v2s_request *r = c->content_id != 0 ? v2s_find(c, c->content_id) : NULL;
+
+	if (r != NULL && v2s_put_waits_for_client(r))
+		return r;
+	TAILQ_FOREACH (r, &c->order, link) {
+		if (v2s_put_waits_for_client(r))
+			return r;
+	}
+	return NULL;
+}
+
+void
+v2s_content_is_due(struct v2s_request *r)
+{
+	struct v2s_conn *c = r->c;
+
+	/* Its END is not owed yet: it is not one that waits. */
+	if (v2s_put_has_now(r) || who_waits_for_content(c) == NULL)
+		c->content_at = now_of(c);
+}
+
+static uint64_t
+content_come(const struct v2s_conn *c)
+{
+	uint64_t to_come = c->receiving != NULL ? pump_to_come(&c->receive) : 0;
+
+	return c->announced - c->skip - to_come;
+}
+
 /* What has moved since the last look. */
 static void
 look(struct v2s_conn *c)
 {
 	const struct conn_progress moved = conn_progress(c->conn);
-	uint64_t now = now_of(c);
+	uint64_t now = now_of(c), come = content_come(c);
 
-	c->heard = moved.received;
+	c->step = now - c->looked_at;
+	c->looked_at = now;
 	if (!is_ready_to_read(c))
-		c->heard_at = now;
+		c->heard_at = c->content_at = now;
+	if (who_waits_for_content(c) == NULL)
+		c->content_at = now;
+	if (come != c->come && !c->receives.open)
+		begin_window(&c->receives, come); /* the silence before was not for it to fill */
+	c->come = come;
 	if (moved.taken != c->taken || (moved.all_taken && !waits_to_send(c))) {
 		c->taken = moved.taken;
 		c->taken_at = now;
 	}
 }
 
-/* Somebody, if anybody, whose next step is the client's. */
+/* Somebody, if anybody, whose PREFIX is the client's to send. */
 static struct v2s_request *
-who_waits_for_client(struct v2s_conn *c)
+who_waits_for_prefix(struct v2s_conn *c)
 {
 	struct v2s_request *r;
 
 	TAILQ_FOREACH (r, &c->order, link) {
-		if (v2s_put_waits_for_client(r) || r->prefix_due)
+		if (r->prefix_due)
 			return r;
 	}
 	return NULL;
@@ -80,37 +125,51 @@ refuse_late_prefixes(struct v2s_conn *c)
 	}
 }
 
-static void
-begin_window(struct v2s_conn *c)
+/*
+ * Bytes move, but too slowly. Once begun, one window follows the other, through pauses, too; one in
+ * which nothing moves is idleness.
+ */
+static bool
+is_too_slow(struct v2s_conn *c, struct v2s_window *w, uint64_t moved, bool counts)
 {
-	c->in_window = true;
-	c->window_at = now_of(c);
-	c->window = c->heard;
+	uint64_t bytes = moved - w->from, ms;
+
+	if (counts)
+		w->ms += c->step;
+	ms = w->ms;
+	if (ms < MACHINE_WINDOW_MS)
+		return false;
+	begin_window(w, moved);
+	return bytes > 0 && bytes * 1000 / ms < conn_limits(c->conn)->min_rate;
 }
 
-/*
- * Content comes, but too slowly. The window begins at a look that finds some coming: what was
- * before, however long, was not for the client to fill.
- */
+/* Of content that comes, whatever frames it is in. */
 static void
-judge_rate(struct v2s_conn *c)
+judge_receiving(struct v2s_conn *c)
 {
-	uint64_t rate = conn_limits(c->conn)->min_rate, ms = now_of(c) - c->window_at;
-	struct v2s_request *r = c->receiving;
+	struct v2s_request *r = who_waits_for_content(c);
 
-	if (r == NULL || rate == 0 || !is_ready_to_read(c)) {
-		c->in_window = false;
+	if (r == NULL)
+		c->receives.open = false;
+	if (!c->receives.open || !is_too_slow(c, &c->receives, c->come, is_ready_to_read(c)))
 		return;
+	c->receives.open = false;
+	v2s_refuse(r, FTX_TOO_SLOW);
+}
+
+/* Of what the client takes, while there is content for it, or so much else that we do not read. */
+static bool
+takes_too_slowly(struct v2s_conn *c)
+{
+	if (c->sender == NULL && TAILQ_EMPTY(&c->to_send) && !c->stalled) {
+		c->takes.open = false;
+		return false;
 	}
-	if (!c->in_window) {
-		begin_window(c);
-		return;
+	if (!c->takes.open) {
+		begin_window(&c->takes, c->taken);
+		return false;
 	}
-	if (ms < MACHINE_WINDOW_MS)
-		return;
-	if (c->heard > c->window && (c->heard - c->window) * 1000 / ms < rate)
-		v2s_refuse(r, FTX_TOO_SLOW);
-	begin_window(c);
+	return is_too_slow(c, &c->takes, c->taken, !pump_is_busy(&c->send));
 }
 
 static void
@@ -123,17 +182,18 @@ say_goodbye(struct v2s_conn *c)
 	v2s_enter(c, V2S_DRAINING);
 }
 
-/* Nothing has come for too long. */
+/* Nothing has come for too long; where content is due, none of that. */
 static void
 judge_silence(struct v2s_conn *c)
 {
 	uint64_t most = conn_limits(c->conn)->idle_ms;
-	struct v2s_request *r;
+	struct v2s_request *r = who_waits_for_content(c);
 
-	if (most == 0 || now_of(c) - c->heard_at < most)
+	if (most == 0 || now_of(c) - (r != NULL ? c->content_at : c->heard_at) < most)
 		return;
-	r = who_waits_for_client(c);
-	c->heard_at = now_of(c);
+	if (r == NULL)
+		r = who_waits_for_prefix(c);
+	c->heard_at = c->content_at = now_of(c);
 	if (r != NULL)
 		v2s_refuse(r, FTX_TIMED_OUT);
 	else if (c->live > 0 && TAILQ_EMPTY(&c->order))
@@ -177,6 +237,10 @@ judge(struct v2s_conn *c)
 		conn_reset(c->conn, FTX_IDLE_TIMEOUT);
 		return;
 	}
+	if (takes_too_slowly(c)) {
+		conn_reset(c->conn, FTX_TOO_SLOW);
+		return;
+	}
 	if (c->state == V2S_CLOSING)
 		return; /* nothing is left but a frame for it to take */
 	if (c->state == V2S_DRAINING && c->live == 0 && now_of(c) - c->goodbye_at >= PARTING_MS) {
@@ -185,7 +249,7 @@ judge(struct v2s_conn *c)
 		return;
 	}
 	refuse_late_prefixes(c);
-	judge_rate(c);
+	judge_receiving(c);
 	judge_silence(c);
 	say_working(c);
 	v2s_cursors_expire(c);
