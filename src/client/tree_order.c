@@ -29,8 +29,9 @@ count(const struct visit *v, struct ahead *a)
 	a->asked += !v->listed && !v->anew_there;
 	if (!v->told)
 		a->bytes += v->there.bytes;
-	TAILQ_FOREACH (inner, &v->inner, link)
+	TAILQ_FOREACH (inner, &v->inner, link) {
 		count(inner, a);
+	}
 }
 
 /* The next directory in it is asked for. NULL: there is none. */
