@@ -30,6 +30,7 @@ count(const struct visit *v, struct ahead *a)
 	if (!v->told)
 		a->bytes += v->there.bytes;
 	TAILQ_FOREACH (inner, &v->inner, link) {
+		/* cppcheck-suppress uninitvar; TAILQ_FOREACH sets it */
 		count(inner, a);
 	}
 }
@@ -63,6 +64,7 @@ ask_ahead(struct visit *v, struct ahead *a)
 	if (!v->listed)
 		return true;
 	TAILQ_FOREACH (inner, &v->inner, link) {
+		/* cppcheck-suppress uninitvar; likewise */
 		if (!ask_ahead(inner, a))
 			return false;
 	}
