@@ -55,6 +55,18 @@ who_waits_for_content(const struct v2s_conn *c)
 	return NULL;
 }
 
+/*
+ * A stream comes as its source has it, which may rest: that the client is alive is all that can be
+ * asked of it. It has only as much space as has come, too.
+ */
+static struct v2s_request *
+who_is_to_send(const struct v2s_conn *c)
+{
+	struct v2s_request *r = who_waits_for_content(c);
+
+	return r != NULL && v2s_put_is_stream(r) ? NULL : r;
+}
+
 void
 v2s_content_is_due(struct v2s_request *r)
 {
@@ -84,7 +96,7 @@ look(struct v2s_conn *c)
 	c->looked_at = now;
 	if (!is_ready_to_read(c))
 		c->heard_at = c->content_at = now;
-	if (who_waits_for_content(c) == NULL)
+	if (who_is_to_send(c) == NULL)
 		c->content_at = now;
 	if (come != c->come && !c->receives.open)
 		begin_window(&c->receives, come); /* the silence before was not for it to fill */
@@ -147,7 +159,7 @@ is_too_slow(struct v2s_conn *c, struct v2s_window *w, uint64_t moved, bool count
 static void
 judge_receiving(struct v2s_conn *c)
 {
-	struct v2s_request *r = who_waits_for_content(c);
+	struct v2s_request *r = who_is_to_send(c);
 
 	if (r == NULL)
 		c->receives.open = false;
@@ -187,10 +199,12 @@ static void
 judge_silence(struct v2s_conn *c)
 {
 	uint64_t most = conn_limits(c->conn)->idle_ms;
-	struct v2s_request *r = who_waits_for_content(c);
+	struct v2s_request *r = who_is_to_send(c);
 
 	if (most == 0 || now_of(c) - (r != NULL ? c->content_at : c->heard_at) < most)
 		return;
+	if (r == NULL)
+		r = who_waits_for_content(c);
 	if (r == NULL)
 		r = who_waits_for_prefix(c);
 	c->heard_at = c->content_at = now_of(c);
