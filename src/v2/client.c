@@ -163,8 +163,10 @@ v2_client_next_id(const struct v2_client *c)
 void
 v2_client_go_live(struct v2_client *c, struct v2_request *r)
 {
+	if (c->live == 0)
+		c->told_from = worker_now(c->worker); /* nothing was due before */
 	if (c->live == 0 && TAILQ_EMPTY(&c->pings))
-		v2_client_heard(c); /* nothing was due before */
+		v2_client_heard(c);
 	v2_request_move(r, NULL);
 	c->queued--;
 	r->id = c->last_id = v2_client_next_id(c);

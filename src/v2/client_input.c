@@ -254,6 +254,8 @@ take_frame(struct v2_client *c)
 
 	if (next == V2_NEXT_MORE)
 		return false;
+	if (f.type != V2_PONG)
+		v2_client_told(c);
 	if (fault.reach != V2_REACH_NONE)
 		rc = fault.rc;
 	else if (next == V2_NEXT_DATA) {
@@ -284,7 +286,7 @@ v2_client_soon_input(struct v2_client *c)
 {
 	if (v2_client_is_stalled(c)) {
 		c->receiving->stalled = false;
-		v2_client_heard(c);
+		v2_client_told(c);
 	}
 	c->input_soon = true;
 	v2_client_soon(c);
@@ -323,6 +325,9 @@ v2_client_on_input(void *arg)
 {
 	struct v2_client *c = arg;
 
-	v2_client_heard(c);
+	if (c->data_left > 0)
+		v2_client_told(c);
+	else
+		v2_client_heard(c);
 	v2_client_resume_input(c);
 }

@@ -63,6 +63,11 @@ _Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not
 
 #define SILENCE_MS 45000
 #define PING_MS    30000
+/*
+ * Of requests that are live a server says something every 15 s, or 15 s after a PONG: one that
+ * answers PINGs only has forgotten them.
+ */
+#define UNTOLD_MS 90000
 
 /* What happens to a request. Messages but ERROR, which leads from every state to the end. */
 enum v2_request_event {
@@ -170,6 +175,7 @@ struct v2_client {
 
 	struct timer timer;
 	uint64_t quiet_from; /* ms: since then nothing has come */
+	uint64_t told_from;  /* ms: nothing but PONGs */
 	uint64_t sent_at;    /* ms: something went out last */
 	struct v2_ask keepalive;
 	bool keepalive_sent;
@@ -244,6 +250,8 @@ void v2_client_on_output(void *client);
 /* client_time.c */
 void v2_client_on_timer(void *client);
 void v2_client_heard(struct v2_client *c);
+/* Something of what was asked for. */
+void v2_client_told(struct v2_client *c);
 /* We read nothing, because our own disk, or whoever takes a stream, has to catch up. */
 bool v2_client_is_stalled(const struct v2_client *c);
 void v2_client_set_timer(struct v2_client *c);

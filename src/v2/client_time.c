@@ -8,6 +8,13 @@ v2_client_heard(struct v2_client *c)
 	c->quiet_from = worker_now(c->worker);
 }
 
+void
+v2_client_told(struct v2_client *c)
+{
+	c->told_from = worker_now(c->worker);
+	v2_client_heard(c);
+}
+
 bool
 v2_client_is_stalled(const struct v2_client *c)
 {
@@ -21,16 +28,27 @@ is_waiting(const struct v2_client *c)
 	return !v2_client_is_stalled(c) && (!c->greeted || c->live > 0 || !TAILQ_EMPTY(&c->pings));
 }
 
+/* When it will have said nothing for too long; UINT64_MAX: it need not say anything. */
+static uint64_t
+silent_at(const struct v2_client *c)
+{
+	uint64_t quiet = clock_after(c->quiet_from, SILENCE_MS);
+	uint64_t untold = clock_after(c->told_from, UNTOLD_MS);
+
+	if (!is_waiting(c))
+		return UINT64_MAX;
+	return c->live > 0 && untold < quiet ? untold : quiet;
+}
+
 void
 v2_client_set_timer(struct v2_client *c)
 {
 	uint64_t due = clock_after(c->sent_at, PING_MS);
-	uint64_t silent = clock_after(c->quiet_from, SILENCE_MS);
 
 	if (c->keepalive_sent || !c->greeted)
 		due = UINT64_MAX;
-	if (is_waiting(c) && silent < due)
-		due = silent;
+	if (silent_at(c) < due)
+		due = silent_at(c);
 	if (due == UINT64_MAX)
 		worker_timer_stop(c->worker, &c->timer);
 	else
@@ -55,7 +73,7 @@ v2_client_on_timer(void *arg)
 
 	if (c->conn == NULL || c->state == HALF_CLOSED)
 		return;
-	if (is_waiting(c) && now - c->quiet_from >= SILENCE_MS) {
+	if (now >= silent_at(c)) {
 		v2_client_fail(c, FTX_IDLE_TIMEOUT, V2_WHOSE_CONNECTION, false);
 		return;
 	}

@@ -167,6 +167,28 @@ START_TEST(test_silence)
 }
 END_TEST
 
+/* It is there, but has forgotten what it was asked for. */
+START_TEST(test_forgotten)
+{
+	uint16_t id;
+
+	v2_client_stat(client, &ask, "a", DIGEST_NONE, 0);
+	peer_greet(32, 65536);
+	id = peer_takes(V2_STAT)->id;
+	PEER_SAYS(working, v2_working, 0, id, 0);
+	for (int i = 0; i < 2; i++) {
+		elapse(30000);
+		peer_takes(V2_PING);
+		PEER_SAYS(pong, v2_ping, 0, 0, 0);
+	}
+	elapse(29000);
+	ck_assert_int_eq(heard.closes, 0);
+	elapse(1000);
+	expect_outcome(&asker, FTX_IDLE_TIMEOUT, V2_WHOSE_CONNECTION);
+	ck_assert(asker.o.retryable && !asker.o.answered);
+}
+END_TEST
+
 /* With nothing due the server may be silent; but each PING is to be answered. */
 START_TEST(test_idle)
 {
@@ -294,6 +316,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_announced_limit, 0, sizeof(announced) / sizeof(announced[0]));
 	tcase_add_test(tc, test_early_limit);
 	tcase_add_test(tc, test_silence);
+	tcase_add_test(tc, test_forgotten);
 	tcase_add_test(tc, test_idle);
 	tcase_add_test(tc, test_working);
 	tcase_add_test(tc, test_ping);
