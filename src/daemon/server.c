@@ -33,6 +33,8 @@
 #define DESCRIPTORS_PER_WORKER 5
 /* And the rest: standard streams, root, pid file, signals, log, records of uploads, libraries. */
 #define DESCRIPTORS_BASE 12
+/* So many connections more than there may be are accepted at a time, to be told so by a reset. */
+#define TURNED_AWAY 16
 /* Of so many and more, a quarter is kept for further requests of the connections that there are. */
 #define DESCRIPTORS_MANY 64
 
@@ -124,7 +126,7 @@ spare_descriptors(rlim_t descriptors, rlim_t threads, uint64_t connections)
 
 	if (connections == 0 || connections > descriptors / DESCRIPTORS_PER_SESSION)
 		return least;
-	need = connections * DESCRIPTORS_PER_SESSION + busy;
+	need = (connections + TURNED_AWAY) * DESCRIPTORS_PER_SESSION + busy;
 	return need < descriptors && descriptors - need > least ? descriptors - need : least;
 }
 
