@@ -18,11 +18,12 @@ void
 tree_visit_free(struct visit *v)
 {
 	struct tree *t = v->tree;
-	struct visit *inner;
+	struct visit *inner, *next;
 
-	while ((inner = TAILQ_FIRST(&v->inner)) != NULL)
+	for (inner = TAILQ_FIRST(&v->inner); inner != NULL; inner = next) {
+		next = TAILQ_NEXT(inner, link);
 		tree_visit_free(inner);
-
+	}
 	store_request_close(v->request);
 	entries_clear(t, &v->here);
 	entries_clear(t, &v->there);
