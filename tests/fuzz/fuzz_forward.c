@@ -4,23 +4,14 @@
  * the lowest two bits, how much in the others. What comes out is what went in, in its order, never
  * beyond the fault point, and in the end all of it.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "fuzz/check.h"
 #include "fuzz/target.h"
 #include "stammer/fault.h"
 #include "stammer/forward.h"
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 enum op { OP_SAY, OP_READ, OP_SEND, OP_HEAR };
 

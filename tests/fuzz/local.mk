@@ -64,7 +64,7 @@ tests_fuzz_replay_conf_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_TARGET='"conf"'
 tests_fuzz_replay_conf_LDADD = $(fuzz_conf_ldadd)
 tests_fuzz_replay_conf_SOURCES = $(fuzz_conf_sources) $(replay_sources)
 
-fuzz_forward_sources = tests/fuzz/fuzz_forward.c tests/fuzz/target.h
+fuzz_forward_sources = tests/fuzz/fuzz_forward.c tests/fuzz/check.h tests/fuzz/target.h
 fuzz_forward_ldadd = src/libstammer.a src/libbase.a
 tests_fuzz_fuzz_forward_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_forward_LDFLAGS = $(fuzz_ldflags)
