@@ -14,7 +14,7 @@ import unittest
 
 from harness import SystemTest
 from test_interrupt import Place
-from wire import content, write_file
+from wire import close_at_once, content, write_file
 from wire2 import NAMES, NOW, PREFACE, Message
 
 FILES, SIZE = 2000, 4096
@@ -77,12 +77,7 @@ class Connection:
 
     def reset(self):
         for each in (self.client, self.server):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            each.close()
+            close_at_once(each, reset=True)
 
 
 class Relay:

@@ -15,7 +15,7 @@ import unittest
 import urllib.parse
 
 from harness import SystemTest, ftxfer, run
-from wire import DEADLINE, content, read_file, write_file
+from wire import DEADLINE, close_at_once, content, read_file, write_file
 
 USAGE, BAD_DATA, NO_INPUT, REFUSED, EXISTS, AGAIN, PROTOCOL, FORBIDDEN = (
     64, 65, 66, 69, 73, 75, 76, 77)
@@ -589,13 +589,7 @@ class Relay:
         except OSError:
             return
         for peer in (one, other):
-            if self.reset:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            try:
-                peer.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            peer.close()
+            close_at_once(peer, self.reset)
 
 
 class TestHostile(CommandTest):

@@ -3,13 +3,13 @@
 import os
 import random
 import socket
-import struct
 import threading
 import time
 import unittest
 
 from harness import SLOW, SystemTest, descriptors, rss_anon, sanitizers
-from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
+from wire import (REFUSED, Peer, content, read_file, request, reset_when_closed, size_message,
+                  wait_for, write_file)
 
 CHURN_THREADS = 6
 WARM_UP, MORE = 2000, 20000 if SLOW else 2000
@@ -161,10 +161,6 @@ class Churn:
         if sock.recv(1) != b"":
             raise AssertionError("something came where FIN was due")
 
-    @staticmethod
-    def reset(sock):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
     def begin(self, sock, name, size):
         sock.sendall(request(b"U", name))
         self.expect(sock, b"T")
@@ -199,18 +195,18 @@ class Churn:
         self.begin(sock, name, 100000)
         sock.sendall(content(dice.choice((0, 1, 50000))))
         if dice.random() < 0.5:
-            self.reset(sock)
+            reset_when_closed(sock)
 
     def vanish_download(self, sock, _name, dice):
         sock.sendall(request(b"D", "there") + dice.choice((b"", b"T")))
         self.expect(sock, b"T" + size_message(20000))
         if dice.random() < 0.5:
-            self.reset(sock)
+            reset_when_closed(sock)
 
     def half_request(self, sock, _name, dice):
         sock.sendall(request(b"U", "half")[:dice.randrange(256)])
         if dice.random() < 0.5:
-            self.reset(sock)
+            reset_when_closed(sock)
 
     def excess(self, sock, name, _dice):
         self.begin(sock, name, 10)

@@ -77,6 +77,21 @@ def size_message(size):
     return struct.pack(">Q", size)
 
 
+def reset_when_closed(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def close_at_once(sock, reset=False):
+    """Whoever waits for it in another thread does so no longer."""
+    if reset:
+        reset_when_closed(sock)
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    sock.close()
+
+
 class Peer:
     """A raw end of a connection."""
 
@@ -166,7 +181,7 @@ class Peer:
                 raise
 
     def reset(self):
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_when_closed(self.sock)
         self.sock.close()
 
     def close(self):
