@@ -38,6 +38,7 @@ src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(DIGEST_CFLAGS)
 src_libstore_a_SOURCES = \
 	src/store/commit.c src/store/commit.h \
 	src/store/digest.c src/store/digest.h \
+	src/store/implied.c src/store/implied.h \
 	src/store/iov.c src/store/iov.h \
 	src/store/listing.c src/store/listing.h \
 	src/store/local.c src/store/local.h src/store/local_private.h \

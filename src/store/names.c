@@ -62,47 +62,96 @@ dir_mode(const struct root *r, const mode_t *mode)
 	return bits | 0700;
 }
 
-/* A directory that was just made: the mode that it is to have, and itself durable. */
-static enum ftx_rc
-finish_dir(const struct root *r, int dir_fd, const char *leaf, mode_t mode)
+static int
+open_dir(int dir_fd, const char *leaf)
 {
-	int fd = openat(dir_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(dir_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Some file systems have no permission bits to set (vfat). */
+static enum ftx_rc
+set_dir_mode(int fd, mode_t mode)
+{
+	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
+		return FTX_OK;
+	return ftx_rc_from_errno(errno);
+}
+
+/* What was just made, with the mode that it is to have. *fd: -1 on failure. */
+static enum ftx_rc
+open_new_dir(int dir_fd, const char *leaf, mode_t mode, int *fd)
+{
 	enum ftx_rc rc;
 
-	if (fd < 0)
+	*fd = open_dir(dir_fd, leaf);
+	if (*fd < 0)
 		return ftx_rc_from_errno(errno);
-	/* Some file systems have no permission bits to set (vfat). */
-	if (fchmod(fd, mode) == 0 || errno == EPERM || errno == EOPNOTSUPP)
-		rc = root_sync_names(r, fd);
-	else
-		rc = ftx_rc_from_errno(errno);
+	rc = set_dir_mode(*fd, mode);
+	if (rc != FTX_OK) {
+		close(*fd);
+		*fd = -1;
+	}
+	return rc;
+}
+
+/* A directory that is there gets the mode, if it was only made for what is in it. */
+static enum ftx_rc
+take_implied(struct root *r, int dir_fd, const char *leaf, mode_t mode)
+{
+	enum ftx_rc rc = FTX_OK;
+	int fd = open_dir(dir_fd, leaf);
+
+	if (fd < 0)
+		return FTX_OK; /* then it is none that we have made */
+	if (implied_take(&r->implied, fd)) {
+		rc = set_dir_mode(fd, mode);
+		if (rc == FTX_OK)
+			rc = root_sync_names(r, fd);
+	}
 	close(fd);
 	return rc;
 }
 
+/* Who made what is there may not have lived to sync it: that is done again by make_dir_in(). */
+static enum ftx_rc
+take_existing(struct root *r, int dir_fd, const char *leaf, const mode_t *mode)
+{
+	struct meta m;
+	enum ftx_rc rc = meta_look(dir_fd, leaf, false, &m);
+
+	if (rc == FTX_OK && m.kind != META_DIRECTORY)
+		rc = FTX_EXISTS;
+	return rc == FTX_OK && mode != NULL ? take_implied(r, dir_fd, leaf, dir_mode(r, mode)) : rc;
+}
+
 /*
- * One directory, in one that is there. Who made it before may not have lived to sync it: so that is
- * done again. Until it is durable others may put files into it, and are told to look (r->making).
+ * One directory, in one that is there. mode: NULL for the root's, which is all that is known of one
+ * that is implied by a name beneath it. Until it is durable others may put files into it, and are
+ * told to look (r->making).
  */
 static enum ftx_rc
-make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *existed)
+make_dir_in(
+    struct root *r, int dir_fd, const char *leaf, const mode_t *mode, bool implied, bool *existed)
 {
-	enum ftx_rc rc = FTX_OK;
-	struct meta m;
+	enum ftx_rc rc;
+	int fd = -1;
 
 	*existed = false;
 	atomic_fetch_add(&r->making, 1);
+	if (implied)
+		implied_begin(&r->implied);
 	if (mkdirat(dir_fd, leaf, 0700) == 0)
-		rc = finish_dir(r, dir_fd, leaf, mode);
-	else if (errno == EEXIST) {
+		rc = open_new_dir(dir_fd, leaf, dir_mode(r, mode), &fd);
+	else {
+		rc = errno == EEXIST ? FTX_OK : ftx_rc_from_errno(errno);
 		*existed = true;
-		rc = meta_look(dir_fd, leaf, false, &m);
-		if (rc == FTX_OK && m.kind != META_DIRECTORY)
-			rc = FTX_EXISTS;
-	} else {
-		*existed = true;
-		rc = ftx_rc_from_errno(errno);
 	}
+	if (implied)
+		implied_end(&r->implied, fd);
+	if (rc == FTX_OK)
+		rc = *existed ? take_existing(r, dir_fd, leaf, mode) : root_sync_names(r, fd);
+	if (fd >= 0)
+		close(fd);
 	if (rc == FTX_OK)
 		rc = root_sync_names(r, dir_fd);
 	/* Where another one has removed it again there is nothing that could be lost with it. */
@@ -112,7 +161,7 @@ make_dir_in(struct root *r, int dir_fd, const char *leaf, mode_t mode, bool *exi
 }
 
 static enum ftx_rc
-make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
+make_dir(struct root *r, const char *name, const mode_t *mode, bool implied, bool *existed)
 {
 	const char *leaf;
 	int dir_fd;
@@ -120,7 +169,7 @@ make_dir(struct root *r, const char *name, mode_t mode, bool *existed)
 
 	if (rc != FTX_OK)
 		return rc;
-	rc = make_dir_in(r, dir_fd, leaf, mode, existed);
+	rc = make_dir_in(r, dir_fd, leaf, mode, implied, existed);
 	close(dir_fd);
 	return rc;
 }
@@ -151,7 +200,7 @@ names_make_parents(struct root *r, const char *name)
 	bool existed;
 
 	while (next_parent(name, &slash, part)) {
-		enum ftx_rc rc = make_dir(r, part, dir_mode(r, NULL), &existed);
+		enum ftx_rc rc = make_dir(r, part, NULL, true, &existed);
 
 		if (rc != FTX_OK)
 			return rc == FTX_EXISTS ? FTX_NO_PARENT : rc;
@@ -184,7 +233,7 @@ names_mkdir(struct root *r, const char *name, bool parents, const mode_t *mode, 
 {
 	enum ftx_rc rc = parents ? names_make_parents(r, name) : FTX_OK;
 
-	return rc == FTX_OK ? make_dir(r, name, dir_mode(r, mode), existed) : rc;
+	return rc == FTX_OK ? make_dir(r, name, mode, false, existed) : rc;
 }
 
 static bool

@@ -29,8 +29,9 @@ enum ftx_rc names_stat(
 /*
  * A directory. parents: those above it, too, which get the root's mode. mode: NULL for the root's,
  * which is its files' with x for whoever may read; whatever it is, we may work in it ourselves.
- * *existed: it was there already, and is left as it is, but is durable now. FTX_EXISTS: something
- * else has that name. FTX_NO_PARENT, ...
+ * *existed: it was there already, and is left as it is, but is durable now; the first one to give a
+ * mode to what was made only for what is in it gives it that mode (store/implied.h). FTX_EXISTS:
+ * something else has that name. FTX_NO_PARENT, ...
  */
 enum ftx_rc names_mkdir(struct root *r, const char *name, bool parents, const mode_t *mode,
     bool *existed) FTX_MUST_CHECK;

@@ -113,6 +113,7 @@ root_open(struct root **out, const char *path, unsigned flags, mode_t mode)
 	if (r == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_init(&r->lock, NULL);
+	implied_init(&r->implied);
 	r->flags = flags;
 	r->mode = mode;
 	r->run = run_number();
@@ -178,6 +179,7 @@ root_close(struct root *r)
 	space_free(r->space);
 	if (r->fd >= 0)
 		close(r->fd);
+	implied_destroy(&r->implied);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/rc.h"
+#include "store/implied.h"
 #include "store/space.h"
 
 enum root_flag {
@@ -55,6 +56,7 @@ struct root {
 	 * has to sync the directories above his file, whoever that is and however long after.
 	 */
 	atomic_uint making;
+	struct implied implied;           /* directories whose mode is open yet */
 	atomic_uint_fast64_t syncfs_next; /* ms of base/clock: not before then, see commit.c */
 
 	pthread_mutex_t lock; /* guards what follows; held over a few system calls at most */

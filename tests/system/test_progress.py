@@ -80,9 +80,9 @@ class TestStages(HostileTest):
         self.assertRegex(self.shown("sum", self.serve(self.sums) + "/d/f"),
                          r'0 digesting 5\.0 MiB "f"')
         said = self.progress("sum", self.serve(self.sums) + "/d/f")
-        self.assertEqual([(it["current"], it["current_stage"], it["current_digested"],
-                           it["current_to_digest"]) for it in said],
-                         [("d/f", "digesting", 5 * MIB, 0)])
+        self.assertEqual({(it["current"], it["current_stage"], it["current_digested"],
+                           it["current_to_digest"]) for it in said},
+                         {("d/f", "digesting", 5 * MIB, 0)})
 
     def takes(self, conversation):
         """Has a part of it, and takes its time to compare, and to store."""

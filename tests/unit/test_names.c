@@ -261,6 +261,53 @@ START_TEST(test_mkdir_parents)
 }
 END_TEST
 
+/* The requests of a client run side by side: what is within may be made before its own MKDIR. */
+START_TEST(test_mkdir_of_a_parent)
+{
+	mode_t first = 0755, second = 0711;
+	bool existed;
+
+	open_root(kinds[_i]);
+	fake_watch("");
+	CHECK_RC(names_make_parents(root, "dir/a/b/c"), FTX_OK);
+	CHECK_RC(names_mkdir(root, "dir/a", true, &first, &existed), FTX_OK);
+	ck_assert(existed);
+	ck_assert_uint_eq(look("dir/a").mode, 0755);
+	ck_assert_int_gt(fake_synced(inode("root/dir/a")), 0);
+	ck_assert_uint_eq(look("dir").mode, 0751);
+	/* Once; and not what somebody has changed meanwhile. */
+	CHECK_RC(names_mkdir(root, "dir/a", false, &second, &existed), FTX_OK);
+	ck_assert_uint_eq(look("dir/a").mode, 0755);
+	ck_assert_int_eq(chmod("root/dir/a/b", 0770), 0);
+	CHECK_RC(names_mkdir(root, "dir/a/b", false, &second, &existed), FTX_OK);
+	ck_assert_uint_eq(look("dir/a/b").mode, 0770);
+	/* Nor what was made by its name. */
+	CHECK_RC(names_mkdir(root, "dir/new", true, NULL, &existed), FTX_OK);
+	CHECK_RC(names_mkdir(root, "dir/new", true, &second, &existed), FTX_OK);
+	ck_assert_uint_eq(look("dir/new").mode, 0750);
+}
+END_TEST
+
+/* More of them than are remembered: the last ones are. */
+START_TEST(test_mkdir_of_many_parents)
+{
+	mode_t mode = 0711;
+	char name[32];
+	bool existed;
+
+	open_root(0);
+	for (int i = 0; i < IMPLIED_MAX + 2; i++) {
+		snprintf(name, sizeof(name), "dir/%d/x", i);
+		CHECK_RC(names_make_parents(root, name), FTX_OK);
+	}
+	for (int i = 0; i < IMPLIED_MAX + 2; i++) {
+		snprintf(name, sizeof(name), "dir/%d", i);
+		CHECK_RC(names_mkdir(root, name, false, &mode, &existed), FTX_OK);
+		ck_assert_uint_eq(look(name).mode, i < 2 ? 0750 : 0711);
+	}
+}
+END_TEST
+
 static void
 remove_new(void)
 {
@@ -317,6 +364,8 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_mkdir, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_existing, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_parents, 0, ROOT_KINDS);
+	tcase_add_loop_test(tc, test_mkdir_of_a_parent, 0, ROOT_KINDS);
+	tcase_add_test(tc, test_mkdir_of_many_parents);
 	tcase_add_test(tc, test_mkdir_is_gone);
 	tcase_add_test(tc, test_mkdir_fails);
 	add_move_cases(s);
