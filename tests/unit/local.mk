@@ -68,6 +68,7 @@ room_tests = \
 	tests/unit/test_v2_message \
 	tests/unit/test_v2_page \
 	tests/unit/test_v2_result \
+	tests/unit/test_v2_server \
 	tests/unit/test_v2_session \
 	tests/unit/test_work \
 	tests/unit/test_worker_threads
@@ -310,6 +311,14 @@ tests_unit_test_v2_page_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
 tests_unit_test_v2_result_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v2_result_SOURCES = tests/unit/test_v2_result.c $(unit_sources)
 tests_unit_test_v2_result_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
+
+tests_unit_test_v2_server_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_v2_server_SOURCES = tests/unit/test_v2_server.c \
+	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
+	tests/pair/pair_stage.c tests/pair/pair_stage.h $(unit_sources)
+tests_unit_test_v2_server_LDADD = src/libv2server.a src/libv2message.a \
+	src/libv1server.a src/libv1client.a src/libv1message.a src/libnet.a src/libcore.a \
+	src/libstore.a src/libloop.a src/libbase.a $(DIGEST_LIBS) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_v2_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v2_session_SOURCES = tests/unit/test_v2_session.c $(v2_hex_sources) $(unit_sources)

@@ -1,4 +1,4 @@
-/* v2/client: how much of an upload is on its way at a time. */
+/* v2/client: how much of an upload is on its way at a time, and in what pieces. */
 #include "unit/test_v2_client_put.h"
 
 #define LARGE ((size_t)8 * 1024 * 1024)
@@ -96,6 +96,33 @@ START_TEST(test_window_of_many)
 }
 END_TEST
 
+/* A chunk of the file is a frame, if the server takes as much. */
+START_TEST(test_frame_length)
+{
+	static const uint32_t most[] = { V2_DATA_MAX, 512 * 1024, 128 * 1024 };
+	const size_t frame = _i < 2 ? 512 * 1024 : most[_i], size = 2 * frame + 5000;
+	struct v2_put_request large = { ASKED_BY(&asker), .name = "r/large", .store = store,
+		.local_name = "large" };
+	void *memory = calloc(1, size);
+	struct v2_put m;
+	uint16_t id;
+
+	unit_write("root/large", memory, size);
+	peer_max_data = most[_i];
+	peer_greet(32, 65536);
+	v2_client_put(client, &large);
+	id = take_head(&m);
+	say_go(id, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(peer_takes(V2_DATA)->length, i < 2 ? frame : 5000);
+	peer_takes(V2_END);
+	v2_client_abort(client, FTX_CANCELLED);
+	settle();
+	v2_put_clear(&large);
+	free(memory);
+}
+END_TEST
+
 void
 add_window_cases(Suite *s)
 {
@@ -104,4 +131,5 @@ add_window_cases(Suite *s)
 	tcase_add_checked_fixture(tc, put_setup, put_teardown);
 	tcase_add_loop_test(tc, test_window, 0, 4);
 	tcase_add_test(tc, test_window_of_many);
+	tcase_add_loop_test(tc, test_frame_length, 0, 3);
 }

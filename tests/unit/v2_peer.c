@@ -298,6 +298,7 @@ peer_skip_hello(void)
 	peer_takes(V2_HELLO);
 }
 
+uint32_t peer_max_data;
 uint64_t peer_max_file;
 uint64_t peer_features;
 
@@ -316,8 +317,8 @@ peer_greet(uint16_t max_requests, uint32_t max_now)
 		   (peer_max_file > 0 ? V2_BIT(MAX_FILE) : 0) |
 		   (peer_features != 0 ? V2_BIT(FEATURES) : 0),
 	    .max_file = peer_max_file, .features = peer_features, .version = 2,
-	    .digests = { kinds, 2 }, .max_data = 65536, .max_requests = max_requests,
-	    .max_now = max_now);
+	    .digests = { kinds, 2 }, .max_data = peer_max_data > 0 ? peer_max_data : 65536,
+	    .max_requests = max_requests, .max_now = max_now);
 	ck_assert_int_eq(heard.opens, 1);
 }
 

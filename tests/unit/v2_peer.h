@@ -46,6 +46,7 @@ void v2_connect(void);
 extern uint64_t peer_features; /* that HELLO lists; 0: it does not speak of them */
 /* The server's preface and HELLO, with these limits; the client's are taken first. */
 void peer_greet(uint16_t max_requests, uint32_t max_now);
+extern uint32_t peer_max_data; /* 0: 65536 */
 extern uint64_t peer_max_file; /* what it says then of files; 0: nothing */
 /* Takes the client's, and says nothing. */
 void peer_skip_hello(void);
