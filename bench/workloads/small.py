@@ -4,7 +4,7 @@ import itertools
 import os
 
 from measure import Failure, Server, run_clients
-from peers import ours
+from peers import Ftxferd2, ours
 from workload import MIB, Column, Workload, remove, same_content
 
 TREE = "tree"
@@ -41,7 +41,8 @@ class Small(Workload):
         setting.rest()
 
     def offer(self, setting, peer, root):
-        if self.kind == "tree_down":
+        """To download from us they have come by an upload, which stores their digests with them."""
+        if self.kind == "tree_down" and not isinstance(peer, Ftxferd2):
             os.mkdir(os.path.join(root, TREE))
             for name in os.listdir(self.path):
                 setting.offer(os.path.join(self.path, name), os.path.join(root, TREE), name)
@@ -49,6 +50,8 @@ class Small(Workload):
     def move(self, setting, peer, server, root, check):
         """Once, from the start of the client to its end. The client, compared and removed."""
         if self.kind == "tree_down":
+            if not os.path.exists(os.path.join(root, TREE)):
+                run_clients([peer.put_tree(server, self.path)])
             made = os.path.join(setting.out, TREE)
             argv = peer.get_tree(server, TREE, setting.out)
         else:
