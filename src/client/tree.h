@@ -6,7 +6,8 @@
  * The directories that are still to come are a stack of names. Some of them are visited at once, so
  * that a line which takes its time is waited for once and not by each: they are listed side by
  * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
- * entries of both sides are kept, in order; of those behind it one page. So a tree costs its
+ * entries of both sides are kept, in order; where only this side is asked, which gives them in
+ * order, they are handed on page by page. Of those behind it one page is kept. So a tree costs its
  * largest directory, a page of each that is ahead, and the names of the directories beside their
  * paths, all of which is bounded. What is only listed has an order of its own: tree_order.c.
  */
@@ -54,7 +55,8 @@ struct visit {
 	struct store_request *request; /* owned: on this side */
 	unsigned listing;              /* sides that have not ended */
 	bool listed;
-	bool broken;     /* one of them failed: the directory is left out */
+	bool in_order;   /* what is there can be handed on before all of it is listed */
+	bool broken;     /* one of them failed: what is left of the directory is left out */
 	bool waits_here; /* with its next page, until it is the first */
 	bool anew_there; /* it has more than a page: it is listed again, when it is the first */
 

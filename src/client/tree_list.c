@@ -6,6 +6,7 @@
 
 #define PAGE_ENTRIES 1024
 #define PAGE_BYTES   ((size_t)64 * 1024)
+#define ENTRIES_HIGH ((size_t)4 * PAGE_ENTRIES) /* that wait for room, and no more are asked for */
 
 static size_t
 bytes_of(const struct entry *entry)
@@ -116,6 +117,13 @@ entries_clear(struct tree *t, struct entries *e)
 
 /* --- Here --- */
 
+/* The next page is not asked for yet: others come first, or there is enough to do. */
+static bool
+should_wait(const struct visit *v)
+{
+	return !tree_is_first(v) || (v->in_order && v->here.count - v->here.next >= ENTRIES_HIGH);
+}
+
 static void
 on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 {
@@ -142,9 +150,11 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 			rc = FTX_NOMEM;
 	}
 	if (rc == FTX_OK && r->page.more && !t->cancelled) {
-		v->waits_here = !tree_is_first(v);
+		v->waits_here = should_wait(v);
 		if (!v->waits_here)
 			store_list_next(r);
+		if (v->in_order)
+			session_kick(t->s);
 		return;
 	}
 	store_request_close(r);
@@ -243,9 +253,10 @@ void
 tree_list_on(struct visit *v)
 {
 	bool stopped = tree_is_stopped(v->tree);
-	bool here = v->waits_here, there = v->anew_there;
+	bool here = v->waits_here && (stopped || !should_wait(v)), there = v->anew_there;
 
-	v->waits_here = v->anew_there = false;
+	v->waits_here = v->waits_here && !here;
+	v->anew_there = false;
 	if (here && !stopped)
 		store_list_next(v->request);
 	else if (here)

@@ -68,6 +68,7 @@ list(struct visit *v)
 
 	v->listing = (unsigned)here + (unsigned)there;
 	v->listed = v->listing == 0;
+	v->in_order = here && !there;
 	if (here)
 		tree_list_here(v);
 	if (there)
@@ -93,8 +94,10 @@ tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
 	}
 	if (--v->listing > 0)
 		return;
-	entries_sort(v->tree, &v->here);
-	entries_sort(v->tree, &v->there);
+	if (!v->in_order) {
+		entries_sort(v->tree, &v->here);
+		entries_sort(v->tree, &v->there);
+	}
 	v->listed = true;
 	session_kick(t->s);
 }
@@ -243,6 +246,10 @@ tree_visit_emit(struct tree *t, struct visit *v)
 		if (!tree_emit(t, order <= 0 ? here : NULL, order >= 0 ? there : NULL))
 			tree_give_up(
 			    t, FTXFER_INTERNAL, "the tree is too large, or memory is short");
+	}
+	if (!v->listed) {
+		entries_clear(t, a);
+		return false;
 	}
 	if (t->dir_count > t->pushed)
 		reverse(t->dirs + t->pushed, t->dir_count - t->pushed);
