@@ -324,10 +324,11 @@ run_parsed(struct run *run)
 static void
 run_clear(struct run *run)
 {
-	ftxfer_session_free(run->session);
+	/* A session that ends may still turn the loop: nothing is said or taken back by then. */
 	if (run->redraw != NULL)
 		event_free(run->redraw);
 	signal_watch_free(run->signals);
+	ftxfer_session_free(run->session);
 	if (run->base != NULL)
 		event_base_free(run->base);
 	for (size_t i = 0; run->remotes != NULL && i < run->count; i++)
