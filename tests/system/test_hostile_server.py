@@ -330,6 +330,20 @@ class TestWithoutEnd(BreachTest):
             events = [json.loads(line) for line in out.splitlines()]
             self.assertEqual(events[-1]["event"], "summary")
 
+    def test_takes_nothing(self):
+        """Of a large directory here no more is known than a server that answers nothing has room for."""
+        def script(conversation):
+            while True:
+                message = conversation.next()
+                if message.type == "MKDIR":
+                    conversation.send(frame("OK", message.id))
+        top = self.scratch("state/many")
+        os.mkdir(top)
+        for number in range(30000):
+            os.mknod(os.path.join(top, "%05d" % number + "n" * 100))
+        self.memory = 13 << 20
+        self.stopped(None, "put", "-r", top, self.serve(script) + "/")
+
     def test_trees(self):
         """What is compared is all in memory, up to a limit; then it is too large."""
         def script(conversation):
