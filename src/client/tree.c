@@ -252,7 +252,7 @@ tree_kick(struct tree *t)
 			break;
 		if (!v->listed) {
 			tree_list_on(v);
-			if (!v->listed && !v->in_order)
+			if (!v->listed && !v->early)
 				return;
 		}
 		if (!tree_visit_emit(t, v))

@@ -6,8 +6,9 @@
  * The directories that are still to come are a stack of names. Some of them are visited at once, so
  * that a line which takes its time is waited for once and not by each: they are listed side by
  * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
- * entries of both sides are kept, in order; where only this side is asked, which gives them in
- * order, they are handed on page by page. Of those behind it one page is kept. So a tree costs its
+ * entries of both sides are kept, in order; what is copied from one side, and cannot be there on the
+ * other, is handed on page by page, and kept only if it comes from the server, who may have to be
+ * asked again. Of those behind it one page is kept. So a tree costs its
  * largest directory, a page of each that is ahead, and the names of the directories beside their
  * paths, all of which is bounded. What is only listed has an order of its own: tree_order.c.
  */
@@ -31,6 +32,7 @@ struct entry {
 struct entries {
 	struct entry *list; /* owned */
 	size_t count, room, next, bytes;
+	size_t known; /* the first ones, in order: handed on before the listing was begun again */
 };
 
 /* A directory that is still to come. */
@@ -55,7 +57,7 @@ struct visit {
 	struct store_request *request; /* owned: on this side */
 	unsigned listing;              /* sides that have not ended */
 	bool listed;
-	bool in_order;   /* what is there can be handed on before all of it is listed */
+	bool early;      /* what is there can be handed on before all of it is listed */
 	bool broken;     /* one of them failed: what is left of the directory is left out */
 	bool waits_here; /* with its next page, until it is the first */
 	bool anew_there; /* it has more than a page: it is listed again, when it is the first */
@@ -104,10 +106,10 @@ struct tree {
 bool entries_add(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
 void entries_sort(struct tree *t, struct entries *e);
 void entries_clear(struct tree *t, struct entries *e);
+/* Drops what was not handed on; the rest is known, and not added again. */
+void entries_begin_again(struct tree *t, struct entries *e);
 /* Drops the others; where `at` is then. */
 size_t entries_keep_directories(struct tree *t, struct entries *e, size_t at);
-/* The entry of that name, or NULL. The list is sorted. */
-struct entry *entries_find(const struct entries *e, const char *name);
 /* Begins to list it on that side, and calls tree_listed(). */
 void tree_list_here(struct visit *v);
 void tree_list_there(struct visit *v);

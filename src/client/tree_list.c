@@ -91,19 +91,23 @@ entries_sort(struct tree *t, struct entries *e)
 	e->count = kept + 1;
 }
 
-struct entry *
-entries_find(const struct entries *e, const char *name)
+/* It was handed on before the listing was begun again. */
+static bool
+is_known(const struct entries *e, char *name)
 {
-	struct entry key = { .kind = FTXFER_FILE };
-	char *own = strdup(name);
-	struct entry *found;
+	const struct entry key = { .name = name };
 
-	key.name = own;
-	found = e->count > 0 && own != NULL
-		    ? bsearch(&key, e->list, e->count, sizeof(*e->list), by_name)
-		    : NULL;
-	free(own);
-	return found;
+	return e->known > 0 && bsearch(&key, e->list, e->known, sizeof(*e->list), by_name) != NULL;
+}
+
+void
+entries_begin_again(struct tree *t, struct entries *e)
+{
+	while (e->count > e->next)
+		drop(t, e, &e->list[--e->count]);
+	if (e->count > 0)
+		qsort(e->list, e->count, sizeof(*e->list), by_name);
+	e->known = e->count;
 }
 
 void
@@ -121,7 +125,7 @@ entries_clear(struct tree *t, struct entries *e)
 static bool
 should_wait(const struct visit *v)
 {
-	return !tree_is_first(v) || (v->in_order && v->here.count - v->here.next >= ENTRIES_HIGH);
+	return !tree_is_first(v) || (v->early && v->here.count - v->here.next >= ENTRIES_HIGH);
 }
 
 static void
@@ -153,7 +157,7 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 		v->waits_here = should_wait(v);
 		if (!v->waits_here)
 			store_list_next(r);
-		if (v->in_order)
+		if (v->early)
 			session_kick(t->s);
 		return;
 	}
@@ -208,16 +212,18 @@ tree_take_page(struct visit *v, struct v2_ask *ask)
 			continue;
 		memcpy(name, e.name.p, e.name.len);
 		name[e.name.len] = '\0';
-		if (!entries_add(v->tree, &v->there, &entry))
+		if (!is_known(&v->there, name) && !entries_add(v->tree, &v->there, &entry))
 			return false;
 	}
+	if (v->early)
+		session_kick(v->tree->s);
 	return true;
 }
 
 void
 tree_list_again(struct visit *v)
 {
-	entries_clear(v->tree, &v->there);
+	entries_begin_again(v->tree, &v->there);
 }
 
 bool

@@ -68,7 +68,9 @@ list(struct visit *v)
 
 	v->listing = (unsigned)here + (unsigned)there;
 	v->listed = v->listing == 0;
-	v->in_order = here && !there;
+	/* Our own pages come in order. A server may have to be asked anew while names go away. */
+	v->early = here != there && (here || t->op == FTXFER_OP_GET ||
+					(t->op == FTXFER_OP_SYNC_DOWN && !dir->doomed));
 	if (here)
 		tree_list_here(v);
 	if (there)
@@ -94,7 +96,7 @@ tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
 	}
 	if (--v->listing > 0)
 		return;
-	if (!v->in_order) {
+	if (!v->early) {
 		entries_sort(v->tree, &v->here);
 		entries_sort(v->tree, &v->there);
 	}

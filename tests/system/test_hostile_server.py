@@ -297,6 +297,39 @@ class TestBreaches(BreachTest):
                 self.assertRegex(read_file(os.path.join(where, name)), rb"^no\. \d$")
 
 
+class TestListings(HostileTest):
+    def sends(self, conversation, message):
+        conversation.send(found(message.id, 1), frame("DATA", message.id, 0, b"x"),
+                          frame("END", message.id, 0, encode([("DIGEST", sha256(b"x"))])))
+        self.asked.append(dict(message.attributes)["NAME"])
+
+    def until(self, conversation, kind):
+        """Files are sent meanwhile."""
+        while (message := conversation.next()).type != kind:
+            self.sends(conversation, message)
+        return message
+
+    def test_begun_again(self):
+        """What is listed comes at once; it is fetched once, though the server begins anew."""
+        def script(conversation):
+            entries = [entry(name, size=1) for name in ("b", "a", "c", "d")]
+            conversation.send(frame("OK", conversation.next().id, 0, DIRECTORY))
+            conversation.send(page(conversation.next().id, *entries[:2], cursor=b"x"))
+            expired = self.until(conversation, "LIST")
+            while len(self.asked) < 2:
+                self.sends(conversation, conversation.next())
+            conversation.send(error(expired.id, CODES["CURSOR_EXPIRED"]))
+            conversation.send(page(self.until(conversation, "LIST").id, *entries[1:]))
+            while True:
+                self.sends(conversation, conversation.next())
+
+        self.asked = []
+        ran, out, err = self.run_client("get", "-r", "--digest", "sha256", self.serve(script) + "/d",
+                                        "-o", self.into + "/")
+        self.assertEqual((ran, self.asked), (0, [b"d/b", b"d/a", b"d/c", b"d/d"]), (out, err))
+        self.assertEqual(sorted(os.listdir(self.into + "/d")), ["a", "b", "c", "d"])
+
+
 class TestWithoutEnd(BreachTest):
     """Servers that never come to an end, or to the point. Memory is bounded, see hostile.py."""
 
