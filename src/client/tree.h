@@ -6,11 +6,11 @@
  * The directories that are still to come are a stack of names. Some of them are visited at once, so
  * that a line which takes its time is waited for once and not by each: they are listed side by
  * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
- * entries of both sides are kept, in order; what is copied from one side, and cannot be there on the
- * other, is handed on page by page, and kept only if it comes from the server, who may have to be
- * asked again. Of those behind it one page is kept. So a tree costs its
- * largest directory, a page of each that is ahead, and the names of the directories beside their
- * paths, all of which is bounded. What is only listed has an order of its own: tree_order.c.
+ * entries of both sides are kept, in order; what is copied from one side, and cannot be there on
+ * the other, is handed on page by page, and kept only if it comes from the server, who may have to
+ * be asked again. Of those behind it one page is kept. So a tree costs its largest directory, a
+ * page of each that is ahead, and the names of the directories beside their paths, all of which is
+ * bounded. What is only listed has an order of its own: tree_order.c.
  */
 #ifndef CLIENT_TREE_H
 #define CLIENT_TREE_H

@@ -392,7 +392,7 @@ class TestWithoutEnd(BreachTest):
         many = page(0, *(entry("#" * 8 + "%03d" % i + "n" * 240, "other") for i in range(200)),
                     cursor=b"x")
         self.memory = TREE
-        for args in (("get", "-r"), ("sync",)):
+        for args in (("get", "-rq"), ("sync",)):
             with self.subTest(args=args):
                 more = ("-o", self.into + "/") if args[0] == "get" else (self.into,)
                 status, out, err = self.run_client(*args, self.serve(script) + "/d", *more)
