@@ -1,10 +1,12 @@
 # One convenience library per room; a program or test links only the rooms it may know.
 
 noinst_LIBRARIES += src/libbase.a
+src_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(DIGEST_CFLAGS)
 src_libbase_a_SOURCES = \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/cursor.c src/base/cursor.h \
+	src/base/hash.c src/base/hash.h \
 	src/base/log.c src/base/log.h \
 	src/base/rc.c src/base/rc.h \
 	src/base/utf8.c src/base/utf8.h

@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
-#include <uthash.h>
+#include "base/hash.h"
 
 /* What is counted as one: the family, and the address or its network. */
 struct limits_key {
@@ -25,7 +22,7 @@ struct limits_place {
 	struct limits_key key;
 	struct limits *limits; /* borrowed */
 	uint64_t connections;  /* that share it; the last one to leave frees it */
-	bool unlisted;         /* the hash had no memory to add it */
+	bool unlisted;         /* base/hash: the table had no memory to add it */
 };
 
 struct limits {
@@ -38,8 +35,12 @@ struct limits {
 enum ftx_rc
 limits_new(struct limits **out, uint64_t max, uint64_t max_per_address)
 {
-	struct limits *l = calloc(1, sizeof(*l));
+	struct limits *l;
+	enum ftx_rc rc = hash_start();
 
+	if (rc != FTX_OK)
+		return rc;
+	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_init(&l->lock, NULL);

@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
-#include <uthash.h>
+#include "base/hash.h"
 
 /* A name in use. */
 struct registry_name {
@@ -19,7 +16,7 @@ struct registry_name {
 	bool uploading; /* and is under way: registry_begin_upload() */
 	bool removal;   /* of the directory; also an upload, which keeps others out */
 	struct registry_claim *uploader; /* borrowed: of that upload */
-	bool unlisted;                   /* the hash had no memory to add it */
+	bool unlisted;                   /* base/hash: the table had no memory to add it */
 	char name[];
 };
 
@@ -41,8 +38,12 @@ struct registry_claim {
 enum ftx_rc
 registry_new(struct registry **out)
 {
-	struct registry *r = calloc(1, sizeof(*r));
+	struct registry *r;
+	enum ftx_rc rc = hash_start();
 
+	if (rc != FTX_OK)
+		return rc;
+	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_init(&r->lock, NULL);

@@ -139,9 +139,12 @@ init_cond(pthread_cond_t *cond)
 enum ftx_rc
 uploads_open(struct uploads **out, struct root *r)
 {
-	struct uploads *u = calloc(1, sizeof(*u));
-	enum ftx_rc rc;
+	struct uploads *u;
+	enum ftx_rc rc = hash_start();
 
+	if (rc != FTX_OK)
+		return rc;
+	u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return FTX_NOMEM;
 	u->root = r;

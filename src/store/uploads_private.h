@@ -9,14 +9,11 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "loop/worker.h"
 #include "store/digest_trail.h"
 #include "store/uploads.h"
 
-/* uthash.h: when a malloc inside the hash fails, the element is left out and marked. */
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(e) ((e)->unlisted = true)
-#include <uthash.h>
 /*
  * There may be many, and most are looked for in vain: each in the way costs a miss of the cache. So
  * they are spread over more buckets, one to four for each (16 bytes).
@@ -33,7 +30,7 @@ struct upload {
 	struct upload_claim *owner;  /* borrowed; NULL: nobody works on it */
 	struct upload_record record; /* its name is the one below */
 	bool logged;                 /* the file has a record of it, or will */
-	bool unlisted;               /* a hash had no memory to add it */
+	bool unlisted;               /* base/hash: a table had no memory to add it */
 	struct space_hold hold;
 	uint64_t
 	    bytes; /* announced, if there is a stage; once it is parked: those that are there */

@@ -21,6 +21,7 @@ room_tests = \
 	tests/unit/test_dial \
 	tests/unit/test_digest \
 	tests/unit/test_explain \
+	tests/unit/test_hash \
 	tests/unit/test_limits \
 	tests/unit/test_listener \
 	tests/unit/test_listing \
@@ -94,6 +95,11 @@ tests_unit_test_buf_LDADD = src/libbase.a $(CHECK_LIBS)
 tests_unit_test_peer_reads_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peer_reads_SOURCES = tests/unit/test_peer_reads.c $(unit_sources)
 tests_unit_test_peer_reads_LDADD = src/libnet.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_hash_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_hash_SOURCES = tests/unit/test_hash.c $(unit_sources)
+tests_unit_test_hash_LDFLAGS = -Wl,--wrap=getrandom
+tests_unit_test_hash_LDADD = src/libbase.a $(DIGEST_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_pipe_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pipe_SOURCES = tests/unit/test_pipe.c $(unit_sources)
@@ -267,11 +273,11 @@ tests_unit_test_sum_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST_
 
 tests_unit_test_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c $(unit_sources)
-tests_unit_test_registry_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+tests_unit_test_registry_LDADD = src/libcore.a src/libbase.a $(DIGEST_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(unit_sources)
-tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(CHECK_LIBS)
+tests_unit_test_limits_LDADD = src/libcore.a src/libbase.a $(DIGEST_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_v1_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_v1_message_SOURCES = tests/unit/test_v1_message.c $(unit_sources)
