@@ -202,7 +202,8 @@ src_libclient_a_SOURCES = \
 	src/client/tree_emit.c \
 	src/client/tree_list.c \
 	src/client/tree_order.c \
-	src/client/tree_visit.c
+	src/client/tree_visit.c \
+	src/client/tree_way.c
 src_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(JANSSON_CFLAGS)
 src_libcli_a_SOURCES = \
 	src/cli/arguments.c \

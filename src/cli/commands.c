@@ -55,7 +55,7 @@ static const struct row {
 	    .flags = OPTION_CLI_ONLY, .help = "with permissions, size and time" } },
 	{ BIT(SYNC),
 	  { .name = "delete", .type = OPTION_BOOL, .offset = AT(delete_extra), .initial = "false",
-	    .flags = OPTION_CLI_ONLY, .help = "remove what only the second directory has" } },
+	    .flags = OPTION_CLI_ONLY, .help = "remove what only the second directory has, or is in the way" } },
 	{ BIT(SYNC),
 	  { .name = "checksum", .letter = 'c', .type = OPTION_BOOL, .offset = AT(checksum), .initial = "false",
 	    .flags = OPTION_CLI_ONLY, .help = "compare digests, not size and time" } },

@@ -185,10 +185,11 @@ enum ftxfer_flag {
 	FTXFER_RECURSIVE = 1 << 0, /* PUT, GET, LIST, REMOVE: a directory with all that is in it */
 	FTXFER_PARENTS = 1 << 1,   /* missing directories above `remote` are made */
 	FTXFER_REPLACE = 1 << 2,   /* PUT, RENAME: a regular file that has the name */
-	FTXFER_DELETE = 1 << 3,    /* SYNC: what is only at the target is removed */
-	FTXFER_CHECKSUM = 1 << 4,  /* SYNC: files are compared by their digests */
-	FTXFER_DRY_RUN = 1 << 5,   /* SYNC: nothing is changed; the events say what would be */
-	FTXFER_NO_ATTRS = 1 << 6,  /* PUT, GET, SYNC: without time and permissions */
+	/* SYNC: what is only at the target is removed, and what is in the way of another kind. */
+	FTXFER_DELETE = 1 << 3,
+	FTXFER_CHECKSUM = 1 << 4, /* SYNC: files are compared by their digests */
+	FTXFER_DRY_RUN = 1 << 5,  /* SYNC: nothing is changed; the events say what would be */
+	FTXFER_NO_ATTRS = 1 << 6, /* PUT, GET, SYNC: without time and permissions */
 	/* PUT, GET: if the target is a directory, the file goes into it under its own name. */
 	FTXFER_INTO = 1 << 7,
 	FTXFER_MUST_INTO = 1 << 8 /* it is one, or the item fails */

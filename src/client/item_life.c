@@ -191,6 +191,7 @@ item_done(struct item *item, struct ftxfer_event *e)
 {
 	struct ftxfer_session *s = item->s;
 	struct tree *tree = item->tree;
+	struct way *way = item->way;
 	bool makes_base = item->makes_base;
 
 	unqueue(item);
@@ -199,6 +200,8 @@ item_done(struct item *item, struct ftxfer_event *e)
 	item_free(item);
 	if (makes_base)
 		tree_made_base(tree, e->type == FTXFER_EVENT_DONE, e->existed);
+	if (way != NULL)
+		tree_way_ended(way, e->type == FTXFER_EVENT_DONE);
 	if (tree != NULL)
 		tree_child_ended(tree, e->type == FTXFER_EVENT_FAILED);
 	session_kick(s);

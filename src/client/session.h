@@ -40,6 +40,7 @@ struct root;
 struct store;
 struct tree;
 struct visit;
+struct way;
 
 /* A local directory that items read from or write to; kept until the session ends. */
 struct place {
@@ -77,6 +78,7 @@ struct item {
 	struct tree *tree;        /* borrowed: which brought it; NULL: the caller did */
 	struct tree *own;         /* owned: which it has become */
 	struct visit *lists; /* borrowed: the tree's own, whose entries it brings; NULL: none */
+	struct way *way;     /* borrowed: the tree's, which its end is told to; NULL: none */
 	struct link *on;     /* borrowed; while it runs there */
 	struct place *place; /* borrowed */
 	unsigned long number;
@@ -259,6 +261,8 @@ void tree_kick(struct tree *t);
 /* The directory that everything goes into is there, or cannot be. */
 void tree_made_base(struct tree *t, bool ok, bool existed);
 void tree_child_ended(struct tree *t, bool failed);
+/* What was in the way is not there any more, or has stayed. */
+void tree_way_ended(struct way *w, bool removed);
 /* A page of what it has asked for; more pages follow. False: no memory, or too many. */
 bool tree_take_page(struct visit *v, struct v2_ask *ask);
 /* There is more of it: whether it is asked for now. Else the item is of no use any more. */

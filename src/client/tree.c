@@ -65,7 +65,9 @@ tree_push(struct tree *t, const char *name, struct dir dir)
 bool
 tree_removes_here(const struct tree *t)
 {
-	return t->op == FTXFER_OP_SYNC_DOWN;
+	/* In what is in the way of a download nothing has a name on the server, either. */
+	return t->op == FTXFER_OP_SYNC_DOWN ||
+	       (t->op == FTXFER_OP_REMOVE && t->item->remote == NULL);
 }
 
 struct item *
@@ -85,7 +87,7 @@ tree_child(struct tree *t, enum ftxfer_op op, unsigned flags, const char *name)
 		free(here);
 		return NULL;
 	}
-	if (t->op == FTXFER_OP_SYNC_DOWN && (op == FTXFER_OP_MKDIR || op == FTXFER_OP_REMOVE)) {
+	if (tree_removes_here(t) && (op == FTXFER_OP_MKDIR || op == FTXFER_OP_REMOVE)) {
 		free(item->remote); /* nothing of the server's is meant */
 		item->remote = NULL;
 	}
@@ -115,6 +117,7 @@ static void
 clear(struct tree *t)
 {
 	tree_visits_clear(t);
+	tree_drop_ways(t);
 	tree_drop_dirs(t);
 	while (t->emptied_count > 0)
 		free(t->emptied[--t->emptied_count].name);
@@ -200,7 +203,7 @@ remove_emptied(struct tree *t)
 {
 	unsigned deepest = 0;
 
-	if (t->children > 0)
+	if (t->children > 0 || t->way_count > 0)
 		return;
 	if (t->emptied_count == 0 || t->failed > 0 || t->cancelled) {
 		finish(t);
@@ -244,6 +247,7 @@ tree_kick(struct tree *t)
 
 	if (t->op == FTXFER_OP_LIST && !tree_tell(t))
 		return;
+	tree_take_ways(t);
 	while (!t->making_base) {
 		while (may_begin(t))
 			tree_visit_next(t);
@@ -332,7 +336,7 @@ fill(struct tree *t)
 		.is_new_here = item->op == FTXFER_OP_SYNC_DOWN && item->place == NULL };
 
 	t->here = strdup(item->leaf != NULL ? item->leaf : "");
-	t->there = strdup(item->pattern == NULL ? item->remote : "");
+	t->there = strdup(item->pattern == NULL && item->remote != NULL ? item->remote : "");
 	return t->here != NULL && t->there != NULL && tree_push(t, "", dir) &&
 	       (!dir.is_new_here || tree_would_make(t));
 }
@@ -350,6 +354,7 @@ tree_begin(struct item *item)
 		return;
 	}
 	TAILQ_INIT(&t->visits);
+	TAILQ_INIT(&t->ways);
 	t->item = item;
 	t->s = item->s;
 	t->op = item->op;

@@ -20,6 +20,7 @@
 #define TREE_BYTES ((size_t)256 * 1024 * 1024) /* of names, at most: a server may list for ever */
 #define TREE_DEPTH 256U
 #define TREE_AHEAD 64U /* directories that are visited behind the first ones, of a session */
+#define TREE_WAYS  64U /* names of a tree that wait for something to be out of their way */
 
 struct entry {
 	char *name; /* owned */
@@ -47,6 +48,17 @@ struct dir {
 };
 
 TAILQ_HEAD(visits, visit);
+
+/* SYNC: a name whose place at the other side is taken by what is removed first. */
+struct way {
+	TAILQ_ENTRY(way) link;
+	struct tree *tree;   /* borrowed */
+	struct dir at;       /* where it is; its name owned */
+	struct entry from;   /* what is to come; its name owned */
+	bool ended, removed; /* what was in the way */
+};
+
+TAILQ_HEAD(ways, way);
 
 /* A directory at hand, or soon. */
 struct visit {
@@ -87,6 +99,8 @@ struct tree {
 	bool emitting;         /* it has begun */
 	size_t pushed;         /* the first of dirs that it has brought */
 	struct visit *telling; /* LIST: borrowed: whose turn it is */
+	struct ways ways;      /* owned */
+	unsigned way_count;
 	struct dir at; /* what names are in; its own is borrowed, and NULL in the tree's root */
 
 	unsigned children; /* items that have not ended */
@@ -141,6 +155,19 @@ bool tree_would_make(struct tree *t);
 void tree_emit_only(struct tree *t);
 /* A name of the directory at hand goes, or, if that is "", the directory itself. */
 bool tree_remove(struct tree *t, const char *name, bool is_dir);
+
+/* The name, in the directory at hand, is new at the side that is changed. */
+bool tree_emit_new(struct tree *t, const struct entry *from);
+bool tree_fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why);
+/* A child of the tree's: removes what has its name, at the side that is changed. */
+void tree_begin_removal(struct item *item);
+
+/* tree_way.c */
+/* Begins to remove `to`, for tree_take_ways() to go on with `from`. False: no memory. */
+bool tree_clear_way(struct tree *t, const struct entry *from, const struct entry *to);
+/* What waited for that begins, or, if it was not removed, fails. */
+void tree_take_ways(struct tree *t);
+void tree_drop_ways(struct tree *t);
 
 /* tree.c */
 /* It was cancelled, or given up: nothing of it begins any more. */

@@ -29,8 +29,8 @@ skip(struct tree *t, const char *name, enum ftxfer_status status, const char *wh
 	return true;
 }
 
-static bool
-fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
+bool
+tree_fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
 {
 	struct item *item = tree_child(t, t->op, 0, name);
 
@@ -146,6 +146,21 @@ on_removed_here(void *owner, struct store_request *r, enum ftx_rc rc)
 		item_fail(item, FTXFER_LOCAL_ERROR, ftx_rc_text(rc));
 }
 
+void
+tree_begin_removal(struct item *item)
+{
+	const struct request_spec spec = { .name = item->leaf, .directory = item->local_is_dir };
+
+	if (!tree_removes_here(item->tree)) {
+		item_queue(item);
+		return;
+	}
+	item->phase = ITEM_LOCAL;
+	if (store_remove(item->place->store, &spec, on_removed_here, item, &item->request) !=
+	    FTX_OK)
+		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+}
+
 bool
 tree_remove(struct tree *t, const char *name, bool is_dir)
 {
@@ -157,16 +172,7 @@ tree_remove(struct tree *t, const char *name, bool is_dir)
 	if (item == NULL)
 		return false;
 	item->local_is_dir = is_dir;
-	if (tree_removes_here(t)) {
-		const struct request_spec spec = { .name = item->leaf, .directory = is_dir };
-
-		item->phase = ITEM_LOCAL;
-		if (store_remove(
-			item->place->store, &spec, on_removed_here, item, &item->request) != FTX_OK)
-			item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-		return true;
-	}
-	item_queue(item);
+	tree_begin_removal(item);
 	return true;
 }
 
@@ -354,6 +360,43 @@ compare(struct tree *t, const struct entry *from, enum ftxfer_op op)
 	return true;
 }
 
+/* It is only at the side that is copied. */
+bool
+tree_emit_new(struct tree *t, const struct entry *from)
+{
+	bool up = t->op == FTXFER_OP_SYNC_UP;
+
+	if (from->kind == FTXFER_FILE)
+		return up ? put(t, from, 0) : get(t, from);
+	if (from->kind != FTXFER_DIRECTORY)
+		return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
+	if (up ? !make_there(t, from)
+	       : (t->flags & FTXFER_DRY_RUN) != 0 && !dry(t, FTXFER_OP_MKDIR, from->name, 0))
+		return false;
+	return tree_push(t, from->name,
+	    (struct dir){ .is_new_there = up, .is_new_here = !up, .mode = up ? 0 : from->mode });
+}
+
+/* What has the name there is of another kind. */
+static bool
+replace_other(struct tree *t, const struct entry *from, const struct entry *to)
+{
+	static const char *const in_the_way[] = {
+		[FTXFER_FILE] = "a file of that name is in the way: --delete would remove it",
+		[FTXFER_DIRECTORY] = "a directory of that name is in the way: --delete would "
+				     "remove it with all that is in it",
+		[FTXFER_LINK] =
+		    "a symbolic link of that name is in the way: --delete would remove it",
+		[FTXFER_OTHER] = "what is in the way is neither file nor directory",
+	};
+
+	if ((t->flags & FTXFER_DELETE) == 0 || to->kind == FTXFER_OTHER)
+		return tree_fail(t, from->name, FTXFER_CANNOT_CREATE, in_the_way[to->kind]);
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return doom(t, to) && tree_emit_new(t, from);
+	return tree_clear_way(t, from, to);
+}
+
 /* Both have the name; from is the side that is copied. */
 static bool
 sync_both(struct tree *t, const struct entry *from, const struct entry *to)
@@ -363,8 +406,7 @@ sync_both(struct tree *t, const struct entry *from, const struct entry *to)
 	if (from->kind != FTXFER_FILE && from->kind != FTXFER_DIRECTORY)
 		return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
 	if (from->kind != to->kind)
-		return fail(t, from->name, FTXFER_CANNOT_CREATE,
-		    "something else of that name is in the way");
+		return replace_other(t, from, to);
 	if (from->kind == FTXFER_DIRECTORY)
 		return tree_push(t, from->name, (struct dir){ 0 });
 	if ((t->flags & FTXFER_CHECKSUM) != 0 && from->size == to->size)
@@ -377,21 +419,8 @@ sync_both(struct tree *t, const struct entry *from, const struct entry *to)
 static bool
 emit_sync(struct tree *t, const struct entry *from, const struct entry *to)
 {
-	bool up = t->op == FTXFER_OP_SYNC_UP;
-
-	if (to == NULL) {
-		if (from->kind == FTXFER_FILE)
-			return up ? put(t, from, 0) : get(t, from);
-		if (from->kind != FTXFER_DIRECTORY)
-			return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
-		if (up ? !make_there(t, from)
-		       : (t->flags & FTXFER_DRY_RUN) != 0 &&
-			     !dry(t, FTXFER_OP_MKDIR, from->name, 0))
-			return false;
-		return tree_push(t, from->name,
-		    (struct dir){
-			.is_new_there = up, .is_new_here = !up, .mode = up ? 0 : from->mode });
-	}
+	if (to == NULL)
+		return tree_emit_new(t, from);
 	if (from == NULL)
 		return (t->flags & FTXFER_DELETE) == 0 || doom(t, to);
 	return sync_both(t, from, to);
@@ -403,18 +432,18 @@ emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 	const char *name;
 
 	if (here == NULL)
-		return fail(t, there->name, FTXFER_BAD_DATA, "it is on the server only");
+		return tree_fail(t, there->name, FTXFER_BAD_DATA, "it is on the server only");
 	name = here->name;
 	if (here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
 		return skip(t, name, FTXFER_OK, why_skipped(here->kind));
 	if (there == NULL)
-		return fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
+		return tree_fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
 	if (here->kind != there->kind)
-		return fail(t, name, FTXFER_BAD_DATA, "one is a directory, the other is not");
+		return tree_fail(t, name, FTXFER_BAD_DATA, "one is a directory, the other is not");
 	if (here->kind == FTXFER_DIRECTORY)
 		return tree_push(t, name, (struct dir){ 0 });
 	if (here->size != there->size)
-		return fail(t, name, FTXFER_BAD_DATA, "the sizes differ");
+		return tree_fail(t, name, FTXFER_BAD_DATA, "the sizes differ");
 	return compare(t, here, FTXFER_OP_VERIFY);
 }
 

@@ -1,0 +1,155 @@
+"""sync --delete where one side has a file and the other a directory of the same name."""
+
+import os
+import unittest
+
+from test_commands import EXISTS, FORBIDDEN, CommandTest
+from wire import read_file, write_file
+
+COULD_NOT = "what is in the way could not be removed"
+MANY = 100  # more than one tree has removed at a time
+
+
+class InTheWay(CommandTest):
+    options = dict(CommandTest.options, sync=False)
+
+    def setUp(self):
+        super().setUp()
+        self.outside = self.scratch("outside")
+        os.mkdir(self.outside)
+        write_file(os.path.join(self.outside, "kept"), b"kept")
+
+    def make(self, up):
+        """What is copied, what it is copied to, and the arguments that say so."""
+        here, there = self.scratch("tree"), self.server.path("copy")
+        self.one, self.other = (here, there) if up else (there, here)
+        args = (here, self.there("copy")) if up else (self.there("copy"), here)
+        for name in ("dir/sub/x", "dir/y", "file", "at-link", "dir-at-link/z", "same"):
+            self.write(self.one, name, b"new " + name.encode())
+        os.mkdir(os.path.join(self.one, "empty"))
+        for name in ("dir", "empty", "file/sub/x", "file/y", "same", "extra/e"):
+            self.write(self.other, name, b"old")
+        for name, target in (("at-link", "outside/kept"), ("dir-at-link", "outside"),
+                             ("file/out", "outside"), ("file/kept", "outside/kept")):
+            os.symlink(self.scratch(target), os.path.join(self.other, name))
+        return args
+
+    @staticmethod
+    def write(top, name, data):
+        path = os.path.join(top, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_file(path, data)
+
+    def whole(self, top):
+        """Of links, too."""
+        links = [(name, os.readlink(os.path.join(at, name)))
+                 for at, dirs, files in os.walk(top) for name in dirs + files
+                 if os.path.islink(os.path.join(at, name))]
+        return sorted(links), self.listed(top, True)
+
+    def assert_outside_is_kept(self):
+        self.assertEqual(os.listdir(self.outside), ["kept"])
+        self.assertEqual(read_file(os.path.join(self.outside, "kept")), b"kept")
+
+
+class Removed:
+    up = None
+
+    def test_without_delete(self):
+        args = self.make(self.up)
+        before = self.whole(self.other)
+        ran = self.fails(EXISTS, "5 failed", "sync", *args)
+        for what, names in (("a file", ("dir", "empty")), ("a directory", ("file",)),
+                            ("a symbolic link", ("at-link", "dir-at-link"))):
+            for name in names:
+                self.assertRegex(ran.err, "/%s\": %s of that name is in the way: --delete "
+                                 "would remove it" % (name, what))
+        after = self.whole(self.other)
+        self.assertNotEqual(after[1].pop("same"), before[1].pop("same"))
+        self.assertEqual(after, before)
+
+    def test_dry_run(self):
+        args = self.make(self.up)
+        before = self.whole(self.other)
+        ran = self.succeeds("sync", "--delete", "-n", *args)
+        self.assertEqual(self.whole(self.other), before)
+        for name in ("dir", "empty", "file", "file/sub", "file/sub/x", "file/y", "file/out",
+                     "file/kept", "at-link", "dir-at-link", "extra", "extra/e"):
+            self.assertRegex(ran.err, "(?m)^would remove .*/%s\"?$" % name)
+        for name in ("dir/sub/x", "dir/y", "file", "at-link", "dir-at-link/z"):
+            self.assertRegex(ran.err, "would %s .*/%s\"? " % ("put" if self.up else "get", name))
+        for name in ("dir", "dir/sub", "empty", "dir-at-link"):
+            self.assertRegex(ran.err, "would mkdir .*/%s\"?\n" % name)
+        self.assertNotIn("outside", ran.err)
+
+    def test_delete(self):
+        args = self.make(self.up)
+        ran = self.succeeds("sync", "--delete", "--json", *args)
+        self.assertEqual(self.whole(self.other), self.whole(self.one))
+        self.assert_outside_is_kept()
+        events = self.events(ran.out)
+        name = (lambda e: e.get("remote", e.get("local", "")))
+        removed = [i for i, e in enumerate(events) if e["event"] == "done" and
+                   e["op"] == "remove" and name(e).endswith("/file")]
+        began = [i for i, e in enumerate(events) if e["event"] == "started" and
+                 e["op"] in ("put", "get") and name(e).endswith("/file")]
+        self.assertEqual(len(began), 1)
+        self.assertLess(max(removed), began[0])
+        ran = self.succeeds("sync", "--delete", "--json", *args)
+        self.assertEqual(self.events(ran.out)[-1]["bytes_moved"], 0)
+
+    def test_what_cannot_be_removed(self):
+        """Neither is what is in its place sent; all else is."""
+        args = self.make(self.up)
+        self.write(self.one, "pipe", b"")
+        os.mkfifo(os.path.join(self.other, "file/fifo"))
+        os.mkfifo(os.path.join(self.other, "pipe"))
+        ran = self.ftxfer("sync", "--delete", *args)
+        self.assertNotEqual(ran.status, 0)
+        self.assertRegex(ran.err, "/file\": " + COULD_NOT)
+        self.assertRegex(ran.err, "/pipe\": what is in the way is neither file nor directory")
+        self.assertEqual(ran.err.count("in the way"), 2, ran.err)
+        self.assertTrue(os.path.isdir(os.path.join(self.other, "file")))
+        for name in ("dir/sub/x", "dir/y", "same", "at-link", "dir-at-link/z"):
+            self.assertEqual(read_file(os.path.join(self.other, name)),
+                             b"new " + name.encode())
+        self.assertFalse(os.path.islink(os.path.join(self.other, "dir-at-link")))
+        self.assert_outside_is_kept()
+
+    def test_many(self):
+        args = self.make(self.up)
+        for i in range(MANY):
+            self.write(self.one, "f%d" % i, b"%d" % i)
+            self.write(self.other, "f%d/a/b" % i, b"old")
+            self.write(self.one, "d%d/a/b" % i, b"%d" % i)
+            self.write(self.other, "d%d" % i, b"old")
+        self.succeeds("sync", "--delete", "-j", "3", *args)
+        self.assertEqual(self.whole(self.other), self.whole(self.one))
+
+
+class TestUp(Removed, InTheWay):
+    up = True
+
+
+class TestDown(Removed, InTheWay):
+    up = False
+
+
+class TestRefused(InTheWay):
+    options = {"allow_replace": True}
+
+    def test_no_right_to_remove(self):
+        args = self.make(True)
+        before = self.whole(self.other)
+        ran = self.fails(FORBIDDEN, "allow_remove is off", "sync", "--delete", *args)
+        for name in ("dir", "empty", "file", "at-link", "dir-at-link"):
+            self.assertRegex(ran.err, "/%s\": %s" % (name, COULD_NOT))
+        for name in ("dir", "empty", "file/y", "file/sub/x", "at-link", "dir-at-link", "extra/e"):
+            self.assertRegex(ran.err, "/%s\": .*allow_remove is off" % name)
+        after = self.whole(self.other)
+        self.assertNotEqual(after[1].pop("same"), before[1].pop("same"))
+        self.assertEqual(after, before)
+
+
+if __name__ == "__main__":
+    unittest.main()
