@@ -8,8 +8,6 @@
 
 /* Entries that are read in one step: milliseconds. */
 #define STEP_ENTRIES 8192
-/* What it takes to keep a name, besides its bytes: pointer, NUL, the allocator's. */
-#define NAME_OVERHEAD (sizeof(char *) + 1 + 16)
 
 void
 listing_init(struct listing *l, struct root *r, const char *name, const struct path_rules *rules,
@@ -26,7 +24,33 @@ drop_kept(struct listing *l)
 {
 	for (size_t i = l->next; i < l->count; i++)
 		free(l->kept[i]);
-	l->count = l->next = l->bytes = 0;
+	free(l->kept);
+	l->kept = NULL;
+	l->count = l->room = l->next = l->bytes = 0;
+	atomic_fetch_sub(&l->root->listed, l->promised);
+	l->promised = 0;
+}
+
+/* Before the directory is read. With nothing promised, a page is all that is kept of it. */
+static void
+find_room(struct listing *l, const struct listing_limits *limits)
+{
+	l->promised = LISTING_KEEP;
+	if (atomic_fetch_add(&l->root->listed, l->promised) + l->promised > LISTING_KEEP_ALL) {
+		atomic_fetch_sub(&l->root->listed, l->promised);
+		l->promised = 0;
+	}
+	l->most = l->promised == 0 && limits->bytes < LISTING_KEEP ? limits->bytes : LISTING_KEEP;
+}
+
+/* What was found did not need all of it. */
+static void
+give_room_back(struct listing *l)
+{
+	if (l->promised <= l->bytes)
+		return;
+	atomic_fetch_sub(&l->root->listed, l->promised - l->bytes);
+	l->promised = l->bytes;
 }
 
 static void
@@ -42,9 +66,6 @@ listing_clear(struct listing *l)
 {
 	close_dir(l);
 	drop_kept(l);
-	free(l->kept);
-	l->kept = NULL;
-	l->room = 0;
 	l->scanning = false;
 }
 
@@ -145,10 +166,13 @@ heap_pop(char **heap, size_t *count)
 	return largest;
 }
 
+/* A block of malloc(3), and a pointer in a row that is up to twice as long as it need be. */
 static size_t
 cost_of(const char *name)
 {
-	return strlen(name) + NAME_OVERHEAD;
+	size_t block = (sizeof(size_t) + strlen(name) + 1 + 15) / 16 * 16;
+
+	return (block < 32 ? 32 : block) + 2 * sizeof(char *);
 }
 
 /* One name more, if it is among the smallest, and others go for it. */
@@ -157,8 +181,7 @@ keep(struct listing *l, const char *name)
 {
 	char *copy;
 
-	if (l->count > 0 && l->bytes + cost_of(name) > LISTING_KEEP &&
-	    strcmp(name, l->kept[0]) >= 0) {
+	if (l->count > 0 && l->bytes + cost_of(name) > l->most && strcmp(name, l->kept[0]) >= 0) {
 		l->dropped = true;
 		return FTX_OK;
 	}
@@ -177,7 +200,7 @@ keep(struct listing *l, const char *name)
 	l->kept[l->count++] = copy;
 	l->bytes += cost_of(name);
 	heap_up(l->kept, l->count);
-	while (l->bytes > LISTING_KEEP && l->count > 1) {
+	while (l->bytes > l->most && l->count > 1) {
 		char *largest = heap_pop(l->kept, &l->count);
 
 		l->bytes -= cost_of(largest);
@@ -206,14 +229,16 @@ finish_scan(struct listing *l)
 	}
 	l->count = used;
 	l->scanning = false;
+	give_room_back(l);
 }
 
 /* Some entries of the directory. */
 static enum ftx_rc
-scan(struct listing *l)
+scan(struct listing *l, const struct listing_limits *limits)
 {
 	if (!l->scanning) {
 		drop_kept(l);
+		find_room(l, limits);
 		l->dropped = false;
 		l->scanning = true;
 	}
@@ -271,6 +296,16 @@ fill_page(struct listing *l, const struct listing_limits *limits, struct listing
 	return FTX_OK;
 }
 
+/* A page is made, and it may be long until the next one is wanted. */
+static void
+rest(struct listing *l)
+{
+	if (l->next < l->count && l->promised > 0)
+		return;
+	l->dropped = l->dropped || l->next < l->count;
+	drop_kept(l);
+}
+
 /* Of what failed nothing was given out: it begins again where it was. */
 static void
 go_back(struct listing *l, const char *after, struct listing_page *page)
@@ -299,7 +334,7 @@ listing_step(
 		return FTX_OK;
 	}
 	if (rc == FTX_OK && (l->scanning || (l->next == l->count && l->dropped)))
-		rc = scan(l);
+		rc = scan(l, limits);
 	if (rc == FTX_OK && l->scanning) {
 		*again = true;
 		return FTX_OK;
@@ -307,7 +342,9 @@ listing_step(
 	if (rc == FTX_OK)
 		rc = fill_page(l, limits, page);
 	close_dir(l);
-	if (rc != FTX_OK)
+	if (rc == FTX_OK)
+		rest(l);
+	else
 		go_back(l, after, page);
 	return rc;
 }

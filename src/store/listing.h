@@ -8,9 +8,13 @@
  * that was given out the smallest are kept, as many as fit in LISTING_KEEP; pages come from these,
  * and when they are used up the directory is read again. Memory is bounded so, and what is there
  * all the time is given out once, whatever else comes and goes. The price: a directory whose names
- * need N times LISTING_KEEP is read N times: one with a million names of 20 bytes, of which 5,800
- * are kept, 172 times. Who makes a listing of its own for each page, by `after`, has it read once a
+ * need N times LISTING_KEEP is read N times: one with a million names of 20 bytes, of which 5,461
+ * are kept, 184 times. Who makes a listing of its own for each page, by `after`, has it read once a
  * page. Nothing stays open between two pages.
+ *
+ * Between two pages somebody waits for a peer, who may have thousands of listings. So what all of a
+ * root keep then is bounded, too, by LISTING_KEEP_ALL. One that finds no room there keeps as much
+ * as its page takes, and nothing but its place afterwards: it goes on as if by `after`.
  */
 #ifndef STORE_LISTING_H
 #define STORE_LISTING_H
@@ -24,8 +28,9 @@
 #include "store/path.h"
 #include "store/root.h"
 
-/* Bytes of names that are kept, with what it costs to keep them. */
-#define LISTING_KEEP ((size_t)256 * 1024)
+/* Bytes of names that are kept, with what it costs to keep them: by one listing, and by all. */
+#define LISTING_KEEP     ((size_t)256 * 1024)
+#define LISTING_KEEP_ALL ((size_t)64 * 1024 * 1024)
 
 /* Of one page. */
 struct listing_limits {
@@ -56,8 +61,10 @@ struct listing {
 	/* The names behind `after`: while scanning a heap, the largest first; then in order. */
 	char **kept; /* owned, as each of them from `next` on */
 	size_t count, room, bytes;
-	size_t next;  /* the next one to be given out */
-	bool dropped; /* there are more than these */
+	size_t next;     /* the next one to be given out */
+	bool dropped;    /* there are more than these */
+	size_t most;     /* bytes of them */
+	size_t promised; /* bytes for them, of the root's; 0: none are kept between two pages */
 };
 
 /*

@@ -118,6 +118,16 @@ store_list_next(struct store_request *r)
 }
 
 void
+store_list_rest(struct store_request *r)
+{
+	bool more = r->page.more;
+
+	assert(!r->busy && r->op == REQUEST_LIST);
+	listing_page_clear(&r->page);
+	r->page.more = more;
+}
+
+void
 store_request_cancel(struct store_request *r)
 {
 	atomic_store(&r->cancelled, true);

@@ -58,6 +58,7 @@ struct root {
 	atomic_uint making;
 	struct implied implied;           /* directories whose mode is open yet */
 	atomic_uint_fast64_t syncfs_next; /* ms of base/clock: not before then, see commit.c */
+	atomic_size_t listed;             /* bytes that listings keep, or may keep: listing.h */
 
 	pthread_mutex_t lock; /* guards what follows; held over a few system calls at most */
 	uint64_t serial;      /* of the next stage file */

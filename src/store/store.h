@@ -253,6 +253,8 @@ enum ftx_rc store_stat(struct store *s, const struct request_spec *spec, request
 enum ftx_rc store_list(struct store *s, const struct request_spec *spec, request_done_cb *on_done,
     void *owner, struct store_request **out) FTX_MUST_CHECK;
 void store_list_next(struct store_request *r);
+/* Nobody needs the entries of the page any more, and the next one may be long in coming. */
+void store_list_rest(struct store_request *r);
 /*
  * These answer when the change is durable. What each result means: store/names.h. MKDIR says in
  * r->existed whether the directory was there; FTX_EXISTS is for anything else of that name.

@@ -34,7 +34,6 @@ static void
 cursor_drop(struct v2s_cursor *k)
 {
 	store_request_close(k->asked);
-	free(k->name);
 	*k = (struct v2s_cursor){ 0 };
 }
 
@@ -45,15 +44,18 @@ v2s_cursors_clear(struct v2s_conn *c)
 		cursor_drop(&c->cursors[i]);
 }
 
-void
+bool
 v2s_cursors_expire(struct v2s_conn *c)
 {
 	uint64_t now = worker_now(c->worker);
+	bool some = false;
 
 	for (int i = 0; i < V2S_CURSORS; i++) {
 		if (c->cursors[i].number != 0 && now - c->cursors[i].used > CURSOR_MS)
 			cursor_drop(&c->cursors[i]);
+		some = some || c->cursors[i].number != 0;
 	}
+	return some;
 }
 
 /* The listing goes on where that of an earlier request has stopped. False: it is not there. */
@@ -63,7 +65,7 @@ resume_listing(struct v2s_request *r)
 	for (int i = 0; i < V2S_CURSORS; i++) {
 		struct v2s_cursor *k = &r->c->cursors[i];
 
-		if (k->number != r->cursor || strcmp(k->name, r->name) != 0)
+		if (k->number != r->cursor || strcmp(k->asked->spec.name, r->name) != 0)
 			continue;
 		r->asked = k->asked;
 		r->asked->owner = r;
@@ -92,9 +94,8 @@ keep_listing(struct v2s_request *r)
 	oldest->number = ++c->cursor_number;
 	oldest->used = worker_now(c->worker);
 	oldest->asked = r->asked;
-	oldest->name = r->name;
+	store_list_rest(oldest->asked);
 	r->asked = NULL;
-	r->name = NULL;
 	return oldest->number;
 }
 

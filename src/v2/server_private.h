@@ -148,7 +148,6 @@ SLIST_HEAD(v2s_same, v2s_request);
 struct v2s_cursor {
 	uint64_t number;             /* 0: none */
 	struct store_request *asked; /* owned */
-	char *name;                  /* owned */
 	uint64_t used;               /* ms */
 };
 
@@ -294,7 +293,8 @@ enum ftx_rc v2s_begin_list(
     struct v2s_request *r, struct request_spec *spec, request_done_cb *on_done) FTX_MUST_CHECK;
 void v2s_answer_list(struct v2s_request *r);
 void v2s_cursors_clear(struct v2s_conn *c);
-void v2s_cursors_expire(struct v2s_conn *c);
+/* Those that nobody has gone on with for long go. True: there are others. */
+bool v2s_cursors_expire(struct v2s_conn *c);
 
 /* server_put.c */
 extern const struct v2s_kind v2s_put_kind;

@@ -266,7 +266,7 @@ judge(struct v2s_conn *c)
 	judge_receiving(c);
 	judge_silence(c);
 	say_working(c);
-	v2s_cursors_expire(c);
+	(void)v2s_cursors_expire(c);
 }
 
 void
@@ -281,7 +281,10 @@ v2s_on_timer(void *arg)
 	v2s_run(c);
 }
 
-/* One that rests has no reason to wake anybody before its time. */
+/*
+ * One that rests has no reason to wake anybody before its time, or that of a listing that it has
+ * left; but what it sends now and then puts that off, so they are looked at here, too.
+ */
 void
 v2s_arm(struct v2s_conn *c)
 {
@@ -292,8 +295,11 @@ v2s_arm(struct v2s_conn *c)
 		return;
 	if (c->state <= V2S_OPENING_HELLO)
 		wait = limits->request_ms > 0 ? limits->request_ms : WORKING_MS;
-	else if (c->state == V2S_OPEN && c->live == 0 && conn_output_length(c->conn) == 0)
+	else if (c->state == V2S_OPEN && c->live == 0 && conn_output_length(c->conn) == 0) {
 		wait = limits->idle_ms > 0 ? limits->idle_ms / 4 + 1 : WORKING_MS;
+		if (v2s_cursors_expire(c) && wait > WORKING_MS)
+			wait = WORKING_MS;
+	}
 	c->is_awake = wait == LOOK_MS;
 	worker_timer_start(c->worker, &c->timer, clock_after(now_of(c), wait));
 }

@@ -256,6 +256,25 @@ do_file(struct pair_stage *st, char *p, bool append)
 		close(fd);
 }
 
+/* FILES N */
+static void
+do_files(const struct pair_stage *st, char *p)
+{
+	unsigned long count = strtoul(name_of(&p), NULL, 10);
+
+	for (unsigned long i = 0; i < count; i++) {
+		char path[512];
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/f%04lu", st->dir, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail("cannot make %s", path);
+		else
+			close(fd);
+	}
+}
+
 static void
 do_hold(struct pair_stage *st, char *p)
 {
@@ -364,6 +383,8 @@ do_command(struct pair_stage *st, const char *cmd, char *p)
 		stage_settle(st);
 	} else if (strcmp(cmd, "FILE") == 0 || strcmp(cmd, "APPEND") == 0)
 		do_file(st, p, cmd[0] == 'A');
+	else if (strcmp(cmd, "FILES") == 0)
+		do_files(st, p);
 	else if (strcmp(cmd, "HOLD") == 0)
 		do_hold(st, p);
 	else if (strcmp(cmd, "RELEASE") == 0) {
