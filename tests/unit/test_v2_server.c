@@ -338,14 +338,14 @@ START_TEST(test_output_waits)
 	}
 	begin(false);
 	say_put(100, "a", size);
-	for (uint16_t id = 1; id <= LISTS; id++)
-		say_list(id);
+	for (int id = 1; id <= LISTS; id++)
+		say_list((uint16_t)id);
 	for (unsigned ms = 0; ms <= IDLE_MS; ms += 10000) {
 		stage_elapse(&st, 10000);
 		gather(TAKEN);
 	}
-	for (uint16_t id = 1; id <= LISTS; id++)
-		expect(V2_PAGE, id);
+	for (int id = 1; id <= LISTS; id++)
+		expect(V2_PAGE, (uint16_t)id);
 	send_all(frame, make_data(frame, 100, content, size));
 	say_end(100, size);
 	expect(V2_OK, 100);
