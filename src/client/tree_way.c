@@ -95,8 +95,10 @@ tree_take_ways(struct tree *t)
 void
 tree_drop_ways(struct tree *t)
 {
-	struct way *w;
+	struct way *w, *next;
 
-	while ((w = TAILQ_FIRST(&t->ways)) != NULL)
+	for (w = TAILQ_FIRST(&t->ways); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
 		way_free(w);
+	}
 }
