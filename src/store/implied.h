@@ -18,7 +18,7 @@
 /* As many as two connections of 256 requests each can be ahead of, twice over. */
 #define IMPLIED_MAX 1024
 /* ms: who has said nothing by then has nothing to say. */
-#define IMPLIED_MS (10 * 60 * 1000)
+#define IMPLIED_MS (UINT64_C(10) * 60 * 1000)
 
 struct implied {
 	pthread_mutex_t lock;
