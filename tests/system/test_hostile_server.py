@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import SLOW, ftxfer
+from harness import SLOW, ftxfer, sanitizers
 from hostile import HostileTest, entry, error, found, page
 from wire import content, read_file, write_file
 from wire2 import CODES, encode, frame, sha256
@@ -370,12 +370,16 @@ class TestWithoutEnd(BreachTest):
                 message = conversation.next()
                 if message.type == "MKDIR":
                     conversation.send(frame("OK", message.id))
-        top = self.scratch("state/many")
-        os.mkdir(top)
-        for number in range(30000):
-            os.mknod(os.path.join(top, "%05d" % number + "n" * 100))
-        self.memory = 13 << 20
-        self.stopped(None, "put", "-r", top, self.serve(script) + "/")
+        peaks = []
+        for count in (6000, 30000):
+            top = self.scratch("state/many%d" % count)
+            os.mkdir(top)
+            for number in range(count):
+                os.mknod(os.path.join(top, "%05d" % number + "n" * 100))
+            self.stopped(None, "put", "-r", top, self.serve(script) + "/")
+            peaks.append(self.peak)
+        if not sanitizers():
+            self.assertLess(peaks[1], peaks[0] + 2048)  # KiB
 
     def test_trees(self):
         """What is compared is all in memory, up to a limit; then it is too large."""
