@@ -171,6 +171,7 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	struct item *item = arg;
 	struct v2_ask *ask = (struct v2_ask *)r;
 	struct visit *visit = item->lists;
+	struct link *on = item->on;
 	bool more;
 
 	item_leave(item);
@@ -207,6 +208,7 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	}
 	item->cursor_len = ask->got.list.cursor.len;
 	memcpy(item->cursor, ask->got.list.cursor.p, item->cursor_len);
+	item->cursor_on = on;
 	item_go_on(item);
 }
 

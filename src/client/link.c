@@ -196,6 +196,23 @@ is_wanted(const struct link *l)
 	return l == &s->links[0] || (s->links[0].open && !TAILQ_EMPTY(&s->ready));
 }
 
+static bool
+has_cursor(const struct item *item)
+{
+	return item->cursor_len > 0 && item->cursor_on->client != NULL && !item->cursor_on->parting;
+}
+
+/* A listing goes on where it has begun: another connection of the server's has no cursor of it. */
+static struct item *
+next_item(const struct link *l)
+{
+	struct item *item = TAILQ_FIRST(&l->s->ready);
+
+	while (item != NULL && has_cursor(item) && item->cursor_on != l)
+		item = TAILQ_NEXT(item, link);
+	return item;
+}
+
 void
 link_kick(struct link *l)
 {
@@ -213,9 +230,9 @@ link_kick(struct link *l)
 	 * The first ones go out behind our HELLO: that saves waiting for the server's. Each takes a
 	 * share of a short queue, so that the first connection does not take it all.
 	 */
-	while (
-	    !l->parting && v2_client_ready(l->client) && (item = TAILQ_FIRST(&s->ready)) != NULL) {
-		if (s->link_count > 1 && l->running > s->queued / s->link_count)
+	while (!l->parting && v2_client_ready(l->client) && (item = next_item(l)) != NULL) {
+		if (s->link_count > 1 && l->running > s->queued / s->link_count &&
+		    !has_cursor(item))
 			break;
 		TAILQ_REMOVE(&s->ready, item, link);
 		item_run(item, l);

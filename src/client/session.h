@@ -77,10 +77,11 @@ struct item {
 	struct ftxfer_session *s; /* borrowed */
 	struct tree *tree;        /* borrowed: which brought it; NULL: the caller did */
 	struct tree *own;         /* owned: which it has become */
-	struct visit *lists; /* borrowed: the tree's own, whose entries it brings; NULL: none */
-	struct way *way;     /* borrowed: the tree's, which its end is told to; NULL: none */
-	struct link *on;     /* borrowed; while it runs there */
-	struct place *place; /* borrowed */
+	struct visit *lists;    /* borrowed: the tree's own, whose entries it brings; NULL: none */
+	struct way *way;        /* borrowed: the tree's, which its end is told to; NULL: none */
+	struct link *on;        /* borrowed; while it runs there */
+	struct link *cursor_on; /* borrowed; with cursor_len > 0: nobody else knows the cursor */
+	struct place *place;    /* borrowed */
 	unsigned long number;
 	enum ftxfer_op op;
 	unsigned flags;

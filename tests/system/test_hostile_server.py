@@ -13,7 +13,7 @@ import unittest
 
 from harness import SLOW, ftxfer, sanitizers
 from hostile import HostileTest, entry, error, found, page
-from wire import content, read_file, write_file
+from wire import DEADLINE, content, read_file, write_file
 from wire2 import CODES, encode, frame, sha256
 
 REFUSED, EXISTS, LOCAL, AGAIN, PROTOCOL, BAD_DATA, INTERNAL = 69, 73, 74, 75, 76, 65, 70
@@ -328,6 +328,42 @@ class TestListings(HostileTest):
                                         "-o", self.into + "/")
         self.assertEqual((ran, self.asked), (0, [b"d/b", b"d/a", b"d/c", b"d/d"]), (out, err))
         self.assertEqual(sorted(os.listdir(self.into + "/d")), ["a", "b", "c", "d"])
+
+    def test_stays_on_its_connection(self):
+        """The next page is asked for where its cursor is known, however much is to do there."""
+        pages = [(["a%d" % i for i in range(10)], b"x"), (["b"], b"y"), (["c"], None)]
+
+        def answer(conversation, first):
+            message = conversation.next()
+            if message.type == "STAT":
+                conversation.send(frame("OK", message.id, 0, DIRECTORY))
+            elif message.type == "LIST":
+                listed.append(first)
+                if listed == [True, True]:
+                    others.wait(DEADLINE)
+                    time.sleep(0.3)  # until the client has heard that the others are done
+                names, cursor = pages[min(len(listed), 3) - 1]
+                conversation.send(page(message.id, *(entry(name, size=1) for name in names),
+                                       cursor=cursor))
+            elif first and len(listed) < 3:
+                waiting.append(message)
+            else:
+                self.sends(conversation, message)
+                if len(self.asked) >= 4:
+                    others.set()
+
+        def script(conversation):
+            first = self.played == 1
+            while True:
+                answer(conversation, first)
+                while first and len(listed) == 3 and waiting:
+                    self.sends(conversation, waiting.pop())
+
+        self.asked, listed, waiting, others = [], [], [], threading.Event()
+        ran, out, err = self.run_client("get", "-r", "-j", "2", "--digest", "sha256",
+                                        self.serve(script) + "/d", "-o", self.into + "/")
+        self.assertEqual((ran, listed), (0, [True] * 3), (out, err))
+        self.assertEqual(len(os.listdir(self.into + "/d")), 12)
 
 
 class TestWithoutEnd(BreachTest):
