@@ -21,6 +21,11 @@
 #define TREE_DEPTH 256U
 #define TREE_AHEAD 64U /* directories that are visited behind the first ones, of a session */
 #define TREE_WAYS  64U /* names of a tree that wait for something to be out of their way */
+/*
+ * Of these, with a directory there in it: each lists page by page, and a server is sure to keep
+ * only so many listings that may go on.
+ */
+#define TREE_WAYS_LISTED 4U
 
 struct entry {
 	char *name; /* owned */
@@ -56,6 +61,7 @@ struct way {
 	struct dir at;       /* where it is; its name owned */
 	struct entry from;   /* what is to come; its name owned */
 	bool ended, removed; /* what was in the way */
+	bool is_listed;      /* that is a directory there */
 };
 
 TAILQ_HEAD(ways, way);
@@ -100,7 +106,7 @@ struct tree {
 	size_t pushed;         /* the first of dirs that it has brought */
 	struct visit *telling; /* LIST: borrowed: whose turn it is */
 	struct ways ways;      /* owned */
-	unsigned way_count;
+	unsigned way_count, ways_listed;
 	struct dir at; /* what names are in; its own is borrowed, and NULL in the tree's root */
 
 	unsigned children; /* items that have not ended */

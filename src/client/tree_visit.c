@@ -241,7 +241,8 @@ tree_visit_emit(struct tree *t, struct visit *v)
 
 		if (tree_is_stopped(t))
 			break;
-		if (!ftxfer_session_has_room(t->s) || t->way_count >= TREE_WAYS)
+		if (!ftxfer_session_has_room(t->s) || t->way_count >= TREE_WAYS ||
+		    t->ways_listed >= TREE_WAYS_LISTED)
 			return false;
 		a->next += order <= 0;
 		b->next += order >= 0;

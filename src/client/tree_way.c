@@ -15,6 +15,7 @@ way_free(struct way *w)
 
 	TAILQ_REMOVE(&t->ways, w, link);
 	t->way_count--;
+	t->ways_listed -= w->is_listed;
 	free(w->at.name);
 	free(w->from.name);
 	free(w);
@@ -53,6 +54,8 @@ tree_clear_way(struct tree *t, const struct entry *from, const struct entry *to)
 		return false;
 	}
 	item->way = w;
+	w->is_listed = to->kind == FTXFER_DIRECTORY && !tree_removes_here(t);
+	t->ways_listed += w->is_listed;
 	if (to->kind == FTXFER_DIRECTORY)
 		tree_begin(item);
 	else

@@ -130,6 +130,17 @@ class Removed:
 class TestUp(Removed, InTheWay):
     up = True
 
+    def test_many_large(self):
+        """More than one page of each, and more than a server keeps listings that may go on."""
+        args = self.make(True)
+        for i in range(16):
+            self.write(self.one, "f%d" % i, b"%d" % i)
+            os.makedirs(os.path.join(self.other, "f%d" % i))
+            for number in range(1500):
+                os.mknod(os.path.join(self.other, "f%d/%d" % (i, number)))
+        self.succeeds("sync", "--delete", "-q", "--retry-time", "0", *args)
+        self.assertEqual(self.whole(self.other), self.whole(self.one))
+
 
 class TestDown(Removed, InTheWay):
     up = False
