@@ -36,16 +36,6 @@ note(struct implied *i, const struct stat *st)
 	i->next = (i->next + 1) % IMPLIED_MAX;
 }
 
-void
-implied_end(struct implied *i, int fd)
-{
-	struct stat st;
-
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		note(i, &st);
-	pthread_mutex_unlock(&i->lock);
-}
-
 /* Under the lock; it is none of them any more. */
 static bool
 take(struct implied *i, const struct stat *st)
@@ -61,6 +51,18 @@ take(struct implied *i, const struct stat *st)
 		return d->mode == st->st_mode && clock_now_ms() <= d->until;
 	}
 	return false;
+}
+
+void
+implied_end(struct implied *i, int fd)
+{
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		(void)take(i, &st); /* of one that has had the same number */
+		note(i, &st);
+	}
+	pthread_mutex_unlock(&i->lock);
 }
 
 bool

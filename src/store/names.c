@@ -148,6 +148,8 @@ make_dir_in(
 	}
 	if (implied)
 		implied_end(&r->implied, fd);
+	else if (fd >= 0) /* its number may be that of one that is gone */
+		(void)implied_take(&r->implied, fd);
 	if (rc == FTX_OK)
 		rc = *existed ? take_existing(r, dir_fd, leaf, mode) : root_sync_names(r, fd);
 	if (fd >= 0)

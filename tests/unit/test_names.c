@@ -288,6 +288,22 @@ START_TEST(test_mkdir_of_a_parent)
 }
 END_TEST
 
+/* A file system may give a new directory the number of one that was removed. */
+START_TEST(test_mkdir_in_place_of_a_parent)
+{
+	mode_t mode = 0711;
+	bool existed;
+
+	open_root(0);
+	CHECK_RC(names_make_parents(root, "dir/a/b"), FTX_OK);
+	CHECK_RC(names_remove(root, "dir/a", true, NULL), FTX_OK);
+	CHECK_RC(names_mkdir(root, "dir/new", false, NULL, &existed), FTX_OK);
+	ck_assert(!existed);
+	CHECK_RC(names_mkdir(root, "dir/new", false, &mode, &existed), FTX_OK);
+	ck_assert_uint_eq(look("dir/new").mode, 0750);
+}
+END_TEST
+
 /* More of them than are remembered: the last ones are. */
 START_TEST(test_mkdir_of_many_parents)
 {
@@ -365,6 +381,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_mkdir_existing, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_parents, 0, ROOT_KINDS);
 	tcase_add_loop_test(tc, test_mkdir_of_a_parent, 0, ROOT_KINDS);
+	tcase_add_test(tc, test_mkdir_in_place_of_a_parent);
 	tcase_add_test(tc, test_mkdir_of_many_parents);
 	tcase_add_test(tc, test_mkdir_is_gone);
 	tcase_add_test(tc, test_mkdir_fails);
