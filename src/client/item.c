@@ -192,6 +192,8 @@ on_listed(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		item_retry_or_fail(item, o);
 		return;
 	}
+	/* To come further than ever before is to move: see item_retry(). */
+	item->moved = item->cursor_len > 0 ? item->moved + 1 : 1;
 	if (!tree_take_page(visit, ask)) {
 		item_fail(item, FTXFER_INTERNAL, "a directory has more entries than memory is for");
 		return;

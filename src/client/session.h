@@ -113,7 +113,7 @@ struct item {
 	struct timespec mtime;
 	unsigned mode;
 	uint64_t counted;           /* bytes of it that are in bytes_known */
-	uint64_t moved;             /* at the end of the last try */
+	uint64_t moved;             /* at the end of the last try; of a listing: pages */
 	struct digest_value digest; /* of the local file, when compared */
 
 	struct pool_job job;

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -328,6 +329,22 @@ class TestListings(HostileTest):
                                         "-o", self.into + "/")
         self.assertEqual((ran, self.asked), (0, [b"d/b", b"d/a", b"d/c", b"d/d"]), (out, err))
         self.assertEqual(sorted(os.listdir(self.into + "/d")), ["a", "b", "c", "d"])
+
+    def test_comes_further(self):
+        """A line that breaks now and then: what comes further each time is not given up."""
+        def script(conversation):
+            for number in range(self.played):
+                message = conversation.next()
+                conversation.send(page(message.id, entry("%d" % number, "other"),
+                                       cursor=b"x" if number < 3 else None))
+                if number == 3:
+                    return
+            time.sleep(1.2)  # longer than is tried while nothing moves
+            conversation.sock.shutdown(socket.SHUT_RDWR)
+
+        ran, out, err = self.run_client("sync", "-q", "--retry-time", "1",
+                                        self.serve(script) + "/d", self.into)
+        self.assertEqual((ran, self.played), (0, 4), (out, err))
 
     def test_stays_on_its_connection(self):
         """The next page is asked for where its cursor is known, however much is to do there."""
