@@ -20,7 +20,9 @@
 #define TREE_BYTES ((size_t)256 * 1024 * 1024) /* of names, at most: a server may list for ever */
 #define TREE_DEPTH 256U
 #define TREE_AHEAD 64U /* directories that are visited behind the first ones, of a session */
-#define TREE_WAYS  64U /* names of a tree that wait for something to be out of their way */
+/* Items of a tree that have not ended, about. */
+#define TREE_CHILDREN 8192U
+#define TREE_WAYS     64U /* names of a tree that wait for something to be out of their way */
 /*
  * Of these, with a directory there in it: each lists page by page, and a server is sure to keep
  * only so many listings that may go on.

@@ -225,6 +225,14 @@ reverse(struct dir *dirs, size_t count)
 	}
 }
 
+/* What is removed here is in no queue: so it is counted by its tree. */
+static bool
+has_room(const struct tree *t)
+{
+	return ftxfer_session_has_room(t->s) && t->children < TREE_CHILDREN &&
+	       t->way_count < TREE_WAYS && t->ways_listed < TREE_WAYS_LISTED;
+}
+
 bool
 tree_visit_emit(struct tree *t, struct visit *v)
 {
@@ -241,8 +249,7 @@ tree_visit_emit(struct tree *t, struct visit *v)
 
 		if (tree_is_stopped(t))
 			break;
-		if (!ftxfer_session_has_room(t->s) || t->way_count >= TREE_WAYS ||
-		    t->ways_listed >= TREE_WAYS_LISTED)
+		if (!has_room(t))
 			return false;
 		a->next += order <= 0;
 		b->next += order >= 0;
@@ -252,6 +259,8 @@ tree_visit_emit(struct tree *t, struct visit *v)
 	}
 	if (!v->listed) {
 		entries_clear(t, a);
+		if (v->waits_here) /* there is room now */
+			session_kick(t->s);
 		return false;
 	}
 	if (t->dir_count > t->pushed)
