@@ -383,8 +383,8 @@ replace_other(struct tree *t, const struct entry *from, const struct entry *to)
 {
 	static const char *const in_the_way[] = {
 		[FTXFER_FILE] = "a file of that name is in the way: --delete would remove it",
-		[FTXFER_DIRECTORY] = "a directory of that name is in the way: --delete would "
-				     "remove it with all that is in it",
+		[FTXFER_DIRECTORY] = ("a directory of that name is in the way: --delete would "
+				      "remove it with all that is in it"),
 		[FTXFER_LINK] =
 		    "a symbolic link of that name is in the way: --delete would remove it",
 		[FTXFER_OTHER] = "what is in the way is neither file nor directory",
