@@ -4,7 +4,8 @@
  * requests of one client run side by side, so the MKDIR of a directory may come after that of one
  * within it.
  * Not kept beyond this process's life: a directory whose MKDIR comes after it has the root's mode.
- * Layer: store. Threads: any but implied_init() and implied_destroy(); none blocks for long.
+ * Layer: store. Threads: implied_init() and implied_destroy() at start and end; the rest may block
+ * (pool), while another one's directory is being made.
  * Tests: tests/unit/test_names.c
  */
 #ifndef STORE_IMPLIED_H
