@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "loop/counters.h"
 #include "store/root.h"
 #include "store/store.h"
@@ -176,7 +177,7 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->trees);
-	if (!take_spec(s, &known) || digest_start() != FTX_OK ||
+	if (!take_spec(s, &known) || hash_start() != FTX_OK || digest_start() != FTX_OK ||
 	    worker_new(&s->worker, base) != FTX_OK ||
 	    pool_new(&s->pool, POOL_THREADS_APART) != FTX_OK ||
 	    worker_timer_init(s->worker, &s->timer, on_timer, s) != FTX_OK) {

@@ -7,10 +7,10 @@
  * that a line which takes its time is waited for once and not by each: they are listed side by
  * side, and handed on one after the other, as the session's queue has room. Of the one at hand all
  * entries of both sides are kept, in order; what is copied from one side, and cannot be there on
- * the other, is handed on page by page, and kept only if it comes from the server, who may have to
- * be asked again. Of those behind it one page is kept. So a tree costs its largest directory, a
- * page of each that is ahead, and the names of the directories beside their paths, all of which is
- * bounded. What is only listed has an order of its own: tree_order.c.
+ * the other, is handed on page by page, and kept only if it comes from the server, who may name it
+ * again. Of those behind it one page is kept. So a tree costs its largest directory, a page of each
+ * that is ahead, and the names of the directories beside their paths, all of which is bounded. What
+ * is only listed has an order of its own: tree_order.c.
  */
 #ifndef CLIENT_TREE_H
 #define CLIENT_TREE_H
@@ -40,7 +40,8 @@ struct entry {
 struct entries {
 	struct entry *list; /* owned */
 	size_t count, room, next, bytes;
-	size_t known; /* the first ones, in order: handed on before the listing was begun again */
+	uint32_t *slots;   /* owned: a hash table of the names: where in the list, from 1; 0: no */
+	size_t slot_count; /* 0: it is not made yet */
 };
 
 /* A directory that is still to come. */
@@ -126,9 +127,11 @@ struct tree {
 
 /* tree_list.c */
 bool entries_add(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
+/* The same, unless its name is there: for what is handed on before the end, where it is sorted. */
+bool entries_add_once(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
 void entries_sort(struct tree *t, struct entries *e);
 void entries_clear(struct tree *t, struct entries *e);
-/* Drops what was not handed on; the rest is known, and not added again. */
+/* Drops what was not handed on; the rest stays, and is not added again. */
 void entries_begin_again(struct tree *t, struct entries *e);
 /* Drops the others; where `at` is then. */
 size_t entries_keep_directories(struct tree *t, struct entries *e, size_t at);

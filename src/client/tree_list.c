@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "client/tree.h"
 #include "store/store.h"
 
@@ -37,6 +38,45 @@ entries_add(struct tree *t, struct entries *e, const struct entry *entry)
 	e->count++;
 	t->bytes += bytes;
 	e->bytes += bytes;
+	return true;
+}
+
+/* Where the name stands in the table, or would. */
+static uint32_t *
+slot_of(const struct entries *e, const char *name)
+{
+	size_t at = hash_bytes(name, strlen(name)) % e->slot_count;
+
+	while (e->slots[at] != 0 && strcmp(e->list[e->slots[at] - 1].name, name) != 0)
+		at = (at + 1) % e->slot_count;
+	return &e->slots[at];
+}
+
+static bool
+make_slots(struct entries *e)
+{
+	free(e->slots);
+	e->slot_count = 0;
+	e->slots = calloc(2 * e->room, sizeof(*e->slots));
+	if (e->slots == NULL)
+		return false;
+	e->slot_count = 2 * e->room;
+	for (size_t i = 0; i < e->count; i++)
+		*slot_of(e, e->list[i].name) = (uint32_t)i + 1;
+	return true;
+}
+
+bool
+entries_add_once(struct tree *t, struct entries *e, const struct entry *entry)
+{
+	if (e->slot_count != 2 * e->room && !make_slots(e))
+		return false;
+	if (e->slot_count > 0 && *slot_of(e, entry->name) != 0)
+		return true;
+	if (!entries_add(t, e, entry))
+		return false;
+	if (e->slot_count == 2 * e->room) /* else with the next one */
+		*slot_of(e, entry->name) = (uint32_t)e->count;
 	return true;
 }
 
@@ -81,7 +121,7 @@ entries_sort(struct tree *t, struct entries *e)
 	if (e->count == 0)
 		return;
 	qsort(e->list, e->count, sizeof(*e->list), by_name);
-	/* What a listing that was begun again has brought twice. */
+	/* A server may name what it has named before. */
 	for (size_t i = 1; i < e->count; i++) {
 		if (strcmp(e->list[i].name, e->list[kept].name) == 0)
 			drop(t, e, &e->list[i]);
@@ -91,23 +131,12 @@ entries_sort(struct tree *t, struct entries *e)
 	e->count = kept + 1;
 }
 
-/* It was handed on before the listing was begun again. */
-static bool
-is_known(const struct entries *e, char *name)
-{
-	const struct entry key = { .name = name };
-
-	return e->known > 0 && bsearch(&key, e->list, e->known, sizeof(*e->list), by_name) != NULL;
-}
-
 void
 entries_begin_again(struct tree *t, struct entries *e)
 {
 	while (e->count > e->next)
 		drop(t, e, &e->list[--e->count]);
-	if (e->count > 0)
-		qsort(e->list, e->count, sizeof(*e->list), by_name);
-	e->known = e->count;
+	e->slot_count = 0; /* what is left stands elsewhere without the others */
 }
 
 void
@@ -116,6 +145,7 @@ entries_clear(struct tree *t, struct entries *e)
 	for (size_t i = 0; i < e->count; i++)
 		drop(t, e, &e->list[i]);
 	free(e->list);
+	free(e->slots);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -212,7 +242,8 @@ tree_take_page(struct visit *v, struct v2_ask *ask)
 			continue;
 		memcpy(name, e.name.p, e.name.len);
 		name[e.name.len] = '\0';
-		if (!is_known(&v->there, name) && !entries_add(v->tree, &v->there, &entry))
+		if (v->early ? !entries_add_once(v->tree, &v->there, &entry)
+			     : !entries_add(v->tree, &v->there, &entry))
 			return false;
 	}
 	if (v->early)

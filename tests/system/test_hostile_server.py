@@ -269,34 +269,6 @@ class TestBreaches(BreachTest):
         except OSError:  # nobody has it any more
             return b""
 
-    def test_the_same_name_twice(self):
-        """Files of one name, and a directory of it: whatever came, it is whole, and it ends."""
-        def script(conversation):
-            served = 0
-            while True:
-                message = conversation.next()
-                if message.type == "STAT":
-                    conversation.send(frame("OK", message.id, 0, DIRECTORY))
-                elif message.type == "LIST" and message.NAME == b"d":
-                    conversation.send(page(message.id, entry("f", size=5), entry("f", size=5),
-                                           entry("f", "directory"), entry("f", size=5)))
-                elif message.type == "LIST":
-                    conversation.send(page(message.id, entry("inner", size=5)))
-                elif message.type == "GET":
-                    served += 1
-                    text = b"no. %d" % (served % 10)
-                    conversation.send(found(message.id, 5), frame("DATA", message.id, 0, text),
-                                      frame("END", message.id, 0, encode([
-                                          ("DIGEST", sha256(text))])))
-        status, out, err = self.run_client("get", "-r", "--digest", "sha256", "--json",
-                                           self.serve(script) + "/d", "-o", self.into + "/")
-        events = [json.loads(line) for line in out.splitlines()]
-        self.assertEqual(events[-1]["event"], "summary", err)
-        self.assertEqual(events[-1]["exit"], status)
-        for where, _, names in os.walk(self.into):
-            for name in names:
-                self.assertRegex(read_file(os.path.join(where, name)), rb"^no\. \d$")
-
 
 class TestListings(HostileTest):
     def sends(self, conversation, message):
@@ -329,6 +301,50 @@ class TestListings(HostileTest):
                                         "-o", self.into + "/")
         self.assertEqual((ran, self.asked), (0, [b"d/b", b"d/a", b"d/c", b"d/d"]), (out, err))
         self.assertEqual(sorted(os.listdir(self.into + "/d")), ["a", "b", "c", "d"])
+
+    def names_twice(self, pages, *args):
+        """d has those pages, each directory in it a file; which names were asked for."""
+        def script(conversation):
+            said = 0
+            while True:
+                message = conversation.next()
+                if message.type == "STAT":
+                    conversation.send(frame("OK", message.id, 0, DIRECTORY))
+                elif message.type == "LIST" and message.NAME == b"":
+                    conversation.send(page(message.id, entry("d", "directory")))
+                elif message.type == "LIST" and message.NAME != b"d":
+                    self.asked.append(message.NAME)
+                    conversation.send(page(message.id, entry("inner", size=1)))
+                elif message.type == "LIST":
+                    said += 1
+                    conversation.send(page(message.id, *pages[said - 1],
+                                           cursor=b"x" if said < len(pages) else None))
+                else:
+                    self.sends(conversation, message)
+
+        self.asked = []
+        ran, out, err = self.run_client(args[0], "--json", "--digest", "sha256", *(
+            arg.replace("SERVER", self.serve(script)) for arg in args[1:]))
+        events = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual((ran, events[-1]["failed"]), (0, 0), (out, err))
+        self.assertEqual(sorted(set(self.asked)), sorted(self.asked))
+        return self.asked
+
+    def test_the_same_name_twice(self):
+        """In one page or in two; also a directory. What came first is what it is."""
+        f, many = entry("f", size=1), [entry("n%d" % i, size=1) for i in range(150)]
+        d, d_file, f_dir = entry("e", "directory"), entry("e", size=1), entry("f", "directory")
+        for number, (count, pages) in enumerate((
+                (1, [[f, f]]), (1, [[f], [f]]), (2, [[f, many[0], f_dir], [f]]), (2, [[d, d]]),
+                (2, [[d], [d_file], [d]]), (150, [many, many[::-1]]),
+                (150, [many[i:i + 7] for i in range(0, 150, 3)]))):
+            for way, args in (("get", ("-r", "SERVER/d", "-o")), ("get", ("-r", "SERVER/d/*", "-o")),
+                              ("sync", ("SERVER/",)), ("sync", ("--checksum", "SERVER/d"))):
+                into = os.path.join(self.into, "%d-%d" % (number, len(os.listdir(self.into))))
+                if "--checksum" in args or "SERVER/d/*" in args:
+                    os.mkdir(into)
+                with self.subTest(number=number, args=args):
+                    self.assertEqual(len(self.names_twice(pages, way, *args, into)), count)
 
     def test_comes_further(self):
         """A line that breaks now and then: what comes further each time is not given up."""
