@@ -112,9 +112,10 @@ on_signal(void *arg, int signo)
 {
 	struct cli *cli = arg;
 
+	if (cli->done)
+		return;
 	cli->signo = signo;
-	if (!cli->done)
-		ftxfer_cancel(cli->job);
+	ftxfer_cancel(cli->job);
 }
 
 /*
@@ -195,10 +196,11 @@ transfer(const struct cli_options *options, enum ftxfer_mode mode)
 	}
 	if (cli.signo != 0)
 		die_of_signal(&cli);
+	/* How it ended has been said. */
+	signal_watch_end(cli.signals);
 	ftxfer_free(cli.job);
 	if (cli.redraw != NULL)
 		event_free(cli.redraw);
-	signal_watch_free(cli.signals);
 	if (cli.base != NULL)
 		event_base_free(cli.base);
 	return cli_exit_code(cli.status);

@@ -168,6 +168,8 @@ on_signal(void *arg, int signo)
 {
 	struct run *run = arg;
 
+	if (run->idle)
+		return; /* all is done */
 	run->signo = signo;
 	ftxfer_session_cancel(run->session);
 }
@@ -267,6 +269,11 @@ work(struct run *run)
 			return EX_SOFTWARE;
 	}
 	t = totals(run);
+	if (run->signo == 0) {
+		/* What is said now is how it ends, whatever comes until then. */
+		signal_watch_end(run->signals);
+		run->signals = NULL;
+	}
 	report_end(&run->report, &t);
 	if (run->signo != 0) {
 		(void)fflush(stdout);

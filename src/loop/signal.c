@@ -26,12 +26,22 @@ signal_drop_ignored(int *signos, size_t count)
 	return left;
 }
 
+static void
+ignore(const sigset_t *signals)
+{
+	for (int signo = 1; signo < NSIG; signo++) {
+		if (sigismember(signals, signo) == 1)
+			signal(signo, SIG_IGN);
+	}
+}
+
 #ifdef HAVE_SYS_SIGNALFD_H
 
 struct signal_watch {
 	struct event *event; /* owned */
 	int fd;              /* owned, signalfd(2) */
-	sigset_t blocked;    /* those that were not blocked before */
+	sigset_t all;
+	sigset_t blocked; /* those that were not blocked before */
 	void (*fire)(void *arg, int signo);
 	void *arg; /* borrowed */
 };
@@ -55,23 +65,23 @@ signal_watch_new(struct signal_watch **out, struct event_base *base, const int *
     size_t count, void (*fire)(void *, int), void *arg)
 {
 	struct signal_watch *s = calloc(1, sizeof(*s));
-	sigset_t all, before;
+	sigset_t before;
 
 	assert(count <= SIGNAL_WATCH_MAX);
 	if (s == NULL)
 		return FTX_NOMEM;
 	s->fire = fire;
 	s->arg = arg;
-	sigemptyset(&all);
+	sigemptyset(&s->all);
 	sigemptyset(&s->blocked);
 	pthread_sigmask(SIG_BLOCK, NULL, &before);
 	for (size_t i = 0; i < count; i++) {
-		sigaddset(&all, signos[i]);
+		sigaddset(&s->all, signos[i]);
 		if (!sigismember(&before, signos[i]))
 			sigaddset(&s->blocked, signos[i]);
 	}
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	s->fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+	pthread_sigmask(SIG_BLOCK, &s->all, NULL);
+	s->fd = signalfd(-1, &s->all, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->fd >= 0)
 		s->event = event_new(base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
 	if (s->event == NULL || event_add(s->event, NULL) != 0) {
@@ -110,10 +120,19 @@ signal_watch_free(struct signal_watch *s)
 	free(s);
 }
 
+void
+signal_watch_end(struct signal_watch *s)
+{
+	if (s != NULL)
+		ignore(&s->all);
+	signal_watch_free(s);
+}
+
 #else
 
 struct signal_watch {
 	struct event *events[SIGNAL_WATCH_MAX]; /* owned */
+	sigset_t all;
 	void (*fire)(void *arg, int signo);
 	void *arg; /* borrowed */
 };
@@ -138,7 +157,9 @@ signal_watch_new(struct signal_watch **out, struct event_base *base, const int *
 		return FTX_NOMEM;
 	s->fire = fire;
 	s->arg = arg;
+	sigemptyset(&s->all);
 	for (size_t i = 0; i < count; i++) {
+		sigaddset(&s->all, signos[i]);
 		s->events[i] = evsignal_new(base, signos[i], on_signal, s);
 		if (s->events[i] == NULL || event_add(s->events[i], NULL) != 0) {
 			signal_watch_free(s);
@@ -159,6 +180,21 @@ signal_watch_free(struct signal_watch *s)
 			event_free(s->events[i]);
 	}
 	free(s);
+}
+
+void
+signal_watch_end(struct signal_watch *s)
+{
+	sigset_t all, before;
+
+	if (s == NULL)
+		return;
+	all = s->all;
+	/* libevent gives a signal back to what it did before. */
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	signal_watch_free(s);
+	ignore(&all);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 #endif

@@ -30,6 +30,8 @@ enum ftx_rc signal_watch_new(struct signal_watch **out, struct event_base *base,
  * is dropped. Not within fire. NULL is allowed.
  */
 void signal_watch_free(struct signal_watch *s);
+/* The same, but they do nothing any more: for a program that knows already how it ends. */
+void signal_watch_end(struct signal_watch *s);
 
 /*
  * What was ignored when the program began is to stay so (nohup(1), a shell's background jobs).

@@ -5,14 +5,15 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
 from harness import ftxfer, mounted, run
-from hostile import HostileTest, entry, page
+from hostile import HostileTest, entry, error, page
 from test_commands import (AGAIN, EXISTS, FORBIDDEN, NO_INPUT, REFUSED, USAGE, CommandTest)
-from wire import content, read_file, write_file
-from wire2 import encode, frame
+from wire import DEADLINE, content, read_file, write_file
+from wire2 import CODES, encode, frame
 
 LOCAL = 74
 
@@ -334,6 +335,37 @@ class TestInVain(HostileTest):
         self.assertEqual(ran.returncode, LOCAL)
         self.assertEqual(len(ran.stderr.splitlines()), 1)
         self.assertLess(len(asked), 100)  # and not as many as a path may have components
+
+
+class TestAfterTheSummary(HostileTest):
+    """A server that keeps its side open is waited for a moment, when all has been said."""
+
+    def ends(self, answer, status, number):
+        def script(conversation):
+            conversation.send(answer(conversation.next().id))
+            parted.wait(DEADLINE)
+
+        parted, said = threading.Event(), []
+        process = subprocess.Popen(
+            ftxfer() + ["stat", "--json", self.serve(script) + "/f"], env=self.environ,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not said or json.loads(said[-1])["event"] != "summary":
+            said.append(process.stdout.readline())
+        process.send_signal(number)
+        time.sleep(0.2)  # the next one comes when it has nothing to do but to wait
+        process.send_signal(number)
+        parted.set()
+        self.assertEqual(process.communicate(timeout=60), (b"", b""))
+        self.assertEqual((process.returncode, json.loads(said[-1])["exit"]), (status, status))
+
+    def test_signals(self):
+        """They come too late: it ends as it has said."""
+        for answer, status in (
+                (lambda i: frame("OK", i, 0, encode(entry(None))), 0),
+                (lambda i: error(i, CODES["NOT_FOUND"]), REFUSED)):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                with self.subTest(status=status, number=number):
+                    self.ends(answer, status, number)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,27 @@ START_TEST(test_default_again)
 }
 END_TEST
 
+/* Whatever comes at the end, one that waits to be seen too, this process lives on. */
+START_TEST(test_ignored_from_the_end_on)
+{
+	struct sigaction now;
+
+	start_watch();
+	for (int i = 0; i < COUNT(watched); i++)
+		ck_assert_int_eq(raise(watched[i]), 0);
+	signal_watch_end(watch);
+	ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
+	for (int i = 0; i < COUNT(watched); i++) {
+		ck_assert_int_eq(raise(watched[i]), 0);
+		ck_assert_int_eq(sigaction(watched[i], NULL, &now), 0);
+		ck_assert(now.sa_handler == SIG_IGN);
+	}
+	turn();
+	ck_assert_int_eq(fired[SIGTERM] + fired[SIGINT] + fired[SIGHUP], 0);
+	signal_watch_end(NULL);
+}
+END_TEST
+
 START_TEST(test_no_descriptor_is_left)
 {
 	int before;
@@ -227,6 +248,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_each_signal);
 	tcase_add_test(tc, test_several_at_once);
 	tcase_add_test_raise_signal(tc, test_default_again, SIGTERM);
+	tcase_add_test(tc, test_ignored_from_the_end_on);
 	tcase_add_test(tc, test_no_descriptor_is_left);
 	add_signalfd_tests(tc);
 }
