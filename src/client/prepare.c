@@ -112,6 +112,33 @@ find_source(struct item *item)
 	return rc;
 }
 
+/* What is fetched goes into the directory `local`, and `local` becomes its whole name. */
+static enum ftx_rc
+find_in_directory(struct item *item, const char *leaf)
+{
+	enum ftx_rc rc;
+
+	if (*leaf != '\0' && !path_component_is_allowed(PATH_BYTES, leaf, strlen(leaf)))
+		return FTX_BAD_NAME;
+	rc = root_open(&item->root, item->local, ROOT_MAY_WAIT, item->s->file_mode);
+	item->leaf = strdup(leaf);
+	if (strcmp(item->local, ".") == 0 && *leaf != '\0')
+		item->local[0] = '\0'; /* people write a, not ./a */
+	if (item->leaf == NULL || (*leaf != '\0' && !name_add(&item->local, leaf)))
+		return FTX_NOMEM;
+	return rc;
+}
+
+/* A link that stands where a file goes into a directory. With -r it may be a tree that comes. */
+static bool
+is_link(const struct item *item)
+{
+	struct stat st;
+
+	return *item->leaf != '\0' && (item->flags & FTXFER_RECURSIVE) == 0 &&
+	       fstatat(AT_FDCWD, item->local, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
 static enum ftx_rc
 find_target(struct item *item)
 {
@@ -133,19 +160,15 @@ find_target(struct item *item)
 		item->local_is_dir = true;
 	}
 	if (item->local_is_dir) {
-		const char *leaf = tree ? "" : name_base(item->remote);
-
-		if (*leaf != '\0' && !path_component_is_allowed(PATH_BYTES, leaf, strlen(leaf)))
-			return FTX_BAD_NAME;
-		rc = root_open(&item->root, item->local, ROOT_MAY_WAIT, item->s->file_mode);
-		item->leaf = strdup(leaf);
-		if (strcmp(item->local, ".") == 0 && *leaf != '\0')
-			item->local[0] = '\0'; /* people write a, not ./a */
-		if (item->leaf == NULL || (*leaf != '\0' && !name_add(&item->local, leaf)))
-			return FTX_NOMEM;
-		return rc;
-	}
-	if (tree)
+		rc = find_in_directory(item, tree ? "" : name_base(item->remote));
+		if (rc != FTX_OK || tree || !is_link(item))
+			return rc;
+		/* The user wrote that name, too, so what it leads to is meant. */
+		root_close(item->root);
+		item->root = NULL;
+		free(item->leaf);
+		item->leaf = NULL;
+	} else if (tree)
 		return FTX_NOT_DIRECTORY;
 	rc = local_file_target(&item->file, item->local);
 	if (rc != FTX_OK)
@@ -169,7 +192,8 @@ fail_local(struct item *item, enum ftx_rc rc)
 				    : is_source(item) ? FTXFER_NO_INPUT
 						      : FTXFER_CANNOT_CREATE;
 
-	if (rc == FTX_NO_PARENT && !is_source(item) && (item->flags & FTXFER_MUST_INTO) != 0)
+	if (rc == FTX_NO_PARENT && !is_source(item) && (item->flags & FTXFER_MUST_INTO) != 0 &&
+	    !item->local_is_dir)
 		item_fail(item, status,
 		    "it is no directory, which several files, a pattern, or a slash at the end "
 		    "take");
@@ -253,7 +277,7 @@ on_prepared(struct pool_job *job)
 	}
 	if (item->leaf == NULL && item->file.leaf != NULL)
 		item->leaf = strdup(item->file.leaf);
-	if (item->leaf == NULL && !item->local_is_dir) {
+	if (item->leaf == NULL && (item->file.leaf != NULL || !item->local_is_dir)) {
 		fail_local(item, FTX_NOMEM);
 		return;
 	}

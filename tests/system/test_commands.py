@@ -186,6 +186,90 @@ class TestTrees(CommandTest):
         self.assertRegex(ran.err, "skipped.*d/dir.*link")
         self.assertEqual(os.listdir(self.scratch("d")), [])
 
+    def links(self, name):
+        """A directory with a link `name` to each of those, and where each leads to."""
+        top = self.scratch("links")
+        subprocess.run(["rm", "-rf", top], check=True)
+        os.makedirs(os.path.join(top, "far/dir"))
+        os.mkfifo(os.path.join(top, "far/fifo"))
+        write_file(os.path.join(top, "far/file"), b"old")
+        for to in ("file", "new", "none/new", "dir", "fifo"):
+            os.mkdir(os.path.join(top, to.replace("/", "-")))
+            os.symlink("../far/" + to, os.path.join(top, to.replace("/", "-"), name))
+        return top
+
+    def far(self, top, other=()):
+        """Each link is there still, and where they lead to there is only this."""
+        names = dict({"file": b"old"}, **dict(other))
+        found = {os.path.relpath(os.path.join(at, name), top + "/far"): read_file(
+            os.path.join(at, name)) for at, _, files in os.walk(top + "/far") for name in files
+            if name != "fifo"}
+        self.assertEqual(found, names)
+        for name in os.listdir(top):
+            self.assertTrue(name == "far" or [entry.name for entry in os.scandir(
+                os.path.join(top, name)) if entry.is_symlink()], name)
+
+    def test_links_that_the_user_names(self):
+        """What they lead to is meant: a file, one that is not there yet, a directory."""
+        write_file(self.server.path("f"), b"data")
+        for name, args in (("link", ("-o", "%s/link")), ("f", ("-o", "%s")), ("f", ("-o", "%s/")),
+                           ("f", ())):
+            def get(to):
+                cwd = None if args else os.path.join(top, to)
+                return [["get", self.there("f")] + [arg.replace("%s", os.path.join(top, to))
+                                                    for arg in args], cwd]
+            with self.subTest(args=args):
+                top = self.links(name)
+                for to, made in (("file", "file"), ("new", "new")):
+                    words, cwd = get(to)
+                    self.succeeds(*words, cwd=cwd)
+                    self.assertEqual(read_file(os.path.join(top, "far", made)), b"data")
+                words, cwd = get("none-new")
+                self.fails(EXISTS, "the directory does not exist", *words, cwd=cwd)
+                words, cwd = get("dir")
+                if name == "link":
+                    self.succeeds(*words, cwd=cwd)
+                else:
+                    self.fails(EXISTS, "not a regular file", *words, cwd=cwd)
+                    words, cwd = get("fifo")  # a device is meant only by -o
+                    self.fails(EXISTS, "not a regular file", *words, cwd=cwd)
+                self.far(top, [("file", b"data"), ("new", b"data")] +
+                         ([("dir/f", b"data")] if name == "link" else []))
+
+    def test_links_that_the_server_names(self):
+        """Nobody meant them: what a pattern or a directory brings is not written elsewhere."""
+        for to in ("file", "new", "none-new", "dir", "fifo"):
+            os.mkdir(self.server.path(to))
+            write_file(self.server.path(to + "/f"), b"data")
+        for args in (("get", self.there("%s/*"), "-o", "%s"), ("get", "-r", self.there("%s"), "-o", "."),
+                     ("get", "-r", self.there("%s/f"), "-o", "%s"), ("sync", self.there("%s"), "%s"),
+                     ("get", "-r", self.there("*"), "-o", ".")):
+            with self.subTest(args=args):
+                top = self.links("f")
+                for to in ("file", "new", "none-new", "dir", "fifo"):
+                    self.fails(EXISTS, "not a regular file|symbolic link", *(
+                        arg.replace("%s", to) for arg in args), cwd=top)
+                self.far(top)
+
+    def test_links_to_directories_in_a_tree(self):
+        """Nor is one that a tree's directory would be."""
+        os.makedirs(self.server.path("d/sub"))
+        write_file(self.server.path("d/sub/f"), b"data")
+        for name, args in (("d/sub", ("get", "-r", self.there("d"), "-o", ".")),
+                           ("d", ("get", "-r", self.there("d"), "-o", ".")),
+                           ("d/sub", ("sync", self.there("d"), "d"))):
+            for to in ("far", "new"):
+                with self.subTest(name=name, args=args, to=to):
+                    top = self.scratch("trees")
+                    subprocess.run(["rm", "-rf", top], check=True)
+                    os.makedirs(os.path.join(top, "far"))
+                    os.makedirs(os.path.dirname(os.path.join(top, name)), exist_ok=True)
+                    os.symlink(os.path.join(top, to), os.path.join(top, name))
+                    self.fails(EXISTS, "", *args, cwd=top)
+                    self.assertEqual(os.listdir(os.path.join(top, "far")), [])
+                    self.assertFalse(os.path.exists(os.path.join(top, "new")))
+                    self.assertTrue(os.path.islink(os.path.join(top, name)))
+
     def test_patterns(self):
         for name in ("a.txt", "b.txt", "c.dat", ".h.txt", "x/1.txt", "y/1.txt", "y/2"):
             os.makedirs(os.path.dirname(self.server.path(name)), exist_ok=True)
