@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include "base/utf8.h"
 
 #define LOG_LINE_MAX 2048 /* bytes; a longer line is cut */
+#define LOG_HELD_MAX 4096 /* bytes: PIPE_BUF, what a pipe takes whole (pipe(7)) */
 #define AGAIN_MS     (60 * UINT64_C(1000))
 
 static struct {
@@ -23,6 +25,13 @@ static struct {
 	atomic_int level;
 	void (*hook)(enum log_level level, const char *line);
 } log_sink = { .ident = "ftxfer", .style = LOG_STYLE_TOOL, .level = LOG_LEVEL_INFO };
+
+/* What this thread has said since log_hold(). */
+static _Thread_local struct {
+	unsigned depth;
+	size_t len;
+	char text[LOG_HELD_MAX];
+} held;
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -72,13 +81,27 @@ log_set_hook(void (*hook)(enum log_level level, const char *line))
 	log_sink.hook = hook;
 }
 
+/* RFC 3339, of this second: there are many lines in one. */
+static const char *
+date_of(time_t second)
+{
+	static _Thread_local char date[32];
+	static _Thread_local time_t of;
+	struct tm tm;
+
+	if (second != of || date[0] == '\0') {
+		gmtime_r(&second, &tm);
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+		of = second;
+	}
+	return date;
+}
+
 /* What stands before the message, in the sink's style. Returns its length. */
 static size_t
 log_prefix(char *buf, size_t size, enum log_level level)
 {
 	struct timespec ts;
-	struct tm tm;
-	char date[32];
 	int n;
 
 	switch (log_sink.style) {
@@ -87,10 +110,8 @@ log_prefix(char *buf, size_t size, enum log_level level)
 		break;
 	case LOG_STYLE_DAEMON:
 		clock_gettime(CLOCK_REALTIME, &ts);
-		gmtime_r(&ts.tv_sec, &tm);
-		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-		n = snprintf(buf, size, "%s.%03ldZ %s[%ld] %s: ", date, ts.tv_nsec / 1000000,
-		    log_sink.ident, (long)getpid(), level_names[level]);
+		n = snprintf(buf, size, "%s.%03ldZ %s[%ld] %s: ", date_of(ts.tv_sec),
+		    ts.tv_nsec / 1000000, log_sink.ident, (long)getpid(), level_names[level]);
 		break;
 	case LOG_STYLE_TOOL:
 		n = snprintf(buf, size, "%s: %s", log_sink.ident,
@@ -110,9 +131,13 @@ log_prefix(char *buf, size_t size, enum log_level level)
 static size_t
 printable_length(const void *s, size_t len)
 {
+	uint8_t first = len > 0 ? *(const uint8_t *)s : 0;
 	uint32_t cp;
-	size_t n = utf8_decode(s, len, &cp);
+	size_t n;
 
+	if (first >= ' ' && first < 0x7f)
+		return 1;
+	n = utf8_decode(s, len, &cp);
 	if (n == 0 || utf8_is_control(cp) || cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) ||
 	    (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
 		return 0;
@@ -125,10 +150,8 @@ printable_length(const void *s, size_t len)
  * a character, say, where a long line was cut).
  */
 static void
-log_clean(char *s)
+log_clean(char *s, size_t left)
 {
-	size_t left = strlen(s);
-
 	while (left > 0) {
 		size_t n = printable_length(s, left);
 
@@ -139,6 +162,51 @@ log_clean(char *s)
 		s += n;
 		left -= n;
 	}
+}
+
+/* Nobody can be told if it fails. */
+static void
+write_out(const char *text, size_t len)
+{
+	if (len > 0 && write(STDERR_FILENO, text, len) < 0)
+		return;
+}
+
+static void
+write_held(void)
+{
+	write_out(held.text, held.len);
+	held.len = 0;
+}
+
+/* Lines of several threads never mix: each write is of whole lines. */
+static void
+put_line(enum log_level level, const char *line, size_t len)
+{
+	if (held.depth == 0) {
+		write_out(line, len);
+		return;
+	}
+	if (len > sizeof(held.text) - held.len)
+		write_held();
+	memcpy(held.text + held.len, line, len);
+	held.len += len;
+	if (level <= LOG_LEVEL_WARN)
+		write_held();
+}
+
+void
+log_hold(void)
+{
+	held.depth++;
+}
+
+void
+log_release(void)
+{
+	assert(held.depth > 0);
+	if (--held.depth == 0)
+		write_held();
 }
 
 static void
@@ -154,7 +222,8 @@ log_write(enum log_level level, const char *fmt, va_list ap)
 	n = vsnprintf(line + prefix, sizeof(line) - prefix - 1, fmt, ap);
 	if (n < 0)
 		return;
-	log_clean(line + prefix);
+	len = strlen(line + prefix); /* shorter than n where it is cut */
+	log_clean(line + prefix, len);
 	if (log_sink.hook != NULL) {
 		log_sink.hook(level, line + prefix);
 		return;
@@ -163,14 +232,9 @@ log_write(enum log_level level, const char *fmt, va_list ap)
 		syslog(level_priorities[level], "%s", line + prefix);
 		return;
 	}
-	len = strlen(line);
+	len += prefix;
 	line[len++] = '\n';
-	/*
-	 * One write a line, so that lines of several threads never mix; nobody can be told if it
-	 * fails.
-	 */
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;
+	put_line(level, line, len);
 }
 
 #define LOG_AT(level)                      \

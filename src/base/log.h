@@ -1,6 +1,6 @@
 /*
  * log.h - one line per event, to standard error or to syslog.
- * Layer: base. Threads: any (a line is one write). The sink is the one global of the program.
+ * Layer: base. Threads: any (a write is of whole lines). The sink is the one global of the program.
  * Tests: tests/unit/test_log.c
  *
  * What a peer sent never reaches a log raw, so that no name can forge a line or drive a terminal:
@@ -41,6 +41,14 @@ void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Where many lines are said in one go: this thread's lines are written together, at
+ * log_release() at the latest; before that when 4 KiB are full, and with each warning or error.
+ * Between the two nothing waits. They nest.
+ */
+void log_hold(void);
+void log_release(void);
 
 /*
  * For what may come thousands of times a second: true at first, and then not again for a minute.

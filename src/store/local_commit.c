@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "loop/worker.h"
 #include "store/local_private.h"
 #include "store/stage_dir.h"
@@ -226,6 +227,7 @@ on_at_once(struct mail *m)
 	if (!STAILQ_EMPTY(&ls->at_once))
 		worker_soon(w, m);
 	run_together(&jobs, true);
+	log_hold(); /* each of them is a line in the log */
 	while ((job = STAILQ_FIRST(&jobs)) != NULL) {
 		struct local_transfer *lt = local_transfer_of(job);
 
@@ -236,6 +238,7 @@ on_at_once(struct mail *m)
 			on_whole_committed(job);
 		worker_release(w);
 	}
+	log_release();
 }
 
 /* In memory nothing waits. */

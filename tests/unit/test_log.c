@@ -211,6 +211,77 @@ START_TEST(test_daemon_finds_the_journal)
 }
 END_TEST
 
+static off_t
+written(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	return st.st_size;
+}
+
+START_TEST(test_held_lines_come_together)
+{
+	static const char want[] = "p: a\np: b\np: c\np: d\n";
+
+	catch_stderr();
+	log_open("p", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
+	log_hold();
+	log_info("a");
+	log_hold();
+	log_info("b");
+	log_release();
+	ck_assert_int_eq(written(), 0);
+	log_info("c");
+	log_release();
+	ck_assert_int_eq(written(), 15);
+	log_info("d");
+	unit_holds("stderr", want, sizeof(want) - 1);
+}
+END_TEST
+
+START_TEST(test_held_lines_do_not_wait_behind_an_error)
+{
+	static const char want[] = "p: a\np: warning: b\np: c\n";
+
+	catch_stderr();
+	log_open("p", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
+	log_hold();
+	log_info("a");
+	log_warn("b");
+	ck_assert_int_eq(written(), 19);
+	log_info("c");
+	log_release();
+	unit_holds("stderr", want, sizeof(want) - 1);
+}
+END_TEST
+
+/* On a pipe lines of several processes would mix in a write of more (pipe(7)). */
+START_TEST(test_held_lines_are_written_within_4096_bytes)
+{
+	char text[1000], got[8192];
+	int fds[2];
+	ssize_t n;
+
+	/* Of each write a packet of its own: pipe(2). */
+	ck_assert_int_eq(pipe2(fds, O_DIRECT | O_NONBLOCK), 0);
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	log_open("p", LOG_STYLE_TOOL, LOG_LEVEL_INFO);
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 4] = '\0'; /* with "p: " and its end 1000 bytes */
+	log_hold();
+	for (int i = 0; i < 9; i++)
+		log_info("%s", text);
+	log_release();
+	for (int i = 0; i < 3; i++) {
+		n = read(fds[0], got, sizeof(got));
+		ck_assert_int_eq(n, i < 2 ? 4000 : 1000);
+		ck_assert(memcmp(got, "p: x", 4) == 0 && got[n - 1] == '\n');
+	}
+	ck_assert_int_eq(read(fds[0], got, sizeof(got)), -1);
+}
+END_TEST
+
 START_TEST(test_fatal)
 {
 	log_set_hook(take_line);
@@ -382,6 +453,9 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_style_journal);
 	tcase_add_test(tc, test_style_daemon);
 	tcase_add_test(tc, test_daemon_finds_the_journal);
+	tcase_add_test(tc, test_held_lines_come_together);
+	tcase_add_test(tc, test_held_lines_do_not_wait_behind_an_error);
+	tcase_add_test(tc, test_held_lines_are_written_within_4096_bytes);
 	tcase_add_exit_test(tc, test_fatal, 78);
 	tc = unit_case(s, "quote");
 	tcase_add_loop_test(tc, test_quote_table, 0, COUNT(quotes));
