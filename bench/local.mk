@@ -2,6 +2,7 @@
 
 native_programs = \
 	bench/native/fetch \
+	bench/native/files \
 	bench/native/flush \
 	bench/native/hold \
 	bench/native/keep \
@@ -37,6 +38,7 @@ CLEANFILES += $(native_programs)
 
 native_common = bench/native/common.c bench/native/common.h
 bench_native_fetch_SOURCES = bench/native/fetch.c $(native_common)
+bench_native_files_SOURCES = bench/native/files.c $(native_common)
 bench_native_flush_SOURCES = bench/native/flush.c $(native_common)
 bench_native_hold_SOURCES = bench/native/hold.c $(native_common)
 bench_native_keep_SOURCES = bench/native/keep.c

@@ -216,6 +216,8 @@ class Small(Peer):
 class Tar(Peer):
     """tar's output is the connection, and tar's input is: bench/native/plug. What makes it durable comes then."""
     programs = {"tar": "tar", "sync": "coreutils"}
+    send = staticmethod(lambda where, name: ["tar", "-c", "-C", where, name])
+    receive = staticmethod(lambda where: ["tar", "-x", "-C", where])
 
     def __init__(self, name, durable=None):
         self.name = name
@@ -229,20 +231,28 @@ class Tar(Peer):
         return first_line("tar", "--version")
 
     def serve(self, root, scratch, kind):
-        argv = ["tar", "-x", "-C", root]
-        if kind == "tree_down":
-            argv = ["tar", "-c", "-C", root, "tree"]
-        elif self.durable:
+        argv = self.send(root, "tree") if kind == "tree_down" else self.receive(root)
+        if self.durable:
             argv = ["sh", "-c", 'tar -x -C "$0" && exec "$@"', root] + [
                 word % root if "%" in word else word for word in self.durable]
         return Server([native("plug"), "serve", *argv], scratch)
 
     def get_tree(self, server, name, directory):
-        return [native("plug"), "receive", str(server.port), "tar", "-x", "-C", directory]
+        return [native("plug"), "receive", str(server.port), *self.receive(directory)]
 
     def put_tree(self, server, path):
         where, name = os.path.split(path)
-        return [native("plug"), "send", str(server.port), "tar", "-c", "-C", where, name]
+        return [native("plug"), "send", str(server.port), *self.send(where, name)]
+
+
+class Files(Tar):
+    """The least for whole files: bench/native/files in tar's place."""
+    programs = {}
+    send = staticmethod(lambda where, name: [native("files"), "send", where, name])
+    receive = staticmethod(lambda where: [native("files"), "receive", where])
+
+    def version(self):
+        return None
 
 
 # Others
@@ -496,7 +506,7 @@ def all_peers(options=(), client_args=(), builds=()):
     return found + [Nginx(), Lighttpd(), Vsftpd(), Rsync(),
                    Native("read+send", "recv+write"), Native("sendfile", "recv+write"),
                    Native("sendfile", "splice"), Small("http"), Small("ftxfer"),
-                   Tar("native tar"), Tar("native tar, syncfs", ["sync", "-f", "%s"]),
+                   Tar("native tar"), Files("native files"), Tar("native tar, syncfs", ["sync", "-f", "%s"]),
                    Tar("native tar, fsync by 16", [native("flush"), "%s", "16"]), First(), Dd()]
 
 
