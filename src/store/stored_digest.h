@@ -20,8 +20,9 @@ struct digest_value;
 struct stat;
 
 /*
- * Its value is one line without an end, in ASCII: `1 KIND SIZE SECONDS.NANOSECONDS HEX`; 1 is the
- * version of this format, KIND is digest_name(), NANOSECONDS has nine digits.
+ * Its value: 2, the version of this format (1 byte); the kind of digest, as in ftxfer-protocol(7)
+ * (1); the file's size in bytes (8); its time of modification, seconds since 1970, which may be
+ * negative (8), and nanoseconds (4); the digest (16 or 32). Numbers are in network order.
  */
 #define STORED_DIGEST_XATTR "user.ftxferd.digest"
 

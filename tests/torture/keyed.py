@@ -140,7 +140,7 @@ class Keyed:
             stored = os.getxattr(path, "user.ftxferd.digest")
         except OSError:
             stored = b""
-        assert not stored or stored.endswith(sha256(self.data)[1:].hex().encode()), stored
+        assert not stored or stored.endswith(sha256(self.data)[1:]), stored
         return True
 
     def settle(self, place, old=None):
