@@ -52,7 +52,10 @@ struct commit {
 
 STAILQ_HEAD(commit_list, commit);
 
-/* Whether syncfs(2) is as good as fsync(2) on this file's file system. May block (pool). */
+/*
+ * Whether syncfs(2) is as good as fsync(2) on this file's file system. On those that we know it of
+ * write(2) tells, too, whether there is room (local_commit.c). May block (pool).
+ */
 bool commit_is_sound(int fd);
 /*
  * Whether this one may be given to commit_all() with others, now: not while much content of others

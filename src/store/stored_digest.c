@@ -15,7 +15,7 @@
 #define HEAD_SIZE  22 /* all but the digest */
 #define VALUE_SIZE (HEAD_SIZE + DIGEST_MAX)
 
-/* ext4(5)'s inode of 256 bytes has room for this; else each file takes a block more, for it alone. */
+/* An inode of 256 bytes has room for it (ext4(5)); if it had not, each file took a block more. */
 _Static_assert(VALUE_SIZE <= 56, "it does not fit into an inode");
 
 /* What stands before the digest of a file that is like this. */
