@@ -183,7 +183,8 @@ write_held(void)
 static void
 put_line(enum log_level level, const char *line, size_t len)
 {
-	if (held.depth == 0) {
+	if (held.depth == 0 || log_is_debug()) {
+		write_held();
 		write_out(line, len);
 		return;
 	}

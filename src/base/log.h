@@ -45,7 +45,8 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /*
  * Where many lines are said in one go: this thread's lines are written together, at
  * log_release() at the latest; before that when 4 KiB are full, and with each warning or error.
- * Between the two nothing waits. They nest.
+ * Between the two nothing waits. They nest. With LOG_LEVEL_DEBUG each line is written as it comes:
+ * the last ones are what a crash leaves to read.
  */
 void log_hold(void);
 void log_release(void);

@@ -255,24 +255,49 @@ pool_wake(struct pool *p)
 	return false;
 }
 
+/* The lock is held. Threads that are to be signalled: one for the jobs that will go together. */
+static unsigned
+queue_jobs(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jobs *jobs)
+{
+	unsigned wakes = 0, together = 0;
+	struct pool_job *job;
+
+	while ((job = STAILQ_FIRST(jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(jobs, link);
+		job->worker = w;
+		job->lane = lane;
+		job->mail.deliver = on_mail;
+		worker_hold(w);
+		STAILQ_INSERT_TAIL(&p->lanes[lane], job, link);
+		p->queued++;
+		if (job->batch != NULL && together++ % job->batch->max != 0)
+			continue;
+		/*
+		 * What may not run yet waits for a thread to come back, and that one looks for
+		 * work. It leaves room for one job, so nobody else needs to.
+		 */
+		wakes += lane_may_run(p, lane) && pool_wake(p) ? 1 : 0;
+	}
+	return wakes;
+}
+
+void
+pool_submit_all(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jobs *jobs)
+{
+	unsigned wakes;
+
+	pthread_mutex_lock(&p->lock);
+	wakes = queue_jobs(p, w, lane, jobs);
+	pthread_mutex_unlock(&p->lock);
+	for (; wakes > 0; wakes--)
+		pthread_cond_signal(&p->work);
+}
+
 void
 pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_job *job)
 {
-	bool wake;
+	struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
 
-	job->worker = w;
-	job->lane = lane;
-	job->mail.deliver = on_mail;
-	worker_hold(w);
-	pthread_mutex_lock(&p->lock);
-	STAILQ_INSERT_TAIL(&p->lanes[lane], job, link);
-	p->queued++;
-	/*
-	 * What may not run yet waits for a thread to come back, and that one looks for work. It
-	 * leaves room for one job, so nobody else needs to.
-	 */
-	wake = lane_may_run(p, lane) && pool_wake(p);
-	pthread_mutex_unlock(&p->lock);
-	if (wake)
-		pthread_cond_signal(&p->work);
+	STAILQ_INSERT_TAIL(&jobs, job, link);
+	pool_submit_all(p, w, lane, &jobs);
 }

@@ -169,10 +169,12 @@ deliver_soon(struct worker *w)
 {
 	struct mail *m;
 
+	log_hold();
 	while ((m = STAILQ_FIRST(&w->soon)) != NULL) {
 		STAILQ_REMOVE_HEAD(&w->soon, link);
 		m->deliver(m);
 	}
+	log_release();
 }
 
 static void
@@ -214,10 +216,12 @@ deliver_mail(struct worker *w)
 	STAILQ_CONCAT(&mails, &w->mailbox);
 	w->woken = false;
 	pthread_mutex_unlock(&w->mail_lock);
+	log_hold(); /* the ends of many jobs are a line each */
 	while ((m = STAILQ_FIRST(&mails)) != NULL) {
 		STAILQ_REMOVE_HEAD(&mails, link);
 		m->deliver(m);
 	}
+	log_release();
 }
 
 static void

@@ -119,7 +119,7 @@ prepare(struct commit *c)
 {
 	c->alone = !c->sound;
 	c->synced = !root_syncs(c->stage->root);
-	c->named = false;
+	c->named = c->recorded = false;
 	c->rc = stage_set_attrs(c->stage);
 	c->dev = c->stage->st.st_dev;
 }
@@ -131,10 +131,14 @@ goes_with(const struct commit *c, const struct commit *first)
 	return c->rc == FTX_OK && !c->synced && !c->alone && c->dev == first->dev;
 }
 
-/* All from `first` on that are on its file system, where there are enough of them. */
+/*
+ * All from `first` on that are on its file system, where there are enough of them. written: what is
+ * known of their uploads is in its file, which is on the root's own.
+ */
 static void
-sync_together(struct commit *first)
+sync_together(struct commit *first, bool written)
 {
+	bool records = written && first->dev == first->stage->root->dev;
 	unsigned n = 0;
 	struct commit *c;
 	bool ok;
@@ -147,6 +151,7 @@ sync_together(struct commit *first)
 			continue;
 		if (ok) {
 			c->synced = true;
+			c->recorded = records;
 			c->rc = look_for_error(c->stage->fd);
 		} else if (c != first)
 			c->alone = true; /* last, since the others are compared with it */
@@ -155,7 +160,7 @@ sync_together(struct commit *first)
 }
 
 static void
-sync_contents(struct commit_list *list)
+sync_contents(struct commit_list *list, bool written)
 {
 	struct commit *c;
 
@@ -163,7 +168,7 @@ sync_contents(struct commit_list *list)
 		if (c->rc != FTX_OK || c->synced)
 			continue;
 		if (!c->alone)
-			sync_together(c);
+			sync_together(c, written);
 		if (c->alone)
 			c->rc = stage_sync(c->stage);
 	}
@@ -203,26 +208,47 @@ sync_directories(struct commit_list *list)
 	}
 }
 
-/* What is known of uploads is durable before the first name is given. */
-static void
+static bool
+needs_settling(const struct commit *c)
+{
+	return c->rc == FTX_OK && stage_needs_settling(c->stage);
+}
+
+/* They are ready, or about to be. False: what is known of uploads is not all in its file. */
+static bool
 record_all(struct commit_list *list)
 {
 	struct root *r = NULL;
-	enum ftx_rc rc;
 	struct commit *c;
 
 	STAILQ_FOREACH (c, list, link) {
 		/* cppcheck-suppress uninitvar; STAILQ_FOREACH sets it */
 		if (c->rc == FTX_OK)
 			c->rc = stage_record(c->stage);
-		if (c->rc == FTX_OK && stage_needs_settling(c->stage))
+		if (needs_settling(c))
+			r = c->stage->root;
+	}
+	return r != NULL && uploads_write(r->uploads) == FTX_OK;
+}
+
+/* What is known of uploads is durable before the first name is given. */
+static void
+settle_all(struct commit_list *list)
+{
+	struct root *r = NULL;
+	enum ftx_rc rc;
+	struct commit *c;
+
+	STAILQ_FOREACH (c, list, link) {
+		/* cppcheck-suppress uninitvar; likewise */
+		if (needs_settling(c) && !c->recorded)
 			r = c->stage->root;
 	}
 	if (r == NULL)
 		return;
 	rc = uploads_settle(r->uploads);
 	STAILQ_FOREACH (c, list, link) {
-		if (c->rc == FTX_OK && stage_needs_settling(c->stage))
+		if (needs_settling(c) && !c->recorded)
 			c->rc = rc;
 	}
 }
@@ -248,11 +274,13 @@ void
 commit_all(struct commit_list *list)
 {
 	struct commit *c;
+	bool written;
 
 	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link))
 		prepare(c);
-	sync_contents(list);
-	record_all(list);
+	written = record_all(list);
+	sync_contents(list, written);
+	settle_all(list);
 	for (c = STAILQ_FIRST(list); c != NULL; c = STAILQ_NEXT(c, link)) {
 		if (c->rc == FTX_OK)
 			c->rc = stage_give_name(c->stage, c->cancelled);

@@ -8,7 +8,9 @@
  * one begins: contents, by one syncfs(2) for a file system on which enough of them wait; names;
  * then each directory once, however many of the files stand in it. What becomes of one file does
  * not touch the others, but for a directory that cannot be synced: that fails all that were
- * published in it.
+ * published in it. What is known of uploads is written before that syncfs(2), which makes it
+ * durable with the contents. So a crash may leave a record of one that is ready and is not: it has
+ * no name, and so it counts for nothing.
  */
 #ifndef STORE_COMMIT_H
 #define STORE_COMMIT_H
@@ -34,7 +36,7 @@ struct stage;
  */
 #define COMMIT_THREADS   3
 #define COMMIT_BATCH_MIN 4
-#define COMMIT_BATCH_MAX 64
+#define COMMIT_BATCH_MAX 128
 
 /* One file's; embedded in what outlives it. The caller fills what is above the line. */
 struct commit {
@@ -47,6 +49,7 @@ struct commit {
 	bool alone;     /* its content is to be synced by itself */
 	bool synced;    /* its content is durable, or need not be */
 	bool named;     /* it has its name, whose directory is to be synced */
+	bool recorded;  /* what is known of its upload is durable */
 	dev_t dev;      /* of the content */
 };
 

@@ -262,6 +262,7 @@ store_local_new(struct store **out, struct root *r, struct worker *w, struct poo
 	s->root = r;
 	s->pool = pool;
 	STAILQ_INIT(&s->at_once);
+	STAILQ_INIT(&s->to_commit);
 	*out = &s->store;
 	return FTX_OK;
 }

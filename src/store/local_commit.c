@@ -3,10 +3,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "loop/worker.h"
 #include "store/local_private.h"
 #include "store/stage_dir.h"
+
+#define AT_ONCE_MAX 64 /* files, of some 20 us each */
 
 /* More was promised than has come: the file is cut. */
 static bool
@@ -174,6 +175,28 @@ static const struct pool_batch commits = {
 	.run = run_commits,
 };
 
+static void
+on_to_commit(struct mail *m)
+{
+	struct local_store *ls =
+	    (struct local_store *)((char *)m - offsetof(struct local_store, to_commit_mail));
+
+	pool_submit_all(ls->pool, ls->store.worker, POOL_COMMIT, &ls->to_commit);
+	worker_release(ls->store.worker);
+}
+
+/* What comes in one turn is told at its end, so that it goes together even if nobody is at work. */
+static void
+submit_small(struct local_store *ls, struct pool_job *job)
+{
+	if (STAILQ_EMPTY(&ls->to_commit)) {
+		ls->to_commit_mail.deliver = on_to_commit;
+		worker_hold(ls->store.worker);
+		worker_soon(ls->store.worker, &ls->to_commit_mail);
+	}
+	STAILQ_INSERT_TAIL(&ls->to_commit, job, link);
+}
+
 void
 local_commit(struct transfer *t)
 {
@@ -185,8 +208,10 @@ local_commit(struct transfer *t)
 	lt->job.done = local_on_job_done;
 	lt->job.batch =
 	    commit_may_join(&lt->put->commit, &lt->put->stage, t->size) ? &commits : NULL;
-	pool_submit(s->pool, s->store.worker, t->size <= COMMIT_SMALL_MAX ? POOL_COMMIT : POOL_SYNC,
-	    &lt->job);
+	if (t->size <= COMMIT_SMALL_MAX)
+		submit_small(s, &lt->job);
+	else
+		pool_submit(s->pool, s->store.worker, POOL_SYNC, &lt->job);
 }
 
 static void
@@ -215,16 +240,16 @@ submit_whole(struct local_transfer *lt)
 	lt->job.run = run_commit;
 	lt->job.done = on_whole_committed;
 	lt->job.batch = commit_may_join(c, &lt->put->stage, lt->t.size) ? &commits : NULL;
-	pool_submit(ls->pool, ls->store.worker, POOL_COMMIT, &lt->job);
+	submit_small(ls, &lt->job);
 }
 
-/* Not more than what a job may have at a time: others are waiting, too. */
+/* Not more than a turn of the loop is for: others are waiting, too. */
 static void
 take_batch(struct local_store *ls, struct pool_jobs *jobs)
 {
 	struct pool_job *job;
 
-	for (int n = 0; n < COMMIT_BATCH_MAX && (job = STAILQ_FIRST(&ls->at_once)) != NULL; n++) {
+	for (int n = 0; n < AT_ONCE_MAX && (job = STAILQ_FIRST(&ls->at_once)) != NULL; n++) {
 		STAILQ_REMOVE_HEAD(&ls->at_once, link);
 		STAILQ_INSERT_TAIL(jobs, job, link);
 	}
@@ -243,7 +268,6 @@ on_at_once(struct mail *m)
 	if (!STAILQ_EMPTY(&ls->at_once))
 		worker_soon(w, m);
 	run_together(&jobs, true);
-	log_hold(); /* each of them is a line in the log */
 	while ((job = STAILQ_FIRST(&jobs)) != NULL) {
 		struct local_transfer *lt = local_transfer_of(job);
 
@@ -254,7 +278,6 @@ on_at_once(struct mail *m)
 			on_whole_committed(job);
 		worker_release(w);
 	}
-	log_release();
 }
 
 /* In memory nothing waits. */

@@ -21,6 +21,9 @@ struct local_store {
 	/* Puts that need no job, and go together at the end of this turn. */
 	struct pool_jobs at_once;
 	struct mail at_once_mail; /* under way as long as there are any */
+	/* Small files that are to be committed, and go to the pool together likewise. */
+	struct pool_jobs to_commit;
+	struct mail to_commit_mail;
 	/* local_get_now(): what is the same for the rest of this turn. */
 	struct stage_dir *now_dir; /* owned hold; NULL: none */
 	struct mail now_mail;      /* lets go of it */

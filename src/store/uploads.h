@@ -105,6 +105,8 @@ enum ftx_rc uploads_sync_name(
     struct upload_claim *c, const char *name, struct upload_record *r) FTX_MUST_CHECK;
 /* Blocks. Makes durable what is known; with ROOT_NO_SYNC it is only written. */
 enum ftx_rc uploads_settle(struct uploads *u) FTX_MUST_CHECK;
+/* Blocks. Writes it to its file, which somebody else makes durable. After a failure settle it. */
+enum ftx_rc uploads_write(struct uploads *u) FTX_MUST_CHECK;
 /* Blocks. Writes it down, for the case that only this process ends. */
 void uploads_note(struct uploads *u);
 /*

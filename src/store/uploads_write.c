@@ -89,12 +89,21 @@ uploads_settle(struct uploads *u)
 	return FTX_OK;
 }
 
+enum ftx_rc
+uploads_write(struct uploads *u)
+{
+	enum ftx_rc rc;
+
+	pthread_mutex_lock(&u->log_lock);
+	rc = write_log(u, false);
+	pthread_mutex_unlock(&u->log_lock);
+	return rc;
+}
+
 /* A failure shows when it is to be made durable. */
 void
 uploads_note(struct uploads *u)
 {
-	pthread_mutex_lock(&u->log_lock);
-	if (write_log(u, false) != FTX_OK)
+	if (uploads_write(u) != FTX_OK)
 		log_debug("the record of uploads could not be written");
-	pthread_mutex_unlock(&u->log_lock);
 }

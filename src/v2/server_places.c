@@ -6,7 +6,7 @@ static unsigned most_places(enum v2s_class class)
 {
 	static const unsigned most[V2S_CLASSES] = {
 		[V2S_HEADS] = 4,
-		[V2S_NOW] = 64,
+		[V2S_NOW] = 256, /* the more there are, the fewer are the flushes of the disk */
 		[V2S_GETS] = 4,
 		[V2S_SUMS] = 2,
 		[V2S_LISTS] = 2,

@@ -49,6 +49,17 @@ pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_j
 	STAILQ_INSERT_TAIL(&p->jobs, job, link);
 }
 
+void
+pool_submit_all(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jobs *jobs)
+{
+	struct pool_job *job;
+
+	while ((job = STAILQ_FIRST(jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(jobs, link);
+		pool_submit(p, w, lane, job);
+	}
+}
+
 bool
 step_pool_run(struct pool *p)
 {

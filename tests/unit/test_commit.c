@@ -12,6 +12,8 @@
 #include "store/path.h"
 #include "store/root.h"
 #include "store/stage.h"
+#include "store/upload_log.h"
+#include "store/uploads.h"
 #include "unit/fake_sys.h"
 #include "unit/put_spec.h"
 
@@ -161,6 +163,94 @@ START_TEST(test_together)
 	ck_assert_int_lt(fake_syncfs(), fake_named());
 	ck_assert_int_lt(fake_named(), fake_synced(inode_of("root")));
 	ck_assert_int_lt(fake_named(), fake_synced(inode_of("root/d")));
+}
+END_TEST
+
+/* The file of what is known of uploads is there, and is added to from here on. */
+static void
+make_log(void)
+{
+	const struct upload_terms t = { .key = { .id = { 99 } } };
+	const struct meta m = { .size = 1 };
+	struct upload_claim *c;
+
+	ck_assert_int_eq(uploads_open(&root->uploads, root), FTX_OK);
+	ck_assert_int_eq(uploads_claim(root->uploads, &t, "other", true, &c), FTX_OK);
+	ck_assert(uploads_enter(c));
+	ck_assert_int_eq(uploads_ready(c, &m, 1), FTX_OK);
+	ck_assert_int_eq(uploads_settle(root->uploads), FTX_OK);
+	uploads_leave(c);
+	uploads_release(c);
+}
+
+static struct upload_claim *claims[FILES];
+static struct meta metas[FILES];
+
+/* Each is of an upload that is known. */
+static void
+claim_all(void)
+{
+	for (int i = 0; i < FILES; i++) {
+		struct upload_terms t = { .size = 9 };
+
+		ck_assert(
+		    upload_key_set(&t.key, "user", (const uint8_t[UPLOAD_ID_SIZE]){ (uint8_t)i }));
+		ck_assert_int_eq(
+		    uploads_claim(root->uploads, &t, names[i], true, &claims[i]), FTX_OK);
+		ck_assert(uploads_enter(claims[i]));
+		stages[i].upload = claims[i];
+		stages[i].meta = &metas[i];
+	}
+}
+
+static void
+release_all(void)
+{
+	for (int i = 0; i < FILES; i++) {
+		uploads_leave(claims[i]);
+		uploads_release(claims[i]);
+	}
+}
+
+static off_t written_at_syncfs;
+
+static void
+look_at_log(void)
+{
+	struct stat st;
+
+	written_at_syncfs =
+	    stat("root/" PATH_STATE_DIR "/" UPLOAD_LOG_NAME, &st) == 0 ? st.st_size : 0;
+}
+
+/* All know of all uploads when the first name is given. */
+static void
+records_are_durable(void)
+{
+	struct fake_counts c = fake_count();
+	struct stat st;
+
+	ck_assert_int_eq(stat("root/" PATH_STATE_DIR "/" UPLOAD_LOG_NAME, &st), 0);
+	UNIT_CHECK(fake_synced(st.st_ino) > 0 ||
+		   (fake_syncfs() > 0 && written_at_syncfs == st.st_size && c.fsync_file == 0));
+}
+
+/* One syncfs(2) is for the records of uploads, too; where it fails, or is none, they are synced. */
+START_TEST(test_records)
+{
+	fs_type = _i == 2 ? 1 : EXT4;
+	open_files(ROOT_EXCLUSIVE);
+	make_log();
+	claim_all();
+	fake_watch("");
+	fake_orders.syncfs = _i == 1 ? EIO : 0;
+	fake_orders.before_syncfs = look_at_log;
+	fake_orders.before_link = records_are_durable;
+	commit_first(FILES);
+	all_ended(FTX_OK, true);
+	counts_are(_i < 2, _i == 0 ? 0 : FILES + 1, 2);
+	ck_assert_int_ge(written_at_syncfs, _i == 2 ? 0 : FILES * 64);
+	release_all();
 }
 END_TEST
 
@@ -367,6 +457,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_together, 0, COUNT(root_flags));
+	tcase_add_loop_test(tc, test_records, 0, 3);
 	tcase_add_loop_test(tc, test_one_by_one, 0, 3);
 	tcase_add_loop_test(tc, test_content_that_cannot_be_synced, 0, COUNT(root_flags));
 	tcase_add_loop_test(tc, test_error_of_one_file, 0, FILES);

@@ -176,6 +176,32 @@ START_TEST(test_nothing_waits_for_more)
 }
 END_TEST
 
+/* Those that come in one go are together, though a thread is free; and each is run. */
+START_TEST(test_in_one_go)
+{
+	struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+
+	make_pool(POOL_THREADS_APART);
+	for (int i = 0; i < 26; i++) {
+		tasks[i].job.run = run_one;
+		tasks[i].job.done = task_done;
+		tasks[i].job.batch = i < 24 ? &batch : NULL;
+		STAILQ_INSERT_TAIL(&jobs, &tasks[i].job, link);
+	}
+	pool_submit_all(pool, w, POOL_COMMIT, &jobs);
+	ck_assert(STAILQ_EMPTY(&jobs));
+	UNIT_UNTIL(done_count == 26, worker_turn(w, false));
+	ck_assert_int_eq(call_count, 5);
+	for (int i = 0; i < call_count; i++) {
+		int first = calls[i].first;
+
+		ck_assert_int_eq(calls[i].count, first < 20 ? 10 : first < 24 ? 4 : 1);
+	}
+	ck_assert_uint_eq(worker_held(w), 0);
+	pool_free(pool);
+}
+END_TEST
+
 /* Each job of a batch comes home to its own worker. */
 START_TEST(test_jobs_of_two_workers)
 {
@@ -211,5 +237,6 @@ add_batch_cases(Suite *s)
 	tcase_add_test(tc, test_batches_do_not_mix);
 	tcase_add_test(tc, test_no_more_threads_than_may_be);
 	tcase_add_test(tc, test_nothing_waits_for_more);
+	tcase_add_test(tc, test_in_one_go);
 	tcase_add_test(tc, test_jobs_of_two_workers);
 }
