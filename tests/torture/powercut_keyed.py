@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import os
 import struct
+import threading
 import time
 
 from keyed import BITS, MTIME, Keyed
@@ -77,15 +78,14 @@ def known(state):
 
 
 def vouches_wrongly(data, stamp):
-    """Whether a stored digest would be believed, and is not the content's."""
-    mtime, text = stamp
-    words = text.decode("ascii", "replace").split(" ")
-    if len(words) != 5 or words[1] != "sha256" or int(words[2]) != len(data):
+    """Whether a stored digest (store/stored_digest.h) would be believed, and is not the content's."""
+    mtime, value = stamp
+    if len(value) != 22 + 32 or value[:2] != b"\2\2":
         return False
-    seconds, nanoseconds = words[3].split(".")
-    if mtime not in (None, int(seconds) * 10 ** 9 + int(nanoseconds)):
+    size, seconds, nanoseconds = struct.unpack(">QqI", value[2:22])
+    if size != len(data) or mtime not in (None, seconds * 10 ** 9 + nanoseconds):
         return False
-    return words[4] != hashlib.sha256(data).hexdigest()
+    return value[22:] != hashlib.sha256(data).digest()
 
 
 def judge(state, acknowledged, uploads):
@@ -134,6 +134,18 @@ class KeyedRun(Run):
         if ended == "acknowledged":
             self.told.append((up.port, up))
         return ended
+
+    def attempt_together(self, ups):
+        """The first is held while the others come: by one thread, they are what it finds waiting next."""
+        open(self.held, "wb").close()
+        threads = [threading.Thread(target=self.attempt, args=(up,)) for up in ups]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.1)
+        os.unlink(self.held)
+        for thread, up in zip(threads, ups):
+            thread.join()
+            assert up.ended == "acknowledged", (up, up.code)
 
     def receipt_in_trace(self, port, up):
         """Whether its OK is there; the record with which it went is noted."""
@@ -209,6 +221,14 @@ def given_up(run):
     run.stop_daemon()
     run.start_daemon()
     assert run.attempt(up, abort=True) == "refused", up.code
+    run.stop_daemon()
+
+
+def together(run):
+    """Some become ready while the commit of another one is under way: with records of their own."""
+    run.start_daemon(pool_threads=5)
+    run.attempt_together([run.begin_keyed(name, data, now=True) for name, data in (
+        ("first", b"f"), ("a", b"1"), ("d/b", b"2"), ("c", b""), ("d/d", b"4"))])
     run.stop_daemon()
 
 
