@@ -165,15 +165,15 @@ class Faults(Case):
 
     def test_reset_does_not_wait_for_ever(self):
         """A receiver that never reads cannot put the reset off: 2 seconds, then it is gone."""
-        with self.proxy("--reset-after", "up:2000000", "--delay", "0", "-d") as proxy:
+        with self.proxy("--reset-after", "up:60000", "--delay", "0", "-d") as proxy:
             client = proxy.connect()
             self.addCleanup(client.close)
             self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             server, _ = self.server.accept()
             self.addCleanup(server.close)
-            in_background(send_all, client, bytes(3_000_000))
-            proxy.wait_for_log("reset after 2000000 bytes up")
-            proxy.wait_for_log("closed: up=2000000 down=0 reason=reset")
+            in_background(send_all, client, bytes(200_000))
+            proxy.wait_for_log("reset after 60000 bytes up")
+            proxy.wait_for_log("closed: up=60000 down=0 reason=reset")
             self.assertEqual(read_all(client), (b"", "reset"))
 
     def test_cut_sender_goes_on(self):
