@@ -30,6 +30,8 @@ EXTRA_DIST += \
 	bench/results/2026-11-28-5-cpu-bbr.png \
 	bench/results/2026-11-28-5-throughput-bbr.png \
 	bench/results/2026-11-28-5.json \
+	bench/results/2026-11-29.json \
+	bench/results/2026-11-29-2.json \
 	bench/run \
 	bench/tables.py \
 	bench/workload.py \
