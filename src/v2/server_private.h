@@ -182,7 +182,9 @@ struct v2s_conn {
 	struct v2s_request *auth_due; /* it has its turn; NULL: none */
 	struct v2s_requests dead;     /* to be freed when v2s_run() ends */
 	struct v2s_same ids[V2S_IDS]; /* all that are live */
-	unsigned live, heads, unstarted;
+	unsigned live, heads;
+	unsigned unstarted,
+	    barriers;    /* the last ones of `order`; of these, others wait for so many */
 	size_t buffered; /* content of small files */
 	struct v2s_requests waiting[V2S_CLASSES];
 	unsigned places[V2S_CLASSES];  /* taken */

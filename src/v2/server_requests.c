@@ -25,6 +25,13 @@ v2s_find(const struct v2s_conn *c, uint16_t id)
 	return r;
 }
 
+/* Nothing behind it begins before it does, and it waits for all before it. */
+static bool
+is_barrier(const struct v2s_request *r)
+{
+	return r->type == V2_AUTH || (r->flags & V2_BARRIER) != 0;
+}
+
 struct v2s_request *
 v2s_request_new(struct v2s_conn *c, const struct v2_frame *f)
 {
@@ -40,6 +47,7 @@ v2s_request_new(struct v2s_conn *c, const struct v2_frame *f)
 	TAILQ_INSERT_TAIL(&c->order, r, link);
 	c->live++;
 	c->unstarted++;
+	c->barriers += is_barrier(r) ? 1 : 0;
 	if (r->type == V2_PUT && (r->flags & V2_PUT_NOW) == 0) {
 		r->is_head = true;
 		c->heads++;
@@ -125,9 +133,11 @@ leave_heads(struct v2s_request *r)
 static void
 set_started(struct v2s_request *r)
 {
-	if (!r->started)
-		r->c->unstarted--;
+	if (r->started)
+		return;
 	r->started = true;
+	r->c->unstarted--;
+	r->c->barriers -= is_barrier(r) ? 1 : 0;
 }
 
 /* Whatever it is: from here on nothing of it is left but an END that is owed. */
@@ -272,6 +282,17 @@ v2s_fail_auth(struct v2s_conn *c)
 	v2s_fail(c, FTX_UNAUTHENTICATED, 0);
 }
 
+/* They begin in their order, so those that have not are the last ones. */
+static struct v2s_request *
+first_unstarted(const struct v2s_conn *c)
+{
+	struct v2s_request *r = TAILQ_LAST(&c->order, v2s_requests);
+
+	for (unsigned n = c->unstarted; n > 1; n--)
+		r = TAILQ_PREV(r, v2s_requests, link);
+	return c->unstarted > 0 ? r : NULL;
+}
+
 /*
  * In the order in which they came; one with a barrier when it is the first of those that are not
  * answered.
@@ -279,15 +300,11 @@ v2s_fail_auth(struct v2s_conn *c)
 void
 v2s_start_ready(struct v2s_conn *c)
 {
-	struct v2s_request *r, *next;
+	struct v2s_request *r;
 
 	v2s_give_places(c);
-	for (r = TAILQ_FIRST(&c->order); r != NULL && c->unstarted > 0 && !c->closed; r = next) {
-		next = TAILQ_NEXT(r, link);
-		if (r->started)
-			continue;
-		if ((r->type == V2_AUTH || (r->flags & V2_BARRIER) != 0) &&
-		    r != TAILQ_FIRST(&c->order))
+	while (!c->closed && (r = first_unstarted(c)) != NULL) {
+		if (is_barrier(r) && r != TAILQ_FIRST(&c->order))
 			return;
 		if (r->type == V2_AUTH) {
 			c->auth_due = r;
@@ -304,13 +321,13 @@ v2s_stands_in_the_way(const struct v2s_request *r)
 	const struct v2s_conn *c = r->c;
 	const struct v2s_request *barrier = NULL, *q;
 
+	if (c->barriers == 0)
+		return false;
 	/* The last barrier that waits: itself, or one before it. */
 	TAILQ_FOREACH (q, &c->order, link) {
-		if (!q->started && (q->type == V2_AUTH || (q->flags & V2_BARRIER) != 0))
+		if (!q->started && is_barrier(q))
 			barrier = q;
 	}
-	if (barrier == NULL)
-		return false;
 	TAILQ_FOREACH (q, &c->order, link) {
 		if (q == barrier)
 			break;

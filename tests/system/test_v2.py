@@ -118,6 +118,30 @@ class TestConnection(V2Test):
                     self.assert_ok(client.next())
                 self.assert_ok(client.ask("STAT", ("NAME", "")))
 
+    def test_now_and_barriers(self):
+        """PUT with NOW behind a barrier that waits for a PUT: its content would stand in the way."""
+        for what, before, flags in (("behind one that waits", BARRIER, 0), ("with one", 0, BARRIER),
+                                    ("with none", 0, 0), ("behind one that has passed", None, 0)):
+            with self.subTest(what=what):
+                client = self.client(self.daemon(root=self.root(what)))
+                if before is None:
+                    self.assert_ok(client.ask("STAT", ("NAME", ""), flags=BARRIER))
+                put = client.request("PUT", ("NAME", "x"), ("SIZE", 1), ("DIGEST_KIND", 2))
+                self.assertEqual(client.result(put).type, "GO")
+                stat = client.request("STAT", ("NAME", ""), flags=before or 0)
+                now = client.new_id()
+                client.send(client.put_frames(now, "y", b"y", flags=flags))
+                if before or flags:
+                    message = client.result(0)
+                    self.assert_error(message, "PROTOCOL")
+                    self.assertEqual(message.TARGET, now)
+                    continue
+                self.assert_ok(client.result(now))
+                self.assert_ok(client.result(stat))
+                client.data(put, b"x")
+                client.end(put, b"x")
+                self.assert_ok(client.result(put))
+
     def unread_get(self, daemon):
         """A GET of 8 MiB whose first frame of DATA is under way, and stands."""
         write_file(daemon.path("f"), content(8 * MIB))
