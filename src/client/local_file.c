@@ -1,6 +1,7 @@
 #include "client/local_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,6 +60,26 @@ local_file_source(struct local_file *f, const char *path)
 	return rc;
 }
 
+/*
+ * As fs.protected_symlinks has it (proc(5)), which the kernel does not ask for a link that we
+ * follow: in a directory like /tmp a link is followed if it is ours, or the directory's owner's.
+ */
+static bool
+may_follow(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *name = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	bool may = false;
+	struct stat link, dir;
+
+	if (name != NULL && stat(name, &dir) == 0 &&
+	    fstatat(AT_FDCWD, path, &link, AT_SYMLINK_NOFOLLOW) == 0)
+		may = (dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
+		      link.st_uid == geteuid() || link.st_uid == dir.st_uid;
+	free(name);
+	return may;
+}
+
 /* One link further: *path is replaced by what it leads to. False: it is no link. */
 static bool
 follow(char **path, enum ftx_rc *rc)
@@ -71,6 +92,10 @@ follow(char **path, enum ftx_rc *rc)
 	*rc = FTX_OK;
 	if (n < 0)
 		return false; /* not there, or no link */
+	if (!may_follow(*path)) {
+		*rc = FTX_ACCESS;
+		return false;
+	}
 	target[n] = '\0';
 	if (target[0] == '/' || slash == NULL)
 		len = asprintf(&next, "%s", target);

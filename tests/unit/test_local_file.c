@@ -227,6 +227,45 @@ START_TEST(test_chains_of_links)
 }
 END_TEST
 
+/* A stranger's link in a directory like /tmp may be there for others to write to what is theirs. */
+START_TEST(test_link_of_a_stranger)
+{
+	static const struct {
+		mode_t mode;
+		uid_t dir, link;
+		enum ftx_rc rc;
+	} cases[] = {
+		{ 01777, 0, 12345, FTX_ACCESS },
+		{ 01777, 0, 0, FTX_OK },
+		{ 01777, 12345, 12345, FTX_OK },
+		{ 01777, 54321, 12345, FTX_ACCESS },
+		{ 0777, 0, 12345, FTX_OK },
+		{ 01775, 0, 12345, FTX_OK },
+	};
+
+	if (geteuid() != 0)
+		return; /* nobody else makes a stranger's link */
+	ck_assert_int_eq(mkdir("shared", 0700), 0);
+	ck_assert_int_eq(symlink("../new", "shared/link"), 0);
+	ck_assert_int_eq(symlink("shared/link", "to"), 0);
+	for (int i = 0; i < COUNT(cases); i++) {
+		ck_assert_int_eq(chmod("shared", cases[i].mode), 0);
+		ck_assert_int_eq(chown("shared", cases[i].dir, 0), 0);
+		ck_assert_int_eq(lchown("shared/link", cases[i].link, 0), 0);
+		ck_assert_int_eq(local_file_target(&f, "shared/link"), cases[i].rc);
+		if (cases[i].rc == FTX_OK)
+			means("new");
+		local_file_clear(&f);
+		ck_assert_int_eq(local_file_target(&f, "to"), cases[i].rc);
+		local_file_clear(&f);
+		ck_assert_int_eq(chdir("shared"), 0);
+		ck_assert_int_eq(local_file_target(&f, "link"), cases[i].rc);
+		local_file_clear(&f);
+		ck_assert_int_eq(chdir(".."), 0);
+	}
+}
+END_TEST
+
 static void
 add_cases(Suite *s)
 {
@@ -239,6 +278,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_target_absolute);
 	tcase_add_loop_test(tc, test_target_without_directory, 0, 3);
 	tcase_add_test(tc, test_chains_of_links);
+	tcase_add_test(tc, test_link_of_a_stranger);
 }
 
 int
