@@ -88,6 +88,7 @@ send_all(const char *path, const char *name)
 		if (e->d_name[0] != '.')
 			send_file(dir, e->d_name, (uint32_t)strlen(e->d_name));
 	}
+	closedir(list);
 	put(&end, sizeof(end));
 	if (fflush(stdout) != 0)
 		die("standard output");

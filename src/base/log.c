@@ -203,6 +203,12 @@ log_hold(void)
 }
 
 void
+log_flush(void)
+{
+	write_held();
+}
+
+void
 log_release(void)
 {
 	assert(held.depth > 0);

@@ -50,6 +50,8 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 void log_hold(void);
 void log_release(void);
+/* What is held is written now: before somebody hears of what it is about. */
+void log_flush(void);
 
 /*
  * For what may come thousands of times a second: true at first, and then not again for a minute.

@@ -65,38 +65,53 @@ local_file_source(struct local_file *f, const char *path)
  * follow: in a directory like /tmp a link is followed if it is ours, or the directory's owner's.
  */
 static bool
-may_follow(const char *path)
+may_follow(const char *path, const struct stat *link)
 {
 	const char *slash = strrchr(path, '/');
 	char *name = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	bool may = false;
-	struct stat link, dir;
+	struct stat dir;
 
-	if (name != NULL && stat(name, &dir) == 0 &&
-	    fstatat(AT_FDCWD, path, &link, AT_SYMLINK_NOFOLLOW) == 0)
+	if (name != NULL && stat(name, &dir) == 0)
 		may = (dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
-		      link.st_uid == geteuid() || link.st_uid == dir.st_uid;
+		      link->st_uid == geteuid() || link->st_uid == dir.st_uid;
 	free(name);
 	return may;
 }
 
-/* One link further: *path is replaced by what it leads to. False: it is no link. */
+/* What the link at path says, of size bytes with its end; -1: it is none. One and the same link. */
+static ssize_t
+read_link(const char *path, char *target, size_t size, enum ftx_rc *rc)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1; /* not there */
+	if (fstat(fd, &st) == 0 && S_ISLNK(st.st_mode)) {
+		if (may_follow(path, &st))
+			n = readlinkat(fd, "", target, size - 1);
+		else
+			*rc = FTX_ACCESS;
+	}
+	close(fd);
+	if (n >= 0)
+		target[n] = '\0';
+	return n;
+}
+
+/* One link further: *path is replaced by what it leads to. False: it is no link, or not to be. */
 static bool
 follow(char **path, enum ftx_rc *rc)
 {
 	char target[PATH_MAX], *next;
 	const char *slash = strrchr(*path, '/');
-	ssize_t n = readlink(*path, target, sizeof(target) - 1);
 	int len;
 
 	*rc = FTX_OK;
-	if (n < 0)
-		return false; /* not there, or no link */
-	if (!may_follow(*path)) {
-		*rc = FTX_ACCESS;
+	if (read_link(*path, target, sizeof(target), rc) < 0)
 		return false;
-	}
-	target[n] = '\0';
 	if (target[0] == '/' || slash == NULL)
 		len = asprintf(&next, "%s", target);
 	else

@@ -27,7 +27,8 @@ struct limits_place {
 
 struct limits {
 	atomic_int_fast64_t shares; /* that are left */
-	pthread_mutex_t lock;       /* guards what follows */
+	int_fast64_t all_shares;
+	pthread_mutex_t lock; /* guards what follows */
 	uint64_t max, max_per_address, connections;
 	struct limits_place *places; /* owned: a hash by key */
 };
@@ -45,6 +46,7 @@ limits_new(struct limits **out, uint64_t max, uint64_t max_per_address)
 		return FTX_NOMEM;
 	pthread_mutex_init(&l->lock, NULL);
 	atomic_init(&l->shares, INT64_MAX);
+	l->all_shares = INT64_MAX;
 	l->max = max;
 	l->max_per_address = max_per_address;
 	*out = l;
@@ -151,7 +153,14 @@ limits_leave(struct limits_place *p)
 void
 limits_set_shares(struct limits *l, uint64_t shares)
 {
-	atomic_store(&l->shares, shares < INT64_MAX ? (int_fast64_t)shares : INT64_MAX);
+	l->all_shares = shares < INT64_MAX ? (int_fast64_t)shares : INT64_MAX;
+	atomic_store(&l->shares, l->all_shares);
+}
+
+uint64_t
+limits_shares(const struct limits *l)
+{
+	return (uint64_t)l->all_shares;
 }
 
 bool

@@ -36,6 +36,8 @@ void limits_leave(struct limits_place *p);
 
 /* There are so many; without this call, as many as are asked for. Before the first one is taken. */
 void limits_set_shares(struct limits *l, uint64_t shares);
+/* How many there are, whoever has them. */
+uint64_t limits_shares(const struct limits *l);
 /* False: there is none. */
 bool limits_take_share(struct limits *l) FTX_MUST_CHECK;
 /* l is a struct limits: what is handed on with a share, to be called when it is given back. */

@@ -255,13 +255,20 @@ pool_wake(struct pool *p)
 	return false;
 }
 
-/* The lock is held. Threads that are to be signalled: one for the jobs that will go together. */
+/*
+ * The lock is held. A thread for each job, but one for as many as will go together. Returns how
+ * many are to be signalled.
+ */
 static unsigned
 queue_jobs(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jobs *jobs)
 {
-	unsigned wakes = 0, together = 0;
+	unsigned wakes = 0, batched = 0, seen = 0;
 	struct pool_job *job;
 
+	STAILQ_FOREACH (job, jobs, link) {
+		/* cppcheck-suppress uninitvar; STAILQ_FOREACH sets it */
+		batched += job->batch != NULL ? 1 : 0;
+	}
 	while ((job = STAILQ_FIRST(jobs)) != NULL) {
 		STAILQ_REMOVE_HEAD(jobs, link);
 		job->worker = w;
@@ -270,7 +277,8 @@ queue_jobs(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jo
 		worker_hold(w);
 		STAILQ_INSERT_TAIL(&p->lanes[lane], job, link);
 		p->queued++;
-		if (job->batch != NULL && together++ % job->batch->max != 0)
+		if (job->batch != NULL && batched >= job->batch->min &&
+		    seen++ % job->batch->max != 0)
 			continue;
 		/*
 		 * What may not run yet waits for a thread to come back, and that one looks for

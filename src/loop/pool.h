@@ -66,7 +66,10 @@ enum ftx_rc pool_new(struct pool **out, unsigned threads) FTX_MUST_CHECK;
 void pool_free(struct pool *p);
 /* On w's thread. Cannot fail: the job brings its own memory, and one thread is always there. */
 void pool_submit(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_job *job);
-/* All of the list, which is empty afterwards, before a thread takes the first of them. */
+/*
+ * All of the list, which is empty afterwards, before a thread takes the first of them. Those that
+ * have a batch have the same one.
+ */
 void pool_submit_all(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jobs *jobs);
 
 #endif

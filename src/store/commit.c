@@ -74,19 +74,6 @@ sync_file_system(struct root *r, int fd)
 	return ok;
 }
 
-/*
- * An error in writing this file, since it was opened, that nobody has been told of through this
- * descriptor. syncfs(2) reports it to one of its callers, which need not be the one that has the
- * file in hand, and older kernels (before 5.8) to nobody.
- */
-static enum ftx_rc
-look_for_error(int fd)
-{
-	if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) == 0)
-		return FTX_OK;
-	return root_not_durable(errno);
-}
-
 #else
 
 bool
@@ -102,13 +89,6 @@ sync_file_system(struct root *r, int fd)
 	(void)r;
 	(void)fd;
 	return false;
-}
-
-static enum ftx_rc
-look_for_error(int fd)
-{
-	(void)fd;
-	return FTX_OK;
 }
 
 #endif
@@ -133,26 +113,27 @@ goes_with(const struct commit *c, const struct commit *first)
 
 /*
  * All from `first` on that are on its file system, where there are enough of them. written: what is
- * known of their uploads is in its file, which is on the root's own.
+ * known of their uploads is in its file.
  */
 static void
 sync_together(struct commit *first, bool written)
 {
-	bool records = written && first->dev == first->stage->root->dev;
 	unsigned n = 0;
 	struct commit *c;
-	bool ok;
+	struct root *r = first->stage->root;
+	bool ok, records;
 
 	for (c = first; c != NULL; c = STAILQ_NEXT(c, link))
 		n += goes_with(c, first) ? 1 : 0;
-	ok = n >= COMMIT_BATCH_MIN && sync_file_system(first->stage->root, first->stage->fd);
+	ok = n >= COMMIT_BATCH_MIN && sync_file_system(r, first->stage->fd);
+	records = ok && written && uploads_are_durable(r->uploads, first->dev);
 	for (c = first; c != NULL; c = STAILQ_NEXT(c, link)) {
 		if (!goes_with(c, first))
 			continue;
 		if (ok) {
 			c->synced = true;
 			c->recorded = records;
-			c->rc = look_for_error(c->stage->fd);
+			c->rc = root_look_for_error(c->stage->fd);
 		} else if (c != first)
 			c->alone = true; /* last, since the others are compared with it */
 	}

@@ -21,9 +21,9 @@ cut_to_size(struct local_transfer *lt)
 }
 
 /*
- * In memory the write tells whether there is room, and nothing is promised but by files. On ext4
- * and XFS it does, too (they set aside what they will allocate later), in half the time. Elsewhere
- * nothing must be taken of what is promised to others.
+ * In memory the write tells whether there is room, and nothing is promised but by files. ext4 and
+ * XFS set aside what they will allocate later, in half the time; and what is promised to others
+ * stays theirs.
  */
 static enum ftx_rc
 take_space(struct local_transfer *lt)
@@ -33,7 +33,7 @@ take_space(struct local_transfer *lt)
 
 	if (put->stage.in_memory || put->stage.kind == STAGE_THROUGH)
 		return FTX_OK;
-	return put->commit.sound ? space_keep(space, lt->t.size, &put->hold)
+	return put->commit.sound ? space_promise(space, put->stage.fd, lt->t.size, &put->hold)
 				 : space_reserve(space, put->stage.fd, lt->t.size, &put->hold);
 }
 
@@ -41,16 +41,18 @@ static void
 write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
+	struct iovec iov = { lt->t.content, (size_t)lt->t.size };
 
 	put->unsynced = put->stage.in_memory || !root_syncs(lt->root);
 	put->stage.digest = lt->t.digest;
-	if (lt->t.size > 0)
-		lt->rc = take_space(lt);
-	if (lt->rc == FTX_OK && lt->t.size > 0) {
-		struct iovec iov = { lt->t.content, (size_t)lt->t.size };
-
-		lt->rc = stage_write(&put->stage, &iov, 1, 0);
-	}
+	if (lt->t.size == 0)
+		return;
+	lt->rc = take_space(lt);
+	if (lt->rc != FTX_OK)
+		return;
+	lt->rc = stage_write(&put->stage, &iov, 1, 0);
+	if (put->commit.sound)
+		space_written(&put->hold, UINT64_MAX); /* it is the file system's now, or gone */
 }
 
 /*

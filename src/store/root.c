@@ -156,6 +156,18 @@ root_not_durable(int err)
 }
 
 enum ftx_rc
+root_look_for_error(int fd)
+{
+#ifdef HAVE_SYNC_FILE_RANGE
+	if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) != 0)
+		return root_not_durable(errno);
+#else
+	(void)fd; /* it is not asked: commit_is_sound() is false */
+#endif
+	return FTX_OK;
+}
+
+enum ftx_rc
 root_sync_dir(int fd)
 {
 	return fsync(fd) == 0 || errno == EINVAL ? FTX_OK : root_not_durable(errno);

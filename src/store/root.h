@@ -91,6 +91,12 @@ void root_close(struct root *r);
 enum ftx_rc root_sync_dir(int fd) FTX_MUST_CHECK;
 /* The same for a change that somebody is to be told of; with ROOT_NO_SYNC nothing is done. */
 enum ftx_rc root_sync_names(const struct root *r, int fd) FTX_MUST_CHECK;
+/*
+ * An error in writing this file, since it was opened, that nobody has been told of through this
+ * descriptor: for what was made durable by syncfs(2), which tells one of its callers, who need not
+ * have the file in hand, or nobody (before Linux 5.8).
+ */
+enum ftx_rc root_look_for_error(int fd);
 /* For the errno of a failed fsync(2): some file systems look for space only then (NFS, quotas). */
 enum ftx_rc root_not_durable(int err);
 

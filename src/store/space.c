@@ -223,20 +223,27 @@ promise(struct space_fs *fs, int fd, uint64_t size, struct space_hold *hold)
 	return FTX_OK;
 }
 
+static enum ftx_rc
+find_fs(struct space *s, int fd, struct space_fs **fs)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return FTX_IO;
+	*fs = space_find(s, st.st_dev);
+	return *fs != NULL ? FTX_OK : FTX_NOMEM;
+}
+
 /* What the file system has, or keeps itself once it is allocated: which may take long. */
 static enum ftx_rc
 admit(struct space *s, int fd, uint64_t from, uint64_t size, bool beyond, struct space_hold *hold)
 {
 	struct space_fs *fs;
-	struct stat st;
 	uint64_t block;
-	enum ftx_rc rc;
+	enum ftx_rc rc = find_fs(s, fd, &fs);
 
-	if (fstat(fd, &st) != 0)
-		return FTX_IO;
-	fs = space_find(s, st.st_dev);
-	if (fs == NULL)
-		return FTX_NOMEM;
+	if (rc != FTX_OK)
+		return rc;
 	pthread_mutex_lock(&fs->admission);
 	rc = look_for_room(fs, fd, size, false, &block);
 	if (rc != FTX_OK)
@@ -269,6 +276,34 @@ space_keep(struct space *s, uint64_t size, struct space_hold *hold)
 	return FTX_OK;
 }
 
+static void
+give_up_share(struct space *s, uint64_t size, struct space_hold *hold)
+{
+	if (s->max == 0)
+		return;
+	return_share(s, size);
+	hold->share -= size;
+}
+
+enum ftx_rc
+space_promise(struct space *s, int fd, uint64_t size, struct space_hold *hold)
+{
+	struct space_fs *fs;
+	enum ftx_rc rc = space_keep(s, size, hold);
+
+	if (rc != FTX_OK)
+		return rc;
+	rc = find_fs(s, fd, &fs);
+	if (rc == FTX_OK) {
+		pthread_mutex_lock(&fs->admission);
+		rc = promise(fs, fd, size, hold);
+		pthread_mutex_unlock(&fs->admission);
+	}
+	if (rc != FTX_OK)
+		give_up_share(s, size, hold);
+	return rc;
+}
+
 static enum ftx_rc
 extend(struct space *s, int fd, uint64_t from, uint64_t size, bool beyond, struct space_hold *hold)
 {
@@ -282,10 +317,8 @@ extend(struct space *s, int fd, uint64_t from, uint64_t size, bool beyond, struc
 	if (rc != FTX_OK)
 		return rc;
 	rc = admit(s, fd, from, size, beyond, hold);
-	if (rc != FTX_OK && s->max > 0) {
-		return_share(s, size);
-		hold->share -= size;
-	}
+	if (rc != FTX_OK)
+		give_up_share(s, size, hold);
 	return rc;
 }
 

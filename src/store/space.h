@@ -36,7 +36,13 @@ void space_free(struct space *s);
  */
 enum ftx_rc space_reserve(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
-/* The same, but the file's size stays what was written to it. */
+/*
+ * The same, but allocates nothing: for what is written at once, and to a file system that sets
+ * aside then what it will allocate. The promise holds until then; space_written() ends it.
+ */
+enum ftx_rc space_promise(
+    struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
+/* The same as space_reserve(), but the file's size stays what was written to it. */
 enum ftx_rc space_reserve_beyond(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
 /*

@@ -343,6 +343,18 @@ upload_log_append(struct upload_log *log, const void *p, size_t len, bool sync)
 	return rc;
 }
 
+bool
+upload_log_is_synced(struct upload_log *log, dev_t dev)
+{
+	struct stat st;
+
+	if (log->damaged || log->fd < 0 || fstat(log->fd, &st) != 0 || st.st_dev != dev)
+		return false;
+	/* syncfs(2) may have told somebody else of an error here, or, before Linux 5.8, nobody. */
+	log->damaged = root_look_for_error(log->fd) != FTX_OK;
+	return !log->damaged;
+}
+
 enum ftx_rc
 upload_log_rewrite(struct upload_log *log, const void *p, size_t len)
 {

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -79,6 +80,11 @@ enum ftx_rc upload_log_read(struct upload_log *log,
 /* Adds records; sync: and makes all of them durable. After a failure nothing was added. */
 enum ftx_rc upload_log_append(
     struct upload_log *log, const void *p, size_t len, bool sync) FTX_MUST_CHECK;
+/*
+ * Whether what was added before all of the file system `dev` was made durable is so, too. After an
+ * error nobody can say what is on the disk, and nothing may be added.
+ */
+bool upload_log_is_synced(struct upload_log *log, dev_t dev);
 /* A file with these records takes the place of the one that there is, if any; it is durable. */
 enum ftx_rc upload_log_rewrite(struct upload_log *log, const void *p, size_t len) FTX_MUST_CHECK;
 /* Nothing is in it that is worth a file. */

@@ -107,6 +107,11 @@ enum ftx_rc uploads_sync_name(
 enum ftx_rc uploads_settle(struct uploads *u) FTX_MUST_CHECK;
 /* Blocks. Writes it to its file, which somebody else makes durable. After a failure settle it. */
 enum ftx_rc uploads_write(struct uploads *u) FTX_MUST_CHECK;
+/*
+ * Blocks. After that, and after all of the file system `dev` has been made durable. False: what was
+ * written is not known to be; settle it.
+ */
+bool uploads_are_durable(struct uploads *u, dev_t dev);
 /* Blocks. Writes it down, for the case that only this process ends. */
 void uploads_note(struct uploads *u);
 /*

@@ -35,7 +35,7 @@ write_log(struct uploads *u, bool sync)
 {
 	struct buf pending, all = { 0 };
 	enum ftx_rc rc = FTX_IO;
-	bool must, anew, encoded;
+	bool must, anew, encoded, lost;
 
 	pthread_mutex_lock(&u->lock);
 	pending = u->pending;
@@ -45,8 +45,9 @@ write_log(struct uploads *u, bool sync)
 	encoded = anew && encode_all(u, &all);
 	if (encoded)
 		u->incomplete = false;
+	lost = u->incomplete;
 	pthread_mutex_unlock(&u->lock);
-	if (must && pending.len == 0 && all.len == 0 && u->log.fd < 0) {
+	if (must && !lost && pending.len == 0 && all.len == 0 && u->log.fd < 0) {
 		rc = FTX_OK; /* no file, and nothing to be said */
 		goto out;
 	}
@@ -98,6 +99,17 @@ uploads_write(struct uploads *u)
 	rc = write_log(u, false);
 	pthread_mutex_unlock(&u->log_lock);
 	return rc;
+}
+
+bool
+uploads_are_durable(struct uploads *u, dev_t dev)
+{
+	bool durable;
+
+	pthread_mutex_lock(&u->log_lock);
+	durable = upload_log_is_synced(&u->log, dev);
+	pthread_mutex_unlock(&u->log_lock);
+	return durable;
 }
 
 /* A failure shows when it is to be made durable. */

@@ -65,6 +65,7 @@ v2s_flush(struct v2s_conn *c)
 
 	if (c->out.len == 0 || c->sending || c->closed)
 		return;
+	log_flush(); /* each answer has its line by then */
 	rc = conn_write(c->conn, buf_data(&c->out), c->out.len);
 	drop_output(c);
 	c->sent_at = worker_now(c->worker);

@@ -300,10 +300,15 @@ first_unstarted(const struct v2s_conn *c)
 void
 v2s_start_ready(struct v2s_conn *c)
 {
-	struct v2s_request *r;
+	struct v2s_request *r, *next;
 
+	if (c->state == V2S_CLOSING)
+		return; /* what was wrong may be one of them */
 	v2s_give_places(c);
-	while (!c->closed && (r = first_unstarted(c)) != NULL) {
+	for (r = first_unstarted(c); r != NULL && c->unstarted > 0 && !c->closed; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->started)
+			continue;
 		if (is_barrier(r) && r != TAILQ_FIRST(&c->order))
 			return;
 		if (r->type == V2_AUTH) {

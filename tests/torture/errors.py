@@ -35,7 +35,7 @@ ERRORS = {
     "pwrite": [ENOSPC, EIO, EINTR, SHORT],
     "pwritev": [ENOSPC, EIO, EINTR, SHORT],
     "read": [EIO],
-    "readlink": [EACCES],
+    "readlinkat": [EACCES],
     "renameat": [EIO, ENOSPC],
     "renameat2": [EIO, ENOSPC, EINVAL],
     "stat": [EACCES],

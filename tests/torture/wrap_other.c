@@ -60,7 +60,8 @@ TORTURE_WRAP(ssize_t, preadv, TORTURE_OTHER,
     (int fd, const struct iovec *iov, int count, off_t at), (fd, iov, count, at))
 TORTURE_WRAP(ssize_t, preadv2, TORTURE_OTHER,
     (int fd, const struct iovec *iov, int count, off_t at, int flags), (fd, iov, count, at, flags))
-TORTURE_WRAP(ssize_t, readlink, TORTURE_OTHER, (const char *path, char *buf, size_t len), (path, buf, len))
+TORTURE_WRAP(ssize_t, readlinkat, TORTURE_OTHER,
+    (int dir, const char *path, char *buf, size_t len), (dir, path, buf, len))
 TORTURE_WRAP(ssize_t, recv, TORTURE_OTHER, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
 TORTURE_WRAP(ssize_t, send, TORTURE_OTHER,
     (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))

@@ -263,7 +263,9 @@ START_TEST(test_shares)
 	ck_assert_int_eq(limits_new(&l, 0, 0), FTX_OK);
 	for (int i = 0; i < 3000; i++)
 		ck_assert(limits_take_share(l)); /* nobody has said how many */
+	ck_assert_uint_ge(limits_shares(l), INT64_MAX);
 	limits_set_shares(l, 2);
+	ck_assert_uint_eq(limits_shares(l), 2);
 	for (int i = 0; i < 3; i++) {
 		ck_assert(limits_take_share(l));
 		ck_assert(limits_take_share(l));
@@ -272,6 +274,7 @@ START_TEST(test_shares)
 		limits_give_share(l);
 		ck_assert(limits_take_share(l));
 		ck_assert(!limits_take_share(l));
+		ck_assert_uint_eq(limits_shares(l), 2);
 		limits_give_share(l);
 		limits_give_share(l);
 	}

@@ -232,7 +232,10 @@ START_TEST(test_held_lines_come_together)
 	log_info("b");
 	log_release();
 	ck_assert_int_eq(written(), 0);
+	log_flush();
+	ck_assert_int_eq(written(), 10);
 	log_info("c");
+	ck_assert_int_eq(written(), 10);
 	log_release();
 	ck_assert_int_eq(written(), 15);
 	log_info("d");

@@ -202,6 +202,31 @@ START_TEST(test_in_one_go)
 }
 END_TEST
 
+/* Too few to go together: each has a thread of its own, where there are any. */
+START_TEST(test_few_in_one_go)
+{
+	struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+
+	make_pool(12);
+	submit(&block, POOL_COMMIT, false);
+	UNIT_UNTIL(done_count == 1, worker_turn(w, false));
+	unit_sleep_ms(20); /* its thread is the only one, and sleeps */
+	for (int i = 0; i < 2; i++) {
+		tasks[i].job.run = run_one;
+		tasks[i].job.done = task_done;
+		tasks[i].job.batch = &batch;
+		tasks[i].gated = true;
+		STAILQ_INSERT_TAIL(&jobs, &tasks[i].job, link);
+	}
+	pool_submit_all(pool, w, POOL_COMMIT, &jobs);
+	UNIT_UNTIL(atomic_load(&tasks[0].started) && atomic_load(&tasks[1].started),
+	    worker_turn(w, false));
+	open_gate(2);
+	UNIT_UNTIL(done_count == 3, worker_turn(w, false));
+	pool_free(pool);
+}
+END_TEST
+
 /* Each job of a batch comes home to its own worker. */
 START_TEST(test_jobs_of_two_workers)
 {
@@ -238,5 +263,6 @@ add_batch_cases(Suite *s)
 	tcase_add_test(tc, test_no_more_threads_than_may_be);
 	tcase_add_test(tc, test_nothing_waits_for_more);
 	tcase_add_test(tc, test_in_one_go);
+	tcase_add_test(tc, test_few_in_one_go);
 	tcase_add_test(tc, test_jobs_of_two_workers);
 }

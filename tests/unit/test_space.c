@@ -243,6 +243,38 @@ START_TEST(test_file_systems_are_apart)
 }
 END_TEST
 
+/* It allocates nothing, counts what is promised, and is counted until it is written. */
+START_TEST(test_promised_only)
+{
+	struct space_hold a = { 0 }, b = { 0 };
+
+	promises_only(100);
+	no_allocate = false;
+	ck_assert_int_eq(space_promise(space, fd, 101, &a), FTX_NO_SPACE);
+	ck_assert_int_eq(space_promise(space, fd, 60, &a), FTX_OK);
+	ck_assert_uint_eq(a.bytes, 60);
+	ck_assert_int_eq(space_promise(space, fd, 41, &b), FTX_NO_SPACE);
+	ck_assert_int_eq(reserve(41, &b), FTX_NO_SPACE);
+	free_blocks = 40;
+	space_written(&a, UINT64_MAX);
+	ck_assert_int_eq(space_promise(space, fd, 40, &b), FTX_OK);
+	ck_assert_int_eq(atomic_load(&allocate_calls), 0);
+	file_is_empty(fd);
+	space_release(&a);
+	space_release(&b);
+	/* And has its share of the most; a refusal gives that back. */
+	space_set_max(space, 30);
+	free_blocks = 20;
+	ck_assert_int_eq(space_promise(space, fd, 31, &a), FTX_STAGE_FULL);
+	ck_assert_int_eq(space_promise(space, fd, 21, &a), FTX_NO_SPACE);
+	ck_assert_int_eq(space_promise(space, fd, 20, &a), FTX_OK);
+	space_written(&a, UINT64_MAX);
+	ck_assert_int_eq(space_promise(space, fd, 11, &b), FTX_STAGE_FULL);
+	space_release(&a);
+	ck_assert_int_eq(space_promise(space, fd, 11, &b), FTX_OK);
+}
+END_TEST
+
 START_TEST(test_allocated_then_and_there)
 {
 	struct space_hold hold = { 0 };
@@ -454,6 +486,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_race_for_promises);
 	tc = unit_case(s, "allocation");
 	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, test_promised_only);
 	tcase_add_test(tc, test_allocated_then_and_there);
 	tcase_add_loop_test(tc, test_allocation_fails, 0, COUNT(failures));
 	tcase_add_test(tc, test_race_for_space);

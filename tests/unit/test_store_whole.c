@@ -83,6 +83,39 @@ START_TEST(test_many_wholes)
 }
 END_TEST
 
+/* On each file system, whether it can allocate or not, what is promised to one is not another's. */
+START_TEST(test_promised_to_another)
+{
+	const struct put_spec spec = { .name = "small" };
+	struct owner large = { 0 }, small;
+	struct stat st;
+
+	store_start(ROOT_EXCLUSIVE);
+	fake_orders.fs_type = _i < 2 ? 0xef53 : 1; /* ext4, and one that we do not know */
+	fake_orders.no_fallocate = _i % 2 != 0;
+	fake_orders.free_bytes = 1000;
+	owner_put(&large, "large");
+	ck_assert_int_eq(owner_wait(&large, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(owner_reserve(&large, 990), FTX_OK);
+	if (!fake_orders.no_fallocate)
+		fake_orders.free_bytes = 10;
+	put_whole(&small, &spec, "eleven byte");
+	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_NO_SPACE);
+	owner_close(&small);
+	ck_assert_int_eq(stat("root/small", &st), -1);
+	put_whole(&small, &spec, "ten bytes.");
+	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_OK);
+	owner_close(&small);
+	/* Written it is no promise any more: then there is room for one more of that size. */
+	fake_orders.free_bytes = fake_orders.no_fallocate ? 1000 : 10;
+	put_whole(&small, &(const struct put_spec){ .name = "next" }, "ten bytes.");
+	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_OK);
+	owner_close(&small);
+	owner_close(&large);
+	store_teardown();
+}
+END_TEST
+
 /* Whatever has the name keeps it, also where nobody looks before the content is written. */
 START_TEST(test_taken)
 {
@@ -294,6 +327,7 @@ add_whole_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
+	tcase_add_loop_test(tc, test_promised_to_another, 0, 4);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
 	tcase_add_loop_test(tc, test_taken, 0, 2 * ROOT_KINDS);
 	tcase_add_test(tc, test_disk_in_memory);

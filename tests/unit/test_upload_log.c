@@ -329,6 +329,23 @@ START_TEST(test_append)
 }
 END_TEST
 
+/* What all of the file system was made durable with: if it was that one, and there was no error. */
+START_TEST(test_is_synced)
+{
+	struct stat st;
+
+	ck_assert(!upload_log_is_synced(&uplog, root->dev)); /* there is no file */
+	ck_assert_int_eq(upload_log_rewrite(&uplog, file + ends[0], ends[2] - ends[0]), FTX_OK);
+	ck_assert(upload_log_is_synced(&uplog, root->dev) && !uplog.damaged);
+	ck_assert(!upload_log_is_synced(&uplog, root->dev + 1) && stat(FILE_AT, &st) == 0);
+	fake_orders.bad_file = st.st_ino;
+	ck_assert(!upload_log_is_synced(&uplog, root->dev) && uplog.damaged);
+	fake_orders.bad_file = 0;
+	ck_assert_int_eq(upload_log_rewrite(&uplog, file + ends[0], ends[2] - ends[0]), FTX_OK);
+	ck_assert(!uplog.damaged);
+}
+END_TEST
+
 /* It is durable before it has the name, and the name after that; only then the old one is gone. */
 START_TEST(test_rewrite_order)
 {
@@ -467,6 +484,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_no_regular_file);
 	tcase_add_test(tc, test_not_taken);
 	tcase_add_test(tc, test_append);
+	tcase_add_test(tc, test_is_synced);
 	tcase_add_test(tc, test_rewrite_order);
 	tcase_add_loop_test(tc, test_rewrite_fails, 0, 3);
 	tcase_add_test(tc, test_full);

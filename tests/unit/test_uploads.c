@@ -400,6 +400,24 @@ START_TEST(test_full)
 }
 END_TEST
 
+/* What could not be written is not taken for written because nothing new has come since. */
+START_TEST(test_not_written)
+{
+	fake_orders.fsync_file = EIO;
+	leave_unfinished(1); /* its record would make the file */
+	fake_orders.fsync_file = 0;
+	fake_orders.rename = EIO;
+	ck_assert_int_ne(uploads_settle(uploads), FTX_OK);
+	ck_assert_int_ne(uploads_write(uploads), FTX_OK);
+	ck_assert_int_ne(uploads_write(uploads), FTX_OK);
+	fake_orders.rename = 0;
+	ck_assert_int_eq(uploads_settle(uploads), FTX_OK);
+	ck_assert_int_eq(uploads_write(uploads), FTX_OK);
+	restart();
+	ck_assert(is_known(1));
+}
+END_TEST
+
 START_TEST(test_not_durable)
 {
 	leave_unfinished(1); /* it makes the file, which is durable at once */
@@ -435,6 +453,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_torn);
 	tcase_add_test(tc, test_written_anew);
 	tcase_add_loop_test(tc, test_full, 0, 2);
+	tcase_add_test(tc, test_not_written);
 	tcase_add_test(tc, test_not_durable);
 	add_limits_cases(s);
 	add_claims_cases(s);
