@@ -118,6 +118,7 @@ static void on_side(evutil_socket_t fd, short what, void *arg);
 static bool
 side_watch(struct side *s)
 {
+	sock_limit_output(s->fd, s->connection->settings->buffer);
 	s->event = event_new(s->connection->settings->base, s->fd,
 	    EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_side, s);
 	return s->event != NULL && event_add(s->event, NULL) == 0;

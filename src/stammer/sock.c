@@ -12,6 +12,8 @@
 #include <linux/sockios.h>
 #endif
 
+#define OUTPUT_MAX (256 * 1024) /* bytes; the kernel doubles them, for its own part of it */
+
 /* Closes and keeps errno. */
 static void
 sock_drop(int fd)
@@ -134,4 +136,13 @@ sock_reset(int fd)
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+void
+sock_limit_output(int fd, size_t buffer)
+{
+	int bytes = OUTPUT_MAX;
+
+	if (buffer < OUTPUT_MAX)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }

@@ -9,6 +9,7 @@
 #define STAMMER_SOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "net/addr.h"
 
@@ -41,5 +42,11 @@ long sock_discard(int fd);
 
 /* Closes with a reset: the peer's reads fail, what was not sent yet is dropped. */
 void sock_reset(int fd);
+
+/*
+ * What the kernel keeps for a receiver who is slow, or gone, is on its way, too: megabytes, as a
+ * rule. Where our own buffer is small it keeps some hundred KiB at most (SO_SNDBUF, socket(7)).
+ */
+void sock_limit_output(int fd, size_t buffer);
 
 #endif

@@ -320,6 +320,20 @@ class Resets(Case):
             reset(client)
             self.assertEqual(read_all(server), (b"", "reset"))
 
+    def test_kernel_keeps_little(self):
+        """For a receiver who does not read: with a small buffer the kernel's is not large, either."""
+        with self.proxy("--delay", "0", "--buffer", "64k", "-d") as proxy:
+            client = proxy.connect()
+            self.addCleanup(client.close)
+            self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            server, _ = self.server.accept()
+            in_background(send_all, client, bytes(16 << 20))
+            time.sleep(1)
+            reset(server)
+            proxy.wait_for_log("closed: up=")
+            up = int(re.search(r"closed: up=(\d+) ", proxy.log()).group(1))
+            self.assertLess(up, 1 << 20)
+
     def test_reset_overtakes_buffer(self):
         """With the buffer full and nothing being read, a reset is still seen, and at once."""
         with self.proxy("--delay", "1000") as proxy:
