@@ -26,12 +26,15 @@ static struct {
 	void (*hook)(enum log_level level, const char *line);
 } log_sink = { .ident = "ftxfer", .style = LOG_STYLE_TOOL, .level = LOG_LEVEL_INFO };
 
-/* What this thread has said since log_hold(). */
-static _Thread_local struct {
+/* What a thread has said since log_hold(). */
+struct held_lines {
 	unsigned depth;
 	size_t len;
 	char text[LOG_HELD_MAX];
-} held;
+};
+
+/* C11's _Thread_local, by the name that cppcheck knows, too. */
+static __thread struct held_lines held;
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -85,8 +88,8 @@ log_set_hook(void (*hook)(enum log_level level, const char *line))
 static const char *
 date_of(time_t second)
 {
-	static _Thread_local char date[32];
-	static _Thread_local time_t of;
+	static __thread char date[32];
+	static __thread time_t of;
 	struct tm tm;
 
 	if (second != of || date[0] == '\0') {

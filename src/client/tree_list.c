@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,10 @@ entries_add(struct tree *t, struct entries *e, const struct entry *entry)
 		return false;
 	if (e->count == e->room) {
 		size_t room = e->room > 0 ? 2 * e->room : 64;
-		struct entry *list = realloc(e->list, room * sizeof(*list));
+		struct entry *list;
 
+		assert(room > e->room); /* no more than TREE_BYTES allow */
+		list = realloc(e->list, room * sizeof(*list));
 		if (list == NULL)
 			return false;
 		e->list = list;
@@ -55,12 +58,15 @@ slot_of(const struct entries *e, const char *name)
 static bool
 make_slots(struct entries *e)
 {
+	size_t count = 2 * e->room;
+
+	assert(count > e->room);
 	free(e->slots);
 	e->slot_count = 0;
-	e->slots = calloc(2 * e->room, sizeof(*e->slots));
+	e->slots = calloc(count, sizeof(*e->slots));
 	if (e->slots == NULL)
 		return false;
-	e->slot_count = 2 * e->room;
+	e->slot_count = count;
 	for (size_t i = 0; i < e->count; i++)
 		*slot_of(e, e->list[i].name) = (uint32_t)i + 1;
 	return true;
@@ -69,13 +75,13 @@ make_slots(struct entries *e)
 bool
 entries_add_once(struct tree *t, struct entries *e, const struct entry *entry)
 {
-	if (e->slot_count != 2 * e->room && !make_slots(e))
+	if (e->room > 0 && e->slot_count != 2 * e->room && !make_slots(e))
 		return false;
 	if (e->slot_count > 0 && *slot_of(e, entry->name) != 0)
 		return true;
 	if (!entries_add(t, e, entry))
 		return false;
-	if (e->slot_count == 2 * e->room) /* else with the next one */
+	if (e->slot_count > 0 && e->slot_count == 2 * e->room) /* else with the next one */
 		*slot_of(e, entry->name) = (uint32_t)e->count;
 	return true;
 }

@@ -12,7 +12,7 @@
 #include <linux/sockios.h>
 #endif
 
-#define OUTPUT_MAX (256 * 1024) /* bytes; the kernel doubles them, for its own part of it */
+#define OUTPUT_MAX 262144 /* bytes; the kernel doubles them, for its own part of it */
 
 /* Closes and keeps errno. */
 static void
