@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	bench/results/2026-11-28-5.json \
 	bench/results/2026-11-29.json \
 	bench/results/2026-11-29-2.json \
+	bench/results/2026-11-29-3.json \
 	bench/run \
 	bench/tables.py \
 	bench/workload.py \
