@@ -46,6 +46,7 @@ class Bench(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         path, results = self.load()
         self.assertEqual(results["failures"], [])
+        self.assertNotIn(self.dir, json.dumps(results), "where it was made")
         for name in ("cpu", "cores", "kernel", "network"):
             self.assertTrue(results["machine"][name], name)
         figures = {}
