@@ -70,15 +70,21 @@ out:
 	return rc;
 }
 
-enum ftx_rc
-uploads_sync(struct uploads *u)
+static enum ftx_rc
+write_down(struct uploads *u, bool sync)
 {
 	enum ftx_rc rc;
 
 	pthread_mutex_lock(&u->log_lock);
-	rc = write_log(u, true);
+	rc = write_log(u, sync);
 	pthread_mutex_unlock(&u->log_lock);
 	return rc;
+}
+
+enum ftx_rc
+uploads_sync(struct uploads *u)
+{
+	return write_down(u, true);
 }
 
 enum ftx_rc
@@ -93,12 +99,7 @@ uploads_settle(struct uploads *u)
 enum ftx_rc
 uploads_write(struct uploads *u)
 {
-	enum ftx_rc rc;
-
-	pthread_mutex_lock(&u->log_lock);
-	rc = write_log(u, false);
-	pthread_mutex_unlock(&u->log_lock);
-	return rc;
+	return write_down(u, false);
 }
 
 bool
