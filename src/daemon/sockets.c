@@ -236,7 +236,8 @@ set_congestion(const struct sockets *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		for (unsigned w = 0; w < s->workers; w++) {
-			int err = s->fds[i][w] < 0 ? 0 : congestion_set(s->fds[i][w], name);
+			int fd = s->fds[i][w];
+			int err = fd < 0 ? 0 : congestion_set(fd, name, &s->addresses[i]);
 
 			if (err != 0) {
 				log_error("tcp_congestion %s: %s: " CONGESTION_HINT, name,

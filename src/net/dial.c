@@ -75,7 +75,7 @@ try_one(struct dial *d, const struct addr *a)
 	d->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd < 0)
 		goto fail;
-	errno = congestion_set(d->fd, d->congestion);
+	errno = congestion_set(d->fd, d->congestion, a);
 	if (errno != 0)
 		goto fail;
 	if (connect(d->fd, (const struct sockaddr *)&a->ss, a->len) != 0 && errno != EINPROGRESS)

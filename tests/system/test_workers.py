@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import unittest
@@ -343,6 +345,17 @@ class TestCongestion(SystemTest):
             local = self.scratch("local", content(100000))
             self.transferred("upload", daemon, "n", local, "--tcp-congestion", name)
             self.transferred("download", daemon, "n", local, "--tcp-congestion=" + name)
+
+    @unittest.skipUnless(shutil.which("ss"), "without ss(8) nobody sees what a server's socket has")
+    def test_nothing_paces_on_the_loopback(self):
+        """Whatever the system has, and though it is not said; but what is said is done."""
+        for option in ["", "bbr"] if "bbr" in self.names() else [""]:
+            daemon = self.daemon(root=self.root("r" + option), tcp_congestion=option)
+            with socket.create_connection(("127.0.0.1", daemon.port)):
+                said = subprocess.run(
+                    ["ss", "-tinH", "state", "established", "sport", "=", ":%d" % daemon.port],
+                    stdout=subprocess.PIPE, check=True, text=True).stdout
+            self.assertEqual(bool(re.search(r"\bbbr", said)), option == "bbr", said)
 
     def test_one_that_there_is_not(self):
         conf = write_file(self.scratch("conf"), conf_text({

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -131,6 +132,17 @@ drop_silent(struct silent *s)
 	close(s->listener);
 }
 
+/* On the loopback nothing is sent by timers, whatever the system's lines are for. */
+static void
+check_paces_not(int fd)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+	ck_assert_int_ne(strncmp(name, "bbr", 3), 0);
+}
+
 /* The two ends are connected with each other. */
 static void
 check_connected(int listener)
@@ -141,6 +153,7 @@ check_connected(int listener)
 	ck_assert_int_ge(other, 0);
 	ck_assert_int_ne(fcntl(got_fd, F_GETFL) & O_NONBLOCK, 0);
 	ck_assert_int_eq(fcntl(got_fd, F_GETFD), FD_CLOEXEC);
+	check_paces_not(got_fd);
 	ck_assert_int_eq(write(got_fd, "x", 1), 1);
 	ck_assert_int_eq(read(other, &byte, 1), 1);
 	ck_assert_int_eq(byte, 'x');
