@@ -92,7 +92,10 @@ void worker_run_timers(struct worker *w);
 /* Frees g at the end of this turn. */
 void worker_bury(struct worker *w, struct grave *g);
 
-/* From any thread: m->deliver runs on w's thread. m is borrowed until then. */
+/*
+ * From any thread: m->deliver runs on w's thread, in the order in which a thread has posted. m is
+ * borrowed until then.
+ */
 void worker_post(struct worker *w, struct mail *m);
 
 /* On w's own thread: m->deliver runs later in this turn, before the loop waits again. */

@@ -1,5 +1,6 @@
 /* A put on a local directory: its end, and one that is begun with it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -7,7 +8,9 @@
 #include "store/local_private.h"
 #include "store/stage_dir.h"
 
-#define AT_ONCE_MAX 64 /* files, of some 20 us each */
+/* In one turn of the loop: files, of some 20 us each, and bytes. */
+#define AT_ONCE_MAX       64
+#define AT_ONCE_BYTES_MAX ((uint64_t)256 * 1024)
 
 /* More was promised than has come: the file is cut. */
 static bool
@@ -38,6 +41,28 @@ take_space(struct local_transfer *lt)
 }
 
 static void
+on_written(struct mail *m)
+{
+	struct local_put *put =
+	    (struct local_put *)((char *)m - offsetof(struct local_put, written));
+	struct local_transfer *lt =
+	    (struct local_transfer *)((char *)put - offsetof(struct local_transfer, put));
+
+	if (lt->t.owner != NULL)
+		lt->t.on_written(lt->t.owner, &lt->t);
+}
+
+/* The mail comes home before its job does (loop/worker). */
+static void
+let_content_go(struct local_transfer *lt)
+{
+	free(lt->t.content);
+	lt->t.content = NULL;
+	if (lt->put->tells_written && lt->t.on_written != NULL)
+		worker_post(lt->t.store->worker, &lt->put->written);
+}
+
+static void
 write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
@@ -53,6 +78,8 @@ write_content(struct local_transfer *lt)
 	lt->rc = stage_write(&put->stage, &iov, 1, 0);
 	if (put->commit.sound)
 		space_written(&put->hold, UINT64_MAX); /* it is the file system's now, or gone */
+	if (lt->rc == FTX_OK)
+		let_content_go(lt);
 }
 
 /*
@@ -239,6 +266,8 @@ submit_whole(struct local_transfer *lt)
 	struct local_store *ls = (struct local_store *)lt->t.store;
 	struct commit *c = &lt->put->commit;
 
+	lt->put->tells_written = lt->put->whole;
+	lt->put->written.deliver = on_written;
 	lt->job.run = run_commit;
 	lt->job.done = on_whole_committed;
 	lt->job.batch = commit_may_join(c, &lt->put->stage, lt->t.size) ? &commits : NULL;
@@ -250,8 +279,12 @@ static void
 take_batch(struct local_store *ls, struct pool_jobs *jobs)
 {
 	struct pool_job *job;
+	uint64_t bytes = 0;
 
 	for (int n = 0; n < AT_ONCE_MAX && (job = STAILQ_FIRST(&ls->at_once)) != NULL; n++) {
+		bytes += local_transfer_of(job)->t.size;
+		if (n > 0 && bytes > AT_ONCE_BYTES_MAX)
+			break;
 		STAILQ_REMOVE_HEAD(&ls->at_once, link);
 		STAILQ_INSERT_TAIL(jobs, job, link);
 	}

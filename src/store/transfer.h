@@ -82,7 +82,13 @@ struct transfer {
 	uint64_t prefix_len;              /* bytes */
 	atomic_uint_fast64_t prefix_done; /* of them, so far */
 
-	uint8_t *content; /* owned: all of a store_put_whole(); NULL: it is another one */
+	/* Owned: all of a store_put_whole() that is not written yet; NULL: it is, or another one. */
+	uint8_t *content;
+	/*
+	 * Optional, to be set in the turn in which it was begun: that is written, and its memory
+	 * given back, but the commit goes on and takes a while.
+	 */
+	void (*on_written)(void *owner, struct transfer *t);
 
 	enum transfer_op op;   /* under way, or TRANSFER_IDLE */
 	struct chunk *chunk;   /* owned: the content of a read or write under way, or just ended */

@@ -4,8 +4,12 @@
 #include "net/conn.h"
 #include "v2/server_put.h"
 
-/* All small files together that are kept in memory. */
-#define BUFFERED_MAX ((size_t)1024 * 1024)
+/*
+ * All small files together that are kept in memory. Of those of this size each one that may be
+ * under way has room.
+ */
+#define BUFFERED_MAX  ((size_t)1024 * 1024)
+#define BUFFERED_EACH (BUFFERED_MAX / V2S_NOW_MAX)
 /* With a frame that is not whole yet it is never more than V2_PROGRESS_STEP that is not told. */
 #define TELL_STEP (V2_PROGRESS_STEP / 2)
 /* What a stream is promised more in one step, at most. */
@@ -180,6 +184,32 @@ v2s_put_expects(const struct v2s_request *r, uint64_t length)
 	if (v2s_put_is_stream(r))
 		return max > 0 && length > max - r->received ? FTX_TOO_LARGE : FTX_OK;
 	return length <= r->m.put.size - r->received ? FTX_OK : FTX_SIZE_MISMATCH;
+}
+
+void
+v2s_put_unbuffer(struct v2s_request *r)
+{
+	r->c->buffered -= r->buffered;
+	r->buffered = 0;
+}
+
+/* While it is made durable there is room for the next ones. */
+static void
+on_content_written(void *owner, struct transfer *t)
+{
+	struct v2s_request *r = owner;
+	struct v2s_conn *c = r->c;
+
+	(void)t;
+	v2s_put_unbuffer(r);
+	v2s_run(c);
+}
+
+void
+v2s_put_want_room(struct v2s_request *r)
+{
+	if (r->buffered > BUFFERED_EACH)
+		r->transfer->on_written = on_content_written;
 }
 
 /* The frame is copied into memory, from the input or by and by. */

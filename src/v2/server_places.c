@@ -2,16 +2,14 @@
 #include "core/limits.h"
 #include "v2/server_private.h"
 
-/* The more small files there are at a time, the fewer are the flushes of a disk: up to a point. */
 #define NOW_MIN 64
-#define NOW_MAX 256
 
 static unsigned
 most_places(const struct v2s_conn *c, enum v2s_class class)
 {
 	static const unsigned most[V2S_CLASSES] = {
 		[V2S_HEADS] = 4,
-		[V2S_NOW] = NOW_MAX,
+		[V2S_NOW] = V2S_NOW_MAX,
 		[V2S_GETS] = 4,
 		[V2S_SUMS] = 2,
 		[V2S_LISTS] = 2,
@@ -20,7 +18,7 @@ most_places(const struct v2s_conn *c, enum v2s_class class)
 	const struct limits *l = c->server->limits;
 
 	/* Where shares are few one client does not have them all. */
-	if (class == V2S_NOW && l != NULL && limits_shares(l) / 4 < NOW_MAX)
+	if (class == V2S_NOW && l != NULL && limits_shares(l) / 4 < V2S_NOW_MAX)
 		return limits_shares(l) / 4 > NOW_MIN ? (unsigned)(limits_shares(l) / 4) : NOW_MIN;
 	return most[class];
 }

@@ -75,11 +75,20 @@ struct v2s_kind {
 	bool (*cancel)(struct v2s_request *r);
 };
 
-/*
- * A file that is not larger is taken as one piece: with NOW it is kept in memory until it is whole,
- * and it goes out at once with what stands around it.
- */
+/* A file that is not larger goes out as one piece, with what stands around it. */
 #define V2S_SMALL_MAX ((uint64_t)64 * 1024)
+
+/*
+ * And one with NOW is kept in memory until it is whole. All that goes together (store/commit) had
+ * better come so: else each file has to be opened, and room made, before more is read.
+ */
+#define V2S_WHOLE_MAX ((uint64_t)256 * 1024)
+
+/*
+ * PUTs with NOW that are under way at a time. The more there are, the fewer are the flushes of a disk:
+ * up to a point.
+ */
+#define V2S_NOW_MAX 256
 
 #define V2S_STAY UINT8_MAX
 
@@ -302,6 +311,8 @@ bool v2s_cursors_expire(struct v2s_conn *c);
 extern const struct v2s_kind v2s_put_kind;
 
 /* server_content.c */
+/* Its memory, or what is counted as that, is free for others. */
+void v2s_put_unbuffer(struct v2s_request *r);
 /* DATA or END of it can be taken now. */
 bool v2s_put_takes(const struct v2s_request *r);
 /* FTX_OK: so many bytes may come. */

@@ -211,6 +211,7 @@ put_whole(struct v2s_request *r, const struct put_spec *spec)
 	if (rc == FTX_OK) {
 		conn_add_content(r->c->conn, r->content_len);
 		r->content = NULL;
+		v2s_put_want_room(r);
 	}
 	return rc;
 }

@@ -47,7 +47,7 @@ v2s_put_is_stream(const struct v2s_request *r)
 static inline bool
 v2s_put_is_small(const struct v2s_request *r)
 {
-	return v2s_put_has_now(r) && r->m.put.size <= V2S_SMALL_MAX;
+	return v2s_put_has_now(r) && r->m.put.size <= V2S_WHOLE_MAX;
 }
 
 /* It can be asked about later, or gone on with. */
@@ -89,6 +89,8 @@ void v2s_put_begin_content(struct v2s_request *r);
 /* There is more room for a stream. */
 void v2s_put_on_grown(struct v2s_request *r);
 void v2s_put_on_written(struct v2s_request *r, enum ftx_rc rc);
+/* Of a small file, whose transfer has begun: as soon as it is written its memory is another one's. */
+void v2s_put_want_room(struct v2s_request *r);
 
 /* server_receipt.c: its final result. */
 void v2s_put_answer(struct v2s_request *r);

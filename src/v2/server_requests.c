@@ -83,8 +83,7 @@ let_go(struct v2s_request *r, bool keep)
 	struct v2s_conn *c = r->c;
 
 	v2s_leave_place(r);
-	c->buffered -= r->buffered;
-	r->buffered = 0;
+	v2s_put_unbuffer(r);
 	if (c->filling == r)
 		c->filling = NULL;
 	if (c->receiver == r) {
