@@ -52,6 +52,7 @@ src_libstore_a_SOURCES = \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \
 	src/store/path.c src/store/path.h \
+	src/store/put_content.c src/store/put_content.h \
 	src/store/put_spec.h \
 	src/store/reader.c src/store/reader.h \
 	src/store/root.c src/store/root.h \

@@ -9,6 +9,14 @@ chunk_free(struct chunk *c)
 	free(c);
 }
 
+void
+chunk_cache_init(struct chunk_cache *cache, size_t size)
+{
+	SLIST_INIT(&cache->free);
+	cache->size = size;
+	cache->kept = cache->given = 0;
+}
+
 struct chunk *
 chunk_get(struct chunk_cache *cache)
 {
@@ -24,7 +32,7 @@ chunk_get(struct chunk_cache *cache)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
-	c->data = aligned_alloc(CHUNK_ALIGN, CHUNK_SIZE);
+	c->data = aligned_alloc(CHUNK_ALIGN, cache->size);
 	if (c->data == NULL) {
 		free(c);
 		return NULL;

@@ -20,18 +20,24 @@
 #define CHUNK_ALIGN ((size_t)4096)
 /* How many without a user a cache keeps. */
 #define CHUNK_KEPT 4
+/* Bytes: of those that hold one small file each. */
+#define PIECE_SIZE ((size_t)256 * 1024)
 
 struct chunk {
 	SLIST_ENTRY(chunk) link;
 	size_t len;    /* bytes in it */
-	uint8_t *data; /* owned: CHUNK_SIZE bytes, at a multiple of CHUNK_ALIGN */
+	uint8_t *data; /* owned: as many bytes as its cache says, at a multiple of CHUNK_ALIGN */
 };
 
-/* Embedded in the worker; all zero: empty. */
+/* Embedded in the worker. */
 struct chunk_cache {
 	SLIST_HEAD(chunk_list, chunk) free;
+	size_t size;          /* bytes of each: CHUNK_SIZE or PIECE_SIZE */
 	unsigned kept, given; /* how many are in it, and out of it */
 };
+
+/* Empty. */
+void chunk_cache_init(struct chunk_cache *cache, size_t size);
 
 /* Empty (len 0); the caller's until chunk_put(). NULL: no memory. */
 struct chunk *chunk_get(struct chunk_cache *cache);

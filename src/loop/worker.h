@@ -103,6 +103,7 @@ void worker_soon(struct worker *w, struct mail *m);
 
 /* Memory for content, and a pipe for what needs none; on the worker's thread. */
 struct chunk_cache *worker_chunks(struct worker *w);
+struct chunk_cache *worker_pieces(struct worker *w);
 struct content_pipe *worker_pipe(struct worker *w);
 
 /*

@@ -1,6 +1,5 @@
 /* A put on a local directory: its end, and one that is begun with it. */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -45,28 +44,32 @@ on_written(struct mail *m)
 {
 	struct local_put *put =
 	    (struct local_put *)((char *)m - offsetof(struct local_put, written));
-	struct local_transfer *lt =
-	    (struct local_transfer *)((char *)put - offsetof(struct local_transfer, put));
+	struct transfer *t =
+	    (struct transfer *)((char *)put - offsetof(struct local_transfer, put));
 
-	if (lt->t.owner != NULL)
-		lt->t.on_written(lt->t.owner, &lt->t);
+	put_content_free(&t->content, t->store->worker);
+	if (t->owner != NULL && t->on_written != NULL)
+		t->on_written(t->owner, t);
 }
 
-/* The mail comes home before its job does (loop/worker). */
+/* In a job the mail comes home before that one does (loop/worker). */
 static void
 let_content_go(struct local_transfer *lt)
 {
-	free(lt->t.content);
-	lt->t.content = NULL;
-	if (lt->put->tells_written && lt->t.on_written != NULL)
-		worker_post(lt->t.store->worker, &lt->put->written);
+	struct local_put *put = lt->put;
+	struct worker *w = lt->t.store->worker;
+
+	if (!put->in_job)
+		put_content_free(&lt->t.content, w);
+	else if (!put_content_drop(&lt->t.content) || lt->t.on_written != NULL)
+		worker_post(w, &put->written);
 }
 
 static void
 write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
-	struct iovec iov = { lt->t.content, (size_t)lt->t.size };
+	struct iovec iov = { lt->t.content.p, (size_t)lt->t.size };
 
 	put->unsynced = put->stage.in_memory || !root_syncs(lt->root);
 	put->stage.digest = lt->t.digest;
@@ -266,7 +269,7 @@ submit_whole(struct local_transfer *lt)
 	struct local_store *ls = (struct local_store *)lt->t.store;
 	struct commit *c = &lt->put->commit;
 
-	lt->put->tells_written = lt->put->whole;
+	lt->put->in_job = true;
 	lt->put->written.deliver = on_written;
 	lt->job.run = run_commit;
 	lt->job.done = on_whole_committed;
@@ -331,9 +334,8 @@ add_at_once(struct local_transfer *lt)
 }
 
 enum ftx_rc
-local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, size_t len,
-    const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
-    struct transfer **out)
+local_put_whole(struct store *s, const struct put_spec *spec, struct put_content *content,
+    transfer_done_cb *on_done, void *owner, struct transfer **out)
 {
 	struct local_transfer *lt;
 	enum ftx_rc rc = local_transfer_new(s, TRANSFER_PUT, spec->name, on_done, owner, &lt);
@@ -347,9 +349,10 @@ local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, 
 	lt->put->commit.sound = !spec->through;
 	lt->put->stage.root = lt->root;
 	lt->t.op = TRANSFER_COMMIT;
-	lt->t.size = len;
-	lt->t.content = content;
-	lt->t.digest = *digest;
+	lt->t.size = content->len;
+	lt->t.content = *content;
+	lt->t.digest = content->digest;
+	*content = (struct put_content){ 0 };
 	*out = &lt->t;
 	/*
 	 * A root in memory may have disks mounted in it, which will be seen; and what is written to

@@ -38,8 +38,8 @@ struct local_put {
 	struct space_hold hold;
 	uint64_t reserved; /* bytes */
 	bool whole;        /* put_whole(): nothing is done of it yet */
-	struct mail written; /* put_whole(): transfer.on_written is to be called */
-	bool tells_written;  /* by that: it is done by a job */
+	struct mail written; /* put_whole(): what is on the worker to be done of its content */
+	bool in_job;         /* by that: a job writes it */
 	bool unsynced;     /* put_whole(), or published before: struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
 	bool moves;        /* it is no batch for the loop: a job is to go on */
@@ -120,9 +120,8 @@ void local_put_check(const struct local_put *put);
 
 /* local_commit.c: as in struct store_ops. */
 void local_commit(struct transfer *t);
-enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
-    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
-    struct transfer **out) FTX_MUST_CHECK;
+enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec,
+    struct put_content *content, transfer_done_cb *on_done, void *owner, struct transfer **out) FTX_MUST_CHECK;
 
 /* local_now.c: as in struct store_ops. */
 bool local_get_now(struct store *s, const char *name, void *p, size_t room, struct meta *m);

@@ -35,11 +35,10 @@ store_get_now(struct store *s, const char *name, void *p, size_t room, struct me
 }
 
 enum ftx_rc
-store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content, size_t len,
-    const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
-    struct transfer **out)
+store_put_whole(struct store *s, const struct put_spec *spec, struct put_content *content,
+    transfer_done_cb *on_done, void *owner, struct transfer **out)
 {
-	return s->ops->put_whole(s, spec, content, len, digest, on_done, owner, out);
+	return s->ops->put_whole(s, spec, content, on_done, owner, out);
 }
 
 bool

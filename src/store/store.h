@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "store/put_content.h"
 #include "store/put_spec.h"
 #include "store/request.h"
 #include "store/transfer.h"
@@ -59,8 +60,8 @@ struct store_ops {
 	bool (*get_now)(struct store *s, const char *name, void *p, size_t room, struct meta *m);
 	void (*set_end)(struct transfer *t, uint64_t end);
 	void (*set_attrs)(struct transfer *t, const struct put_spec *spec);
-	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec, uint8_t *content,
-	    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+	enum ftx_rc (*put_whole)(struct store *s, const struct put_spec *spec,
+	    struct put_content *content, transfer_done_cb *on_done, void *owner,
 	    struct transfer **out);
 	void (*reserve)(struct transfer *t);
 	void (*write)(struct transfer *t);
@@ -107,10 +108,10 @@ enum ftx_rc store_put(struct store *s, const struct put_spec *spec, transfer_don
 /*
  * The same with all of its content at hand, and to the end: put, reserve, write and commit are one
  * operation, which COMMIT ends. What has the name already may be FTX_EXISTS, whatever it is.
- * content (malloc(3); NULL of len 0) is the transfer's from here on, but not after FTX_NOMEM.
+ * content is the transfer's from here on, and empty, but not after FTX_NOMEM.
  */
-enum ftx_rc store_put_whole(struct store *s, const struct put_spec *spec, uint8_t *content,
-    size_t len, const struct digest_value *digest, transfer_done_cb *on_done, void *owner,
+enum ftx_rc store_put_whole(struct store *s, const struct put_spec *spec,
+    struct put_content *content, transfer_done_cb *on_done, void *owner,
     struct transfer **out) FTX_MUST_CHECK;
 /*
  * An existing regular file. OPEN ends with FTX_OK, t->size and t->meta, FTX_NOT_FOUND,

@@ -19,6 +19,7 @@
 #include "base/rc.h"
 #include "store/digest.h"
 #include "store/meta.h"
+#include "store/put_content.h"
 
 struct chunk;
 struct store;
@@ -82,8 +83,7 @@ struct transfer {
 	uint64_t prefix_len;              /* bytes */
 	atomic_uint_fast64_t prefix_done; /* of them, so far */
 
-	/* Owned: all of a store_put_whole() that is not written yet; NULL: it is, or another one. */
-	uint8_t *content;
+	struct put_content content; /* owned: of a store_put_whole(), until it is written */
 	/*
 	 * Optional, to be set in the turn in which it was begun: that is written, and its memory
 	 * given back, but the commit goes on and takes a while.

@@ -58,8 +58,13 @@ v2_small_skip(struct v2_get_request *get, size_t len)
 enum ftx_rc
 v2_small_publish(struct v2_get_request *get, const struct put_spec *spec)
 {
-	enum ftx_rc rc = store_put_whole(get->store, spec, get->small, (size_t)get->size,
-	    &get->digest, v2_target_on_store, get, &get->transfer);
+	struct put_content content = {
+		.p = get->small,
+		.len = (size_t)get->size,
+		.digest = get->digest,
+	};
+	enum ftx_rc rc = store_put_whole(
+	    get->store, spec, &content, v2_target_on_store, get, &get->transfer);
 
 	if (rc == FTX_OK)
 		get->small = NULL; /* the transfer's */

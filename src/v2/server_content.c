@@ -1,6 +1,4 @@
 /* Protocol 2, the server: the content of a PUT as it comes, and whether it is what was said. */
-#include <stdlib.h>
-
 #include "net/conn.h"
 #include "v2/server_put.h"
 
@@ -122,7 +120,7 @@ settle_end(struct v2s_request *r)
 
 	if (rc == FTX_OK && v2s_put_is_small(r))
 		rc = digest_of(
-		    (enum digest_kind)r->m.put.digest_kind, r->content, r->content_len, &r->sum);
+		    (enum digest_kind)r->m.put.digest_kind, r->content.p, r->content.len, &r->sum);
 	else if (rc == FTX_OK)
 		rc = digest_final(&r->digest, &r->sum);
 	if (rc == FTX_OK)
@@ -164,8 +162,8 @@ v2s_put_takes(const struct v2s_request *r)
 	const struct v2s_conn *c = r->c;
 
 	if (v2s_put_is_small(r))
-		return r->content != NULL || c->buffered == 0 ||
-		       c->buffered + r->m.put.size <= BUFFERED_MAX;
+		return r->content.p != NULL || c->buffered == 0 ||
+		       c->buffered + put_content_room((size_t)r->m.put.size) <= BUFFERED_MAX;
 	return r->state == V2S_PUT_RECEIVING && !r->needs_room &&
 	       (c->receiver == NULL || c->receiver == r);
 }
@@ -218,14 +216,13 @@ buffer_content(struct v2s_request *r, uint32_t length)
 {
 	struct v2s_conn *c = r->c;
 
-	if (r->content == NULL) {
-		r->content = malloc((size_t)r->m.put.size);
-		if (r->content == NULL) {
+	if (r->content.p == NULL) {
+		if (!put_content_alloc(&r->content, c->worker, (size_t)r->m.put.size)) {
 			v2s_refuse(r, FTX_NOMEM);
 			c->skip = length;
 			return;
 		}
-		r->buffered = (size_t)r->m.put.size;
+		r->buffered = put_content_room((size_t)r->m.put.size);
 		c->buffered += r->buffered;
 	}
 	c->filling = r;

@@ -285,8 +285,8 @@ skip_content(struct v2s_conn *c)
 	struct v2s_request *r = c->filling;
 
 	if (r != NULL) {
-		(void)conn_peek(c->conn, r->content + r->content_len, n);
-		r->content_len += n;
+		(void)conn_peek(c->conn, r->content.p + r->content.len, n);
+		r->content.len += n;
 	}
 	if (n == c->skip)
 		c->filling = NULL;

@@ -17,6 +17,7 @@
 #include "loop/worker.h"
 #include "net/pump.h"
 #include "store/digest.h"
+#include "store/put_content.h"
 #include "store/store.h"
 #include "v2/message.h"
 #include "v2/result.h"
@@ -110,8 +111,8 @@ struct v2s_request {
 	enum ftx_rc refusal; /* AUTH, and what is refused in its turn */
 	uint64_t discarded;  /* bytes of content, after the answer */
 	char *name, *to;     /* owned: normalised; NULL: none */
-	uint8_t *content;    /* owned: PUT: of a small file, all of it; NULL: there is none */
-	size_t content_len, buffered; /* bytes in it; of it, counted by the connection */
+	struct put_content content; /* owned: PUT: of a small file, all of it */
+	size_t buffered;            /* bytes of it that the connection counts */
 	uint64_t cursor;              /* LIST: where it goes on; 0: at the beginning */
 
 	struct store_request *asked; /* owned; NULL: none */

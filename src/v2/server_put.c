@@ -205,12 +205,14 @@ on_store_done(void *owner, struct transfer *t, enum transfer_op op, enum ftx_rc 
 static enum ftx_rc
 put_whole(struct v2s_request *r, const struct put_spec *spec)
 {
-	enum ftx_rc rc = store_put_whole(r->c->server->store, spec, r->content, r->content_len,
-	    &r->sum, on_store_done, r, &r->transfer);
+	size_t len = r->content.len;
+	enum ftx_rc rc;
 
+	r->content.digest = r->sum;
+	rc = store_put_whole(
+	    r->c->server->store, spec, &r->content, on_store_done, r, &r->transfer);
 	if (rc == FTX_OK) {
-		conn_add_content(r->c->conn, r->content_len);
-		r->content = NULL;
+		conn_add_content(r->c->conn, len);
 		v2s_put_want_room(r);
 	}
 	return rc;

@@ -373,7 +373,7 @@ request_free(struct v2s_request *r)
 {
 	free(r->name);
 	free(r->to);
-	free(r->content);
+	put_content_free(&r->content, r->c->worker);
 	free(r);
 }
 

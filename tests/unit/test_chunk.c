@@ -6,9 +6,12 @@
 
 START_TEST(test_last_in_first_out)
 {
-	struct chunk_cache cache = { 0 };
-	struct chunk *a = chunk_get(&cache), *b = chunk_get(&cache);
+	struct chunk_cache cache;
+	struct chunk *a, *b;
 
+	chunk_cache_init(&cache, CHUNK_SIZE);
+	a = chunk_get(&cache);
+	b = chunk_get(&cache);
 	ck_assert_ptr_nonnull(a);
 	ck_assert_ptr_nonnull(b);
 	ck_assert_ptr_ne(a->data, b->data);
@@ -29,18 +32,20 @@ END_TEST
 /* Fit for direct I/O; all of it is there. */
 START_TEST(test_memory)
 {
-	struct chunk_cache cache = { 0 };
+	struct chunk_cache cache;
 	struct chunk *c[3 * CHUNK_KEPT];
+	const size_t size = _i == 0 ? CHUNK_SIZE : PIECE_SIZE;
 
+	chunk_cache_init(&cache, size);
 	for (int i = 0; i < COUNT(c); i++) {
 		c[i] = chunk_get(&cache);
 		ck_assert_ptr_nonnull(c[i]);
 		ck_assert_uint_eq((uintptr_t)c[i]->data % CHUNK_ALIGN, 0);
-		memset(c[i]->data, i, CHUNK_SIZE);
+		memset(c[i]->data, i, size);
 	}
 	for (int i = 0; i < COUNT(c); i++) {
 		ck_assert_uint_eq(c[i]->data[0], i);
-		ck_assert_uint_eq(c[i]->data[CHUNK_SIZE - 1], i);
+		ck_assert_uint_eq(c[i]->data[size - 1], i);
 		chunk_put(&cache, c[i]);
 	}
 	ck_assert_uint_eq(cache.kept, CHUNK_KEPT);
@@ -52,9 +57,10 @@ END_TEST
 /* Who can do without is given none where that would not be kept. */
 START_TEST(test_kept)
 {
-	struct chunk_cache cache = { 0 };
+	struct chunk_cache cache;
 	struct chunk *c[CHUNK_KEPT];
 
+	chunk_cache_init(&cache, CHUNK_SIZE);
 	for (int i = 0; i < COUNT(c); i++) {
 		c[i] = i % 2 == 0 ? chunk_get_kept(&cache) : chunk_get(&cache);
 		ck_assert_ptr_nonnull(c[i]);
@@ -75,7 +81,7 @@ add_cases(Suite *s)
 	TCase *tc = unit_case(s, "chunk");
 
 	tcase_add_test(tc, test_last_in_first_out);
-	tcase_add_test(tc, test_memory);
+	tcase_add_loop_test(tc, test_memory, 0, 2);
 	tcase_add_test(tc, test_kept);
 }
 

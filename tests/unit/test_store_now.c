@@ -24,14 +24,11 @@ static void
 put_stored(const char *name, const char *text, enum digest_kind kind)
 {
 	const struct put_spec spec = { .name = name };
-	size_t len = strlen(text);
+	struct put_content c = { .p = (uint8_t *)strdup(text), .len = strlen(text) };
 	struct owner o = { 0 };
-	struct digest_value v;
 
-	ck_assert_int_eq(digest_of(kind, text, len, &v), FTX_OK);
-	ck_assert_int_eq(
-	    store_put_whole(store, &spec, (uint8_t *)strdup(text), len, &v, owner_hears, &o, &o.t),
-	    FTX_OK);
+	ck_assert_int_eq(digest_of(kind, text, c.len, &c.digest), FTX_OK);
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &o, &o.t), FTX_OK);
 	owner_began(&o);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
 	owner_close(&o);

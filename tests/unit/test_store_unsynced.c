@@ -42,14 +42,13 @@ is_there(const char *name, enum digest_kind stored)
 static void
 put_whole(struct owner *o, const struct put_spec *s, size_t len)
 {
-	uint8_t *mine = malloc(len);
-	struct digest_value v;
+	struct put_content c = { .p = malloc(len), .len = len };
 
-	ck_assert_ptr_nonnull(mine);
-	memcpy(mine, content, len);
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, mine, len, &v), FTX_OK);
+	ck_assert_ptr_nonnull(c.p);
+	memcpy(c.p, content, len);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, len, &c.digest), FTX_OK);
 	*o = (struct owner){ 0 };
-	ck_assert_int_eq(store_put_whole(store, s, mine, len, &v, owner_hears, o, &o->t), FTX_OK);
+	ck_assert_int_eq(store_put_whole(store, s, &c, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
 

@@ -14,14 +14,12 @@
 static void
 put_whole(struct owner *o, const struct put_spec *spec, const char *content)
 {
-	size_t len = strlen(content);
-	struct digest_value v;
+	struct put_content c = { .p = (uint8_t *)strdup(content), .len = strlen(content) };
 
 	*o = (struct owner){ 0 };
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, len, &v), FTX_OK);
-	ck_assert_int_eq(store_put_whole(store, spec, (uint8_t *)strdup(content), len, &v,
-			     owner_hears, o, &o->t),
-	    FTX_OK);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, c.len, &c.digest), FTX_OK);
+	ck_assert_int_eq(store_put_whole(store, spec, &c, owner_hears, o, &o->t), FTX_OK);
+	ck_assert_ptr_null(c.p);
 	owner_began(o);
 }
 
