@@ -7,6 +7,13 @@
 #include "store/local_private.h"
 #include "store/stage_dir.h"
 
+/*
+ * Larger ones are written by a job of their own: so their memory is free again while they wait for
+ * the flush of those before them. (That costs a mail, which smaller ones are spared.)
+ */
+#define WRITE_APART_MIN ((uint64_t)8 * 1024)
+#define WRITE_THREADS   2
+#define WRITE_BATCH_MAX 16
 /* In one turn of the loop: files, of some 20 us each, and bytes. */
 #define AT_ONCE_MAX       64
 #define AT_ONCE_BYTES_MAX ((uint64_t)256 * 1024)
@@ -40,32 +47,6 @@ take_space(struct local_transfer *lt)
 }
 
 static void
-on_written(struct mail *m)
-{
-	struct local_put *put =
-	    (struct local_put *)((char *)m - offsetof(struct local_put, written));
-	struct transfer *t =
-	    (struct transfer *)((char *)put - offsetof(struct local_transfer, put));
-
-	put_content_free(&t->content, t->store->worker);
-	if (t->owner != NULL && t->on_written != NULL)
-		t->on_written(t->owner, t);
-}
-
-/* In a job the mail comes home before that one does (loop/worker). */
-static void
-let_content_go(struct local_transfer *lt)
-{
-	struct local_put *put = lt->put;
-	struct worker *w = lt->t.store->worker;
-
-	if (!put->in_job)
-		put_content_free(&lt->t.content, w);
-	else if (!put_content_drop(&lt->t.content) || lt->t.on_written != NULL)
-		worker_post(w, &put->written);
-}
-
-static void
 write_content(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
@@ -81,8 +62,7 @@ write_content(struct local_transfer *lt)
 	lt->rc = stage_write(&put->stage, &iov, 1, 0);
 	if (put->commit.sound)
 		space_written(&put->hold, UINT64_MAX); /* it is the file system's now, or gone */
-	if (lt->rc == FTX_OK)
-		let_content_go(lt);
+	(void)put_content_drop(&lt->t.content);
 }
 
 /*
@@ -200,11 +180,48 @@ run_commits(const struct pool_jobs *jobs)
 	run_together(jobs, false);
 }
 
+/* Another one may go on with the upload until it is committed. */
+static void
+write_apart(struct local_transfer *lt)
+{
+	if (prepare(lt, false))
+		uploads_leave(lt->put->claim);
+}
+
+static void
+run_write(struct pool_job *job)
+{
+	write_apart(local_transfer_of(job));
+}
+
+static void
+run_writes(const struct pool_jobs *jobs)
+{
+	struct stage_dir *last_dir = NULL;
+	struct pool_job *job;
+
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = STAILQ_NEXT(job, link)) {
+		struct local_transfer *lt = local_transfer_of(job);
+
+		lt->put->last_dir = &last_dir;
+		write_apart(lt);
+		lt->put->last_dir = NULL;
+	}
+	stage_dir_release(last_dir);
+}
+
 static const struct pool_batch commits = {
 	.threads = COMMIT_THREADS,
 	.min = COMMIT_BATCH_MIN,
 	.max = COMMIT_BATCH_MAX,
 	.run = run_commits,
+};
+
+static const struct pool_batch writes = {
+	.threads = WRITE_THREADS,
+	.min = 2,
+	.max = WRITE_BATCH_MAX,
+	.run = run_writes,
 };
 
 static void
@@ -269,12 +286,41 @@ submit_whole(struct local_transfer *lt)
 	struct local_store *ls = (struct local_store *)lt->t.store;
 	struct commit *c = &lt->put->commit;
 
-	lt->put->in_job = true;
-	lt->put->written.deliver = on_written;
 	lt->job.run = run_commit;
 	lt->job.done = on_whole_committed;
 	lt->job.batch = commit_may_join(c, &lt->put->stage, lt->t.size) ? &commits : NULL;
 	submit_small(ls, &lt->job);
+}
+
+static void
+on_whole_written(struct pool_job *job)
+{
+	struct local_transfer *lt = local_transfer_of(job);
+	struct transfer *t = &lt->t;
+
+	if (lt->put->again || lt->rc != FTX_OK || t->published) {
+		on_whole_committed(job);
+		return;
+	}
+	put_content_free(&t->content, t->store->worker);
+	submit_whole(lt);
+	if (t->owner != NULL && t->on_written != NULL)
+		t->on_written(t->owner, t);
+}
+
+static void
+begin_whole(struct local_transfer *lt)
+{
+	struct local_store *ls = (struct local_store *)lt->t.store;
+
+	if (lt->t.size <= WRITE_APART_MIN) {
+		submit_whole(lt);
+		return;
+	}
+	lt->job.run = run_write;
+	lt->job.done = on_whole_written;
+	lt->job.batch = &writes;
+	pool_submit(ls->pool, ls->store.worker, POOL_BULK, &lt->job);
 }
 
 /* Not more than a turn of the loop is for: others are waiting, too. */
@@ -361,6 +407,6 @@ local_put_whole(struct store *s, const struct put_spec *spec, struct put_content
 	if (lt->root->in_memory && !spec->through)
 		add_at_once(lt);
 	else
-		submit_whole(lt);
+		begin_whole(lt);
 	return FTX_OK;
 }

@@ -38,8 +38,6 @@ struct local_put {
 	struct space_hold hold;
 	uint64_t reserved; /* bytes */
 	bool whole;        /* put_whole(): nothing is done of it yet */
-	struct mail written; /* put_whole(): what is on the worker to be done of its content */
-	bool in_job;         /* by that: a job writes it */
 	bool unsynced;     /* put_whole(), or published before: struct transfer's */
 	bool joins;        /* in a batch: it has come as far as its commit */
 	bool moves;        /* it is no batch for the loop: a job is to go on */
