@@ -109,6 +109,19 @@ v2s_want_place(struct v2s_request *r, enum v2s_class place, void (*on_place)(str
 }
 
 void
+v2s_move_place(struct v2s_request *r, enum v2s_class place)
+{
+	struct v2s_conn *c = r->c;
+
+	if (!r->has_place || !has_place(c, place))
+		return;
+	c->places[r->place]--;
+	c->places[place]++;
+	r->place = place;
+	c->again = true;
+}
+
+void
 v2s_leave_place(struct v2s_request *r)
 {
 	struct v2s_conn *c = r->c;

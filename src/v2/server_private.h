@@ -38,8 +38,12 @@ enum v2s_conn_state {
 
 /* Of what a connection has so many at a time, and the rest of it waits: in this order. */
 enum v2s_class {
-	V2S_NOW,   /* PUTs with NOW, up to their end: we may not read further before they have it */
-	V2S_HEADS, /* PUTs without NOW that are open */
+	/*
+	 * PUTs with NOW, up to their end: we may not read further before they have it. And the
+	 * others as long as they are published.
+	 */
+	V2S_NOW,
+	V2S_HEADS, /* PUTs without NOW whose content is still to come */
 	V2S_GETS,  /* open files on their way out */
 	V2S_SUMS,  /* digests being made */
 	V2S_LISTS, /* pages being made */
@@ -283,6 +287,8 @@ void v2s_leave_place(struct v2s_request *r);
 void v2s_give_places(struct v2s_conn *c);
 /* Its transfer has files open for longer than it has itself. */
 void v2s_lend_share(struct v2s_request *r);
+/* It is that class's from here on, and another one may have its place; if there is one. */
+void v2s_move_place(struct v2s_request *r, enum v2s_class place);
 
 /* server_names.c */
 extern const struct v2s_kind v2s_stat_kind, v2s_list_kind, v2s_mkdir_kind, v2s_rename_kind,

@@ -317,6 +317,8 @@ commit(struct v2s_request *r)
 		store_end_here(r->transfer);
 	store_set_digest(r->transfer, &r->sum);
 	store_commit(r->transfer);
+	/* It waits for a disk, and not for the client, who may send the next one meanwhile. */
+	v2s_move_place(r, V2S_NOW);
 }
 
 const struct v2s_kind v2s_put_kind = { states, rows, sizeof(rows) / sizeof(rows[0]), take, start,
