@@ -5,10 +5,12 @@ kernel. It is not measured how long others take, but seen that they get what the
 """
 
 import os
+import time
 
 from harness import SystemTest, cpu_seconds
 from slowdisk import SlowDisk
-from wire import content, read_file, request, wait_for, write_file
+from wire import DEADLINE, content, read_file, request, wait_for, write_file
+from wire2 import Client
 
 SMALL = 1024
 SMALLS = 100
@@ -123,6 +125,55 @@ class HeldSyncs(SlowDiskTest):
 class TestHeldSyncs(HeldSyncs):
     def test_one(self):
         self.check(1)
+
+
+class TestHeldSyncsOfOneClient(SlowDiskTest):
+    """What is being made durable keeps nobody's memory, and no place of what is still to come."""
+    flags = ("-t",)
+    count = 20  # more than the daemon has threads for the disk, and a connection has memory for
+
+    def client(self, server):
+        client = Client(server.address)
+        self.addCleanup(client.close)
+        self.disk.hold("sync")
+        return client
+
+    def check(self, client, data, done):
+        """All of it is with the disk's file system, and none of it has its name."""
+        wait_for(lambda: self.disk.order("count")["write"]["bytes"] - done >= self.count * len(data),
+                 lambda: "all to be written: %r" % self.disk.order("count"))
+        self.assertEqual([n for n in os.listdir(self.path("")) if n.startswith("n")], [])
+        self.disk.release("sync")
+        results = [client.next() for _ in range(self.count)]
+        self.assertEqual([r.type for r in results], ["OK"] * self.count)
+        for i in range(self.count):
+            self.assertEqual(read_file(self.path("n%d" % i)), data)
+
+    def wait_for_go(self, client, number):
+        """And not for as long as the server says that it is at work."""
+        due = time.monotonic() + DEADLINE
+        message = client.next()
+        while message.type == "WORKING":
+            self.assertLess(time.monotonic(), due, "no GO for request %d" % number)
+            message = client.next()
+        self.assertEqual((message.type, message.id), ("GO", number))
+
+    def test_small_files(self):
+        client, data = self.client(self.server()), content(256 << 10)
+        done = self.disk.order("count")["write"]["bytes"]
+        for i in range(self.count):
+            client.send(client.put_frames(i + 1, "n%d" % i, data))
+        self.check(client, data, done)
+
+    def test_large_files(self):
+        client, data = self.client(self.server()), content(SIZE)
+        done = self.disk.order("count")["write"]["bytes"]
+        for i in range(self.count):
+            number = client.request("PUT", ("NAME", "n%d" % i), ("SIZE", SIZE), ("DIGEST_KIND", 2))
+            self.wait_for_go(client, number)
+            client.data(number, data)
+            client.end(number, data)
+        self.check(client, data, done)
 
 
 class HeldReads(SlowDiskTest):

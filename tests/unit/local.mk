@@ -7,6 +7,7 @@ room_tests = \
 	tests/unit/test_base \
 	tests/unit/test_buf \
 	tests/unit/test_chunk \
+	tests/unit/test_put_content \
 	tests/unit/test_peer_reads \
 	tests/unit/test_pipe \
 	tests/unit/test_commands \
@@ -105,6 +106,10 @@ tests_unit_test_pipe_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pipe_SOURCES = tests/unit/test_pipe.c $(unit_sources)
 tests_unit_test_pipe_LDFLAGS = -Wl,--wrap=pipe2 -Wl,--wrap=fcntl -Wl,--wrap=fcntl64
 tests_unit_test_pipe_LDADD = src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
+
+tests_unit_test_put_content_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_put_content_SOURCES = tests/unit/test_put_content.c $(unit_sources)
+tests_unit_test_put_content_LDADD = src/libstore.a src/libloop.a src/libbase.a $(LIBEVENT_LIBS) $(CHECK_LIBS)
 
 tests_unit_test_chunk_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_chunk_SOURCES = tests/unit/test_chunk.c $(unit_sources)

@@ -81,6 +81,84 @@ START_TEST(test_many_wholes)
 }
 END_TEST
 
+static struct {
+	int times, after_end;
+	bool empty;
+} written;
+
+static void
+on_written(void *arg, struct transfer *t)
+{
+	const struct owner *o = arg;
+
+	written.times++;
+	written.after_end += o->told ? 1 : 0;
+	written.empty = t->content.p == NULL && t->content.chunk == NULL &&
+			worker_pieces(worker)->given == 0;
+}
+
+/*
+ * A file of some size gives its memory back before it is published. For a tiny one that is not worth
+ * a word, and where nothing waits there is nothing to tell.
+ */
+START_TEST(test_written)
+{
+	static const size_t sizes[] = { 100, 10 * 1000, 100 * 1000, PIECE_SIZE };
+	const struct put_spec spec = { .name = "n" };
+	size_t size = sizes[_i % COUNT(sizes)];
+	struct put_content c = { 0 };
+	struct owner o = { 0 };
+	uint8_t *same = malloc(size);
+
+	ck_assert_ptr_nonnull(same);
+	store_start(ROOT_EXCLUSIVE);
+	root->in_memory = _i >= COUNT(sizes);
+	ck_assert(put_content_alloc(&c, worker, size));
+	for (c.len = 0; c.len < size; c.len++)
+		c.p[c.len] = same[c.len] = (uint8_t)(c.len * 7 + c.len / 251);
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
+	written.times = written.after_end = 0;
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &o, &o.t), FTX_OK);
+	o.t->on_written = on_written;
+	owner_began(&o);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	ck_assert_int_eq(written.times, size > 8192 && !root->in_memory);
+	ck_assert_int_eq(written.after_end, 0);
+	ck_assert(written.times == 0 || written.empty);
+	owner_close(&o);
+	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	unit_holds("root/n", (const char *)same, size);
+	free(same);
+	store_teardown();
+}
+END_TEST
+
+/* What fails before that says so at its end, once. */
+START_TEST(test_not_written)
+{
+	const struct put_spec spec = { .name = "n" };
+	struct put_content c = { 0 };
+	struct owner o = { 0 };
+
+	unit_write("root/n", "there", 5);
+	store_start(ROOT_EXCLUSIVE);
+	ck_assert(put_content_alloc(&c, worker, PIECE_SIZE));
+	memset(c.p, 'x', PIECE_SIZE);
+	c.len = PIECE_SIZE;
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
+	written.times = 0;
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &o, &o.t), FTX_OK);
+	o.t->on_written = on_written;
+	owner_began(&o);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_EXISTS);
+	ck_assert_int_eq(written.times, 0);
+	owner_close(&o);
+	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	unit_holds("root/n", "there", 5);
+	store_teardown();
+}
+END_TEST
+
 /* On each file system, whether it can allocate or not, what is promised to one is not another's. */
 START_TEST(test_promised_to_another)
 {
@@ -325,6 +403,8 @@ add_whole_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
+	tcase_add_loop_test(tc, test_written, 0, 8);
+	tcase_add_test(tc, test_not_written);
 	tcase_add_loop_test(tc, test_promised_to_another, 0, 4);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
 	tcase_add_loop_test(tc, test_taken, 0, 2 * ROOT_KINDS);
