@@ -8,7 +8,6 @@ from peers import Ftxferd2, ours
 from workload import MIB, Column, Workload, remove, same_content
 
 TREE = "tree"
-NBYTES = 4096
 WAY = 0.025  # s, each way
 
 
@@ -22,13 +21,14 @@ class Small(Workload):
         Column("client_us", "client"),
     )
     headline = ("files_s", "both_us")
-    files = 10000
+    files, nbytes = 10000, 4096
+    copies = 40  # of all of them, at most, that take space at a time
 
     def count(self, setting):
         return setting.count(self.files, least=100)
 
     def space(self, setting):
-        return 20 * self.count(setting) * 2 * NBYTES + 64 * MIB
+        return self.copies * self.count(setting) * self.nbytes + 64 * MIB
 
     def prepare(self, setting):
         """Each has content of its own, so that what is exchanged shows."""
@@ -36,7 +36,7 @@ class Small(Workload):
         for number in range(self.count(setting)):
             path = os.path.join(self.path, "file%05d" % number)
             with open(path, "wb") as file:
-                file.write(os.urandom(NBYTES))
+                file.write(os.urandom(self.nbytes))
             os.chmod(path, 0o644)
         setting.rest()
 
@@ -101,6 +101,31 @@ class Durable(Small):
     places = ("disk",)
 
 
+class Medium(Small):
+    """Too large to be sent by the dozen, and too small for their bytes to be all that counts."""
+    files, nbytes = 1000, 128 << 10
+    copies = 10
+
+
+class MediumUp(Medium):
+    name = "mediumup"
+    title = "1,000 files of 128 KiB up, over one connection"
+    kind = "tree_up"
+
+
+class MediumDown(Medium):
+    name = "mediumdown"
+    title = "1,000 files of 128 KiB down, over one connection"
+    kind = "tree_down"
+
+
+class MediumDurable(Medium):
+    name = "mediumdurable"
+    title = "1,000 files of 128 KiB up, until they are safe on the disk"
+    kind = "tree_durable"
+    places = ("disk",)
+
+
 class Via:
     """A server, as it is seen through the proxy."""
 
@@ -146,4 +171,4 @@ class FarDown(Far):
     kind = "tree_down"
 
 
-WORKLOADS = [Up(), Down(), Durable(), FarUp(), FarDown()]
+WORKLOADS = [Up(), Down(), Durable(), MediumUp(), MediumDown(), MediumDurable(), FarUp(), FarDown()]

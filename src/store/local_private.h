@@ -119,7 +119,8 @@ void local_put_check(const struct local_put *put);
 /* local_commit.c: as in struct store_ops. */
 void local_commit(struct transfer *t);
 enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec,
-    struct put_content *content, transfer_done_cb *on_done, void *owner, struct transfer **out) FTX_MUST_CHECK;
+    struct put_content *content, transfer_done_cb *on_done, void *owner,
+    struct transfer **out) FTX_MUST_CHECK;
 
 /* local_now.c: as in struct store_ops. */
 bool local_get_now(struct store *s, const char *name, void *p, size_t room, struct meta *m);

@@ -63,8 +63,8 @@ v2_small_publish(struct v2_get_request *get, const struct put_spec *spec)
 		.len = (size_t)get->size,
 		.digest = get->digest,
 	};
-	enum ftx_rc rc = store_put_whole(
-	    get->store, spec, &content, v2_target_on_store, get, &get->transfer);
+	enum ftx_rc rc =
+	    store_put_whole(get->store, spec, &content, v2_target_on_store, get, &get->transfer);
 
 	if (rc == FTX_OK)
 		get->small = NULL; /* the transfer's */

@@ -90,8 +90,8 @@ struct v2s_kind {
 #define V2S_WHOLE_MAX ((uint64_t)256 * 1024)
 
 /*
- * PUTs with NOW that are under way at a time. The more there are, the fewer are the flushes of a disk:
- * up to a point.
+ * PUTs with NOW that are under way at a time. The more there are, the fewer are the flushes of a
+ * disk: up to a point.
  */
 #define V2S_NOW_MAX 256
 
@@ -112,12 +112,12 @@ struct v2s_request {
 	bool is_head;               /* a PUT without NOW before its END */
 	enum v2s_class place;
 	void (*on_place)(struct v2s_request *r);
-	enum ftx_rc refusal; /* AUTH, and what is refused in its turn */
-	uint64_t discarded;  /* bytes of content, after the answer */
-	char *name, *to;     /* owned: normalised; NULL: none */
+	enum ftx_rc refusal;        /* AUTH, and what is refused in its turn */
+	uint64_t discarded;         /* bytes of content, after the answer */
+	char *name, *to;            /* owned: normalised; NULL: none */
 	struct put_content content; /* owned: PUT: of a small file, all of it */
 	size_t buffered;            /* bytes of it that the connection counts */
-	uint64_t cursor;              /* LIST: where it goes on; 0: at the beginning */
+	uint64_t cursor;            /* LIST: where it goes on; 0: at the beginning */
 
 	struct store_request *asked; /* owned; NULL: none */
 	struct transfer *transfer;   /* owned; NULL: none */

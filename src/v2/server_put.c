@@ -209,8 +209,8 @@ put_whole(struct v2s_request *r, const struct put_spec *spec)
 	enum ftx_rc rc;
 
 	r->content.digest = r->sum;
-	rc = store_put_whole(
-	    r->c->server->store, spec, &r->content, on_store_done, r, &r->transfer);
+	rc =
+	    store_put_whole(r->c->server->store, spec, &r->content, on_store_done, r, &r->transfer);
 	if (rc == FTX_OK) {
 		conn_add_content(r->c->conn, len);
 		v2s_put_want_room(r);

@@ -89,7 +89,7 @@ void v2s_put_begin_content(struct v2s_request *r);
 /* There is more room for a stream. */
 void v2s_put_on_grown(struct v2s_request *r);
 void v2s_put_on_written(struct v2s_request *r, enum ftx_rc rc);
-/* Of a small file, whose transfer has begun: as soon as it is written its memory is another one's. */
+/* Of a small file whose transfer has begun: once it is written its memory is another one's. */
 void v2s_put_want_room(struct v2s_request *r);
 
 /* server_receipt.c: its final result. */

@@ -14,7 +14,8 @@ RUN = os.path.join(TOP, "bench", "run")
 REPORT = os.path.join(TOP, "bench", "report")
 TRANSFERS = ("download", "upload", "durable", "downloads8", "uploads8", "connections")
 WAITING = ("slowdisk", "cold", "held", "first")
-SMALL = ("smallup", "smalldown", "smalldurable", "farup", "fardown")
+SMALL = ("smallup", "smalldown", "smalldurable", "mediumup", "mediumdown", "mediumdurable", "farup",
+         "fardown")
 DIGESTS = ("digestup", "digestdown")
 
 
@@ -93,7 +94,7 @@ class Bench(unittest.TestCase):
                     if key != "rounds":  # of so few, and on a machine that does other things, it says nothing
                         self.assertGreater(figures[name]["ftxferd, protocol 2"][key], 0, key)
                 others = [peer for peer in figures[name] if peer.startswith("native tar")]
-                self.assertEqual(len(others), {"smalldurable": 2}.get(name, 0 if name in DIGESTS else 1))
+                self.assertEqual(len(others), {"smalldurable": 2, "mediumdurable": 2}.get(name, 0 if name in DIGESTS else 1))
                 self.assertEqual("ftxferd" in figures[name], name in DIGESTS)
                 if "rsync" not in results["skipped"]:
                     self.assertEqual("rsync" in figures[name], name in SMALL)

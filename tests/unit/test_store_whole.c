@@ -93,13 +93,13 @@ on_written(void *arg, struct transfer *t)
 
 	written.times++;
 	written.after_end += o->told ? 1 : 0;
-	written.empty = t->content.p == NULL && t->content.chunk == NULL &&
-			worker_pieces(worker)->given == 0;
+	written.empty =
+	    t->content.p == NULL && t->content.chunk == NULL && worker_pieces(worker)->given == 0;
 }
 
 /*
- * A file of some size gives its memory back before it is published. For a tiny one that is not worth
- * a word, and where nothing waits there is nothing to tell.
+ * A file of some size gives its memory back before it is published. For a tiny one that is not
+ * worth a word, and where nothing waits there is nothing to tell.
  */
 START_TEST(test_written)
 {
