@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define FILE_MAX      (64 << 10)
+#define FILE_MAX      (1 << 20)
 #define ATTR_NAME     "user.ftxfer.reference"
 #define ATTR_SIZE     64 /* about what a stored digest takes */
 #define STREAM_BUFFER (128 << 10)
