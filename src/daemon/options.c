@@ -105,7 +105,7 @@ const struct option_def daemon_option_defs[] = {
 	  .initial = "0", .min = 0, .max = WORKERS_MAX, .arg = "N",
 	  .help = "threads that serve connections (0: one for each processor)" },
 	{ .name = "pool_threads", .type = OPTION_UINT, .offset = AT(pool_threads),
-	  .initial = "8", .min = 3, .max = POOL_THREADS_MAX, .arg = "N",
+	  .initial = "9", .min = 3, .max = POOL_THREADS_MAX, .arg = "N",
 	  .help = "threads that wait for the disk, at the most" },
 	{ .name = "daemonize", .type = OPTION_BOOL, .offset = AT(daemonize),
 	  .initial = "false",

@@ -14,11 +14,12 @@
  * there are three.
  */
 static const unsigned char shares[POOL_LANE_COUNT + 1][POOL_LANE_COUNT] = {
-	/* OPEN, COMMIT, BULK, SYNC, LONG */
-	[2] = { 0, 0, 1, 0, 1 },
-	[3] = { 0, 0, 1, 0, 2 },
-	[4] = { 0, 1, 2, 1, 3 },
-	[5] = { 0, 1, 2, 3, 4 },
+	/* OPEN, WRITE, COMMIT, BULK, SYNC, LONG */
+	[2] = { 0, 0, 0, 1, 0, 1 },
+	[3] = { 0, 0, 0, 1, 0, 2 },
+	[4] = { 0, 0, 1, 2, 1, 3 },
+	[5] = { 0, 0, 1, 2, 3, 4 },
+	[6] = { 0, 1, 2, 3, 4, 5 },
 };
 
 struct pool {
@@ -142,6 +143,8 @@ run_jobs(struct pool_jobs *jobs)
 	}
 }
 
+static bool pool_wake(struct pool *p);
+
 static void *
 pool_thread(void *arg)
 {
@@ -151,6 +154,7 @@ pool_thread(void *arg)
 	for (;;) {
 		struct pool_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
 		enum pool_lane lane = find_lane(p);
+		bool more;
 
 		if (lane == POOL_LANE_COUNT) {
 			if (p->stopping && p->queued == 0)
@@ -163,7 +167,15 @@ pool_thread(void *arg)
 		}
 		take_jobs(p, lane, &jobs);
 		count_running(p, lane, 1);
+		/*
+		 * Of what stood behind a batch that had to wait for its turn nobody was told when
+		 * it came.
+		 */
+		more = STAILQ_FIRST(&jobs)->batch != NULL && find_lane(p) != POOL_LANE_COUNT &&
+		       pool_wake(p);
 		pthread_mutex_unlock(&p->lock);
+		if (more)
+			pthread_cond_signal(&p->work);
 		run_jobs(&jobs);
 		pthread_mutex_lock(&p->lock);
 		count_running(p, lane, -1);
@@ -282,7 +294,7 @@ queue_jobs(struct pool *p, struct worker *w, enum pool_lane lane, struct pool_jo
 			continue;
 		/*
 		 * What may not run yet waits for a thread to come back, and that one looks for
-		 * work. It leaves room for one job, so nobody else needs to.
+		 * work, for itself and for another one.
 		 */
 		wakes += lane_may_run(p, lane) && pool_wake(p) ? 1 : 0;
 	}

@@ -4,12 +4,12 @@
  * worker.
  * Tests: tests/unit/test_pool.c, test_pool_lanes.c, test_pool_batch.c
  *
- * Five lanes share the threads, in this order: OPEN is what a peer waits for (open, reserve);
- * COMMIT gives receipts; BULK moves content; SYNC makes a large file durable; LONG does what takes
- * seconds. With POOL_THREADS_APART threads or more, each always has one, so that none waits for
- * another; the rest is for whoever comes first. Fewer threads do the work of OPEN, COMMIT and SYNC
- * in one lane (with 4: of COMMIT and SYNC), and two that of BULK and LONG. Threads start when there
- * is work for them, and sleep without a timer.
+ * Six lanes share the threads, in this order: OPEN is what a peer waits for (open, reserve); WRITE
+ * makes small files; COMMIT gives receipts; BULK moves content; SYNC makes a large file durable;
+ * LONG does what takes seconds. With POOL_THREADS_APART threads or more, each always has one, so
+ * that none waits for another; the rest is for whoever comes first. With 5, OPEN and WRITE have one
+ * in common; with 4, COMMIT and SYNC as well; fewer do the work of all four, and two that of BULK
+ * and LONG. Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H
@@ -19,7 +19,15 @@
 #include "base/rc.h"
 #include "loop/worker.h"
 
-enum pool_lane { POOL_OPEN, POOL_COMMIT, POOL_BULK, POOL_SYNC, POOL_LONG, POOL_LANE_COUNT };
+enum pool_lane {
+	POOL_OPEN,
+	POOL_WRITE,
+	POOL_COMMIT,
+	POOL_BULK,
+	POOL_SYNC,
+	POOL_LONG,
+	POOL_LANE_COUNT
+};
 
 #define POOL_THREADS_MIN   2
 #define POOL_THREADS_MAX   64

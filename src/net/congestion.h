@@ -14,7 +14,7 @@ struct addr;
  * Empty: it stays the system's, but for one that paces on the loopback. There is nothing to be
  * found out about a line there, and a timer for each 64 KiB (tcp_bbr.c in Linux's source; a socket
  * that has begun with it keeps the timers, whatever it is given later) costs the sender twice what
- * sending does. It is reno then, which each kernel has and everybody may use.
+ * sending does. It is reno then, which each kernel has.
  */
 int congestion_set(int fd, const char *name, const struct addr *at);
 /* Whether that could work. The same results. */

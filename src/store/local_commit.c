@@ -62,6 +62,7 @@ write_content(struct local_transfer *lt)
 	lt->rc = stage_write(&put->stage, &iov, 1, 0);
 	if (put->commit.sound)
 		space_written(&put->hold, UINT64_MAX); /* it is the file system's now, or gone */
+	stage_goes_with_others(&put->stage);
 	(void)put_content_drop(&lt->t.content);
 }
 
@@ -284,11 +285,12 @@ static void
 submit_whole(struct local_transfer *lt)
 {
 	struct local_store *ls = (struct local_store *)lt->t.store;
-	struct commit *c = &lt->put->commit;
+	/* With others in any case: where syncfs(2) is not sound they have directories in common. */
+	const struct commit c = { .sound = !lt->put->spec.through };
 
 	lt->job.run = run_commit;
 	lt->job.done = on_whole_committed;
-	lt->job.batch = commit_may_join(c, &lt->put->stage, lt->t.size) ? &commits : NULL;
+	lt->job.batch = commit_may_join(&c, &lt->put->stage, lt->t.size) ? &commits : NULL;
 	submit_small(ls, &lt->job);
 }
 
@@ -303,6 +305,7 @@ on_whole_written(struct pool_job *job)
 		return;
 	}
 	put_content_free(&t->content, t->store->worker);
+	space_written(&lt->put->hold, t->size);
 	submit_whole(lt);
 	if (t->owner != NULL && t->on_written != NULL)
 		t->on_written(t->owner, t);
@@ -313,14 +316,15 @@ begin_whole(struct local_transfer *lt)
 {
 	struct local_store *ls = (struct local_store *)lt->t.store;
 
-	if (lt->t.size <= WRITE_APART_MIN) {
+	/* Who writes to what stands there may wait for somebody to read it. */
+	if (lt->t.size <= WRITE_APART_MIN || lt->put->spec.through) {
 		submit_whole(lt);
 		return;
 	}
 	lt->job.run = run_write;
 	lt->job.done = on_whole_written;
 	lt->job.batch = &writes;
-	pool_submit(ls->pool, ls->store.worker, POOL_BULK, &lt->job);
+	pool_submit(ls->pool, ls->store.worker, POOL_WRITE, &lt->job);
 }
 
 /* Not more than a turn of the loop is for: others are waiting, too. */

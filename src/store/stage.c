@@ -41,13 +41,20 @@ stage_init(struct stage *s)
 }
 
 void
+stage_goes_with_others(struct stage *s)
+{
+	if (s->unsynced > 0)
+		atomic_fetch_sub(&s->root->unsynced, s->unsynced);
+	s->unsynced = 0;
+}
+
+void
 stage_close(struct stage *s)
 {
 	if (s->fd >= 0)
 		close(s->fd);
 	stage_dir_release(s->dir);
-	if (s->unsynced > 0)
-		atomic_fetch_sub(&s->root->unsynced, s->unsynced); /* it is durable, or gone */
+	stage_goes_with_others(s); /* it is durable, or gone */
 	stage_init(s);
 }
 

@@ -112,6 +112,12 @@ enum ftx_rc stage_write(
 enum ftx_rc stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t offset) FTX_MUST_CHECK;
 
 /*
+ * What is written of it is about to be synced together with others: they need not fear to have to
+ * wait for that besides (root->unsynced).
+ */
+void stage_goes_with_others(struct stage *s);
+
+/*
  * Publishes it: the steps that follow, one after the other. FTX_EXISTS when the name has appeared
  * meanwhile. FTX_NOT_DURABLE (of a daemon): the file stands there whole, but its directory could
  * not be synced, so nothing may be promised. The stage is closed whatever happens.

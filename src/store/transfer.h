@@ -86,7 +86,8 @@ struct transfer {
 	struct put_content content; /* owned: of a store_put_whole(), until it is written */
 	/*
 	 * Optional, to be set in the turn in which it was begun: that is written, and its memory
-	 * given back, but the commit goes on and takes a while.
+	 * given back, but the commit goes on and takes a while. Where there is no disk, and with a
+	 * tiny file (of 8 KiB), all of it is one step, and this is not called.
 	 */
 	void (*on_written)(void *owner, struct transfer *t);
 

@@ -1,13 +1,15 @@
 /* Protocol 2, the server: the content of a PUT as it comes, and whether it is what was said. */
+#include "loop/chunk.h"
 #include "net/conn.h"
 #include "v2/server_put.h"
 
 /*
- * All small files together that are kept in memory. Of those of this size each one that may be
- * under way has room.
+ * All small files together that are kept in memory. Of those of the other size each one that may be
+ * under way has room: that it is given back early (as from 8 KiB on it is) need not be told.
  */
 #define BUFFERED_MAX  ((size_t)1024 * 1024)
 #define BUFFERED_EACH (BUFFERED_MAX / V2S_NOW_MAX)
+_Static_assert(V2S_WHOLE_MAX <= PIECE_SIZE, "a small file does not fit");
 /* With a frame that is not whole yet it is never more than V2_PROGRESS_STEP that is not told. */
 #define TELL_STEP (V2_PROGRESS_STEP / 2)
 /* What a stream is promised more in one step, at most. */

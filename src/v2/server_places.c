@@ -9,6 +9,7 @@ most_places(const struct v2s_conn *c, enum v2s_class class)
 {
 	static const unsigned most[V2S_CLASSES] = {
 		[V2S_HEADS] = 4,
+		[V2S_PUBLISHING] = 16,
 		[V2S_NOW] = V2S_NOW_MAX,
 		[V2S_GETS] = 4,
 		[V2S_SUMS] = 2,

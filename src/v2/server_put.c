@@ -318,7 +318,8 @@ commit(struct v2s_request *r)
 	store_set_digest(r->transfer, &r->sum);
 	store_commit(r->transfer);
 	/* It waits for a disk, and not for the client, who may send the next one meanwhile. */
-	v2s_move_place(r, V2S_NOW);
+	if (r->place == V2S_HEADS)
+		v2s_move_place(r, V2S_PUBLISHING);
 }
 
 const struct v2s_kind v2s_put_kind = { states, rows, sizeof(rows) / sizeof(rows[0]), take, start,

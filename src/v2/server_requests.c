@@ -86,6 +86,7 @@ let_go(struct v2s_request *r, bool keep)
 	v2s_put_unbuffer(r);
 	if (c->filling == r)
 		c->filling = NULL;
+	put_content_free(&r->content, c->worker);
 	if (c->receiver == r) {
 		if (c->receiving == r) {
 			/* What of the frame has not come yet is not wanted any more. */

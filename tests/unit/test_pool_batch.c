@@ -137,6 +137,31 @@ START_TEST(test_batches_do_not_mix)
 }
 END_TEST
 
+/* What stands behind a batch that may not begin is begun with it, by a thread that sleeps. */
+START_TEST(test_behind_a_batch)
+{
+	struct task blocks[2] = { 0 }, behind = { 0 };
+
+	make_pool(12);
+	for (int i = 0; i < COUNT(blocks); i++) {
+		submit(&blocks[i], POOL_COMMIT, true);
+		UNIT_UNTIL(atomic_load(&blocks[i].started), worker_turn(w, false));
+	}
+	tasks[0].job.run = run_task;
+	tasks[0].job.done = task_done;
+	tasks[0].job.batch = &batch;
+	tasks[0].gated = true;
+	pool_submit(pool, w, POOL_COMMIT, &tasks[0].job);
+	submit(&behind, POOL_COMMIT, false);
+	open_gate(1);
+	UNIT_UNTIL(behind.done, worker_turn(w, false));
+	ck_assert(!tasks[0].done);
+	open_gate(2);
+	UNIT_UNTIL(done_count == 4, worker_turn(w, false));
+	pool_free(pool);
+}
+END_TEST
+
 /* Others are free, but so many are at work for the lane; what is none of the batch may use them. */
 START_TEST(test_no_more_threads_than_may_be)
 {
@@ -260,6 +285,7 @@ add_batch_cases(Suite *s)
 	tcase_add_test(tc, test_enough_run_together);
 	tcase_add_test(tc, test_many_run_in_turns);
 	tcase_add_test(tc, test_batches_do_not_mix);
+	tcase_add_test(tc, test_behind_a_batch);
 	tcase_add_test(tc, test_no_more_threads_than_may_be);
 	tcase_add_test(tc, test_nothing_waits_for_more);
 	tcase_add_test(tc, test_in_one_go);

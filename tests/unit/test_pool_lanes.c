@@ -19,10 +19,10 @@ fill_lane(struct task *tasks, int count, enum pool_lane lane, int expected)
 
 #define MANY 20
 
-static const unsigned pool_sizes[] = { 2, 3, 4, 5, 8 };
+static const unsigned pool_sizes[] = { 2, 3, 4, 5, 6, 8 };
 
-/* Lanes of one letter have a thread in common that is kept: OPEN, COMMIT, BULK, SYNC, LONG. */
-static const char *const shares[] = { "aabab", "aabac", "abcbd", "abcde", "abcde" };
+/* Lanes of one letter have a thread in common that is kept: OPEN, WRITE, COMMIT, BULK, SYNC, LONG. */
+static const char *const shares[] = { "aaabab", "aaabac", "aabcbd", "aabcde", "abcdef", "abcdef" };
 
 static int
 share_count(int size)
@@ -115,7 +115,7 @@ START_TEST(test_no_thread_in_vain)
 
 	if (access("/proc/self/task", R_OK) != 0)
 		return; /* this system does not say */
-	make_pool(8);
+	make_pool(9);
 	unit_sleep_ms(20); /* its first thread sleeps, and a sanitizer's has started */
 	before = unit_names_in("/proc/self/task");
 	ck_assert_int_eq(fill_lane(tasks, 4, POOL_BULK, 4), 4);
@@ -199,7 +199,7 @@ START_TEST(test_as_many_at_once_as_may_be)
 {
 	struct task tasks[16] = { 0 };
 
-	make_pool(9);
+	make_pool(10);
 	unit_sleep_ms(5);
 	ck_assert_int_eq(fill_lane(tasks, 16, POOL_OPEN, 5), 5);
 	open_gate(16);
