@@ -73,6 +73,89 @@ START_TEST(test_taken_over_and_not_kept)
 }
 END_TEST
 
+#define SMALL 20000 /* bytes: written by one job, published by the next */
+
+static struct owner next;
+
+static struct put_content
+small_content(void)
+{
+	struct put_content c = { 0 };
+
+	ck_assert(put_content_alloc(&c, worker, SMALL));
+	memcpy(c.p, content, SMALL);
+	c.len = SMALL;
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
+	return c;
+}
+
+static void
+on_small_written(void *owner, struct transfer *t)
+{
+	(void)owner;
+	(void)t;
+	owner_put_spec(&next, &spec);
+}
+
+/*
+ * A small file that is written may be another one's before it is published: then that one publishes
+ * it, or hears that it was, and never is anything left beside it.
+ */
+START_TEST(test_taken_over_before_it_is_published)
+{
+	struct put_content c;
+	struct owner old = { 0 };
+	enum ftx_rc rc;
+
+	start();
+	terms.keep = false;
+	terms.size = SMALL;
+	c = small_content();
+	next = (struct owner){ 0 };
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &old, &old.t), FTX_OK);
+	old.t->on_written = on_small_written;
+	owner_began(&old);
+	rc = owner_wait(&old, TRANSFER_COMMIT);
+	ck_assert_int_eq(owner_wait(&next, TRANSFER_OPEN), FTX_OK);
+	ck_assert_int_eq(rc, next.t->published ? FTX_OK : FTX_TAKEN_OVER);
+	owner_close(&old);
+	if (!next.t->published) {
+		ck_assert_uint_eq(next.t->have, 0);
+		ck_assert_int_eq(owner_reserve(&next, SMALL), FTX_OK);
+		ck_assert_int_eq(owner_write(&next, content, SMALL), FTX_OK);
+		ck_assert_int_eq(owner_commit(&next), FTX_OK);
+	}
+	owner_close(&next);
+	unit_holds("root/new", content, SMALL);
+	ck_assert_int_eq(files_in_root(), 1);
+	store_teardown();
+}
+END_TEST
+
+/* Whoever brought it is gone by then: it is dropped, or published whole, as it happens. */
+START_TEST(test_gone_before_it_is_published)
+{
+	struct put_content c;
+	struct owner old = { 0 };
+	struct stat st;
+
+	start();
+	terms.keep = false;
+	terms.size = SMALL;
+	c = small_content();
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &old, &old.t), FTX_OK);
+	owner_began(&old);
+	for (int i = 0; i < _i; i++)
+		worker_turn(worker, false);
+	owner_close(&old);
+	ck_assert_int_eq(files_in_root(), stat("root/new", &st) == 0 ? 1 : 0);
+	if (files_in_root() == 1)
+		unit_holds("root/new", content, SMALL);
+	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	store_teardown();
+}
+END_TEST
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 static void
@@ -253,6 +336,8 @@ add_takeover_cases(Suite *s)
 	tcase_add_checked_fixture(tc, resume_set_up, NULL);
 	tcase_add_loop_test(tc, test_taken_over, 0, 2);
 	tcase_add_loop_test(tc, test_taken_over_and_not_kept, 0, 2);
+	tcase_add_loop_test(tc, test_taken_over_before_it_is_published, 0, 10);
+	tcase_add_loop_test(tc, test_gone_before_it_is_published, 0, 10);
 	tcase_add_loop_test(tc, test_waits_for_commit, 0, 2);
 	tcase_add_test(tc, test_taken_and_gone);
 	tcase_add_loop_test(tc, test_fails, 0, 2);

@@ -133,6 +133,68 @@ START_TEST(test_written)
 }
 END_TEST
 
+#define EACH 10000 /* bytes: too many for one job */
+
+/*
+ * Of such, too, many go together, whatever the file system is: each is whole, and directories are
+ * synced a few times only.
+ */
+START_TEST(test_many_larger_wholes)
+{
+	static struct owner owners[40];
+	static char large[EACH + 1];
+	char names[COUNT(owners)][16];
+
+	store_start(ROOT_EXCLUSIVE);
+	fake_orders.fs_type = _i == 0 ? 0xef53 : 1;
+	memset(large, 'x', EACH);
+	fake_watch("nowhere");
+	pool_block();
+	for (int i = 0; i < COUNT(owners); i++) {
+		struct put_spec spec = { .name = names[i] };
+
+		snprintf(names[i], sizeof(names[i]), "n%d", i);
+		large[0] = (char)('A' + i);
+		put_whole(&owners[i], &spec, large);
+	}
+	pool_unblock();
+	for (int i = 0; i < COUNT(owners); i++) {
+		char path[32];
+
+		ck_assert_int_eq(owner_wait(&owners[i], TRANSFER_COMMIT), FTX_OK);
+		owner_close(&owners[i]);
+		snprintf(path, sizeof(path), "root/n%d", i);
+		large[0] = (char)('A' + i);
+		unit_holds(path, large, EACH);
+	}
+	ck_assert_uint_le(fake_count().fsync_dir, COUNT(owners) / 2);
+	ck_assert_uint_eq(atomic_load(&root->unsynced), 0);
+	store_teardown();
+}
+END_TEST
+
+/* A disk that is full says so once, and nothing is left. */
+START_TEST(test_no_room)
+{
+	static char large[EACH + 1];
+	const struct put_spec spec = { .name = "n" };
+	struct owner o;
+
+	store_start(ROOT_EXCLUSIVE);
+	fake_orders.free_bytes = EACH - 1;
+	memset(large, 'x', EACH);
+	put_whole(&o, &spec, large);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_NO_SPACE);
+	owner_close(&o);
+	fake_orders.free_bytes = EACH;
+	put_whole(&o, &spec, large);
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/n", large, EACH);
+	store_teardown();
+}
+END_TEST
+
 /* What fails before that says so at its end, once. */
 START_TEST(test_not_written)
 {
@@ -404,6 +466,8 @@ add_whole_cases(Suite *s)
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_whole, 0, 2 * ROOT_KINDS);
 	tcase_add_loop_test(tc, test_written, 0, 8);
+	tcase_add_loop_test(tc, test_many_larger_wholes, 0, 2);
+	tcase_add_test(tc, test_no_room);
 	tcase_add_test(tc, test_not_written);
 	tcase_add_loop_test(tc, test_promised_to_another, 0, 4);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
