@@ -21,7 +21,7 @@ fill_lane(struct task *tasks, int count, enum pool_lane lane, int expected)
 
 static const unsigned pool_sizes[] = { 2, 3, 4, 5, 6, 8 };
 
-/* Lanes of one letter have a thread in common that is kept: OPEN, WRITE, COMMIT, BULK, SYNC, LONG. */
+/* Lanes of one letter have a kept thread in common: OPEN, WRITE, COMMIT, BULK, SYNC, LONG. */
 static const char *const shares[] = { "aaabab", "aaabac", "aabcbd", "aabcde", "abcdef", "abcdef" };
 
 static int
