@@ -17,11 +17,13 @@
 /*
  * syncfs(2) writes all that waits on a file system, whosever it is. So it is only called while
  * little content of our own uploads waits besides; and where it took long, since somebody else
- * writes there, not again for so many times as long.
+ * writes there, not again for so many times as long. Long is more than what waited takes on a slow
+ * disk, a memory card's.
  */
-#define UNSYNCED_MAX ((uint64_t)32 * 1024 * 1024)
-#define SLOW_MS      200
-#define PAUSE_FACTOR 50
+#define UNSYNCED_MAX  ((uint64_t)32 * 1024 * 1024)
+#define SLOW_MS       200
+#define SLOW_MS_BYTES ((uint64_t)16 * 1024) /* in each millisecond */
+#define PAUSE_FACTOR  50
 
 /* Not now: too much would be written besides, or was lately. */
 static bool
@@ -63,13 +65,14 @@ static bool
 sync_file_system(struct root *r, int fd)
 {
 	uint64_t begin = clock_now_ms(), took;
+	uint64_t own = (atomic_load(&r->together) + atomic_load(&r->unsynced)) / SLOW_MS_BYTES;
 	bool ok;
 
 	if (syncfs_is_dear(r, begin))
 		return false;
 	ok = syncfs(fd) == 0;
 	took = clock_now_ms() - begin;
-	if (took > SLOW_MS)
+	if (took > SLOW_MS + own)
 		atomic_store(&r->syncfs_next, begin + took * (PAUSE_FACTOR + 1));
 	return ok;
 }

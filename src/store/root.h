@@ -50,6 +50,8 @@ struct root {
 	atomic_int link_way;     /* enum root_link_way: how unnamed files have got names */
 	/* What was written to stages that are open may not be on the disk yet: bytes. */
 	atomic_uint_fast64_t unsynced;
+	/* And of that, what is about to be made durable together with others: not counted above. */
+	atomic_uint_fast64_t together;
 	/*
 	 * Directories that are being made, and those that were made and could not be made durable.
 	 * These count to the end: nobody keeps a list of which they are, and who publishes in one

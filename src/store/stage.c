@@ -37,14 +37,15 @@ stage_init(struct stage *s)
 	s->upload = NULL;
 	s->in_memory = s->may_wait = s->direct = false;
 	s->flushed = 0;
-	s->unsynced = 0;
+	s->unsynced = s->together = 0;
 }
 
 void
 stage_goes_with_others(struct stage *s)
 {
-	if (s->unsynced > 0)
-		atomic_fetch_sub(&s->root->unsynced, s->unsynced);
+	atomic_fetch_sub(&s->root->unsynced, s->unsynced);
+	atomic_fetch_add(&s->root->together, s->unsynced);
+	s->together += s->unsynced;
 	s->unsynced = 0;
 }
 
@@ -54,7 +55,10 @@ stage_close(struct stage *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	stage_dir_release(s->dir);
-	stage_goes_with_others(s); /* it is durable, or gone */
+	if (s->unsynced > 0) /* it is durable, or gone */
+		atomic_fetch_sub(&s->root->unsynced, s->unsynced);
+	if (s->together > 0)
+		atomic_fetch_sub(&s->root->together, s->together);
 	stage_init(s);
 }
 

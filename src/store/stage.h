@@ -63,6 +63,7 @@ struct stage {
 	bool direct;       /* written past the page cache (open(2), O_DIRECT) */
 	uint64_t flushed;  /* bytes whose way to the device has been begun */
 	uint64_t unsynced; /* bytes in the page cache, as long as it is open; in root, too */
+	uint64_t together; /* likewise, after stage_goes_with_others() */
 };
 
 /*
@@ -112,8 +113,8 @@ enum ftx_rc stage_write(
 enum ftx_rc stage_write_pipe(struct stage *s, int pipe, size_t len, uint64_t offset) FTX_MUST_CHECK;
 
 /*
- * What is written of it is about to be synced together with others: they need not fear to have to
- * wait for that besides (root->unsynced).
+ * What is written of it is about to be made durable together with others: who does that need not
+ * fear to have to wait for it besides (store/commit).
  */
 void stage_goes_with_others(struct stage *s);
 
