@@ -9,7 +9,8 @@
 
 /*
  * Larger ones are written by a job of their own: so their memory is free again while they wait for
- * the flush of those before them. (That costs a mail, which smaller ones are spared.)
+ * the flush of those before them. (That costs a mail, which smaller ones are spared.) More threads
+ * than that get into each other's way in a directory, and a long batch keeps its last one waiting.
  */
 #define WRITE_APART_MIN ((uint64_t)8 * 1024)
 #define WRITE_THREADS   2
