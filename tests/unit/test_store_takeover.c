@@ -77,16 +77,21 @@ END_TEST
 
 static struct owner next;
 
-static struct put_content
-small_content(void)
+/* A store, and a small file on its way into it. */
+static void
+start_small(struct owner *o)
 {
 	struct put_content c = { 0 };
 
+	start();
+	terms.keep = false;
+	terms.size = SMALL;
 	ck_assert(put_content_alloc(&c, worker, SMALL));
 	memcpy(c.p, content, SMALL);
 	c.len = SMALL;
 	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
-	return c;
+	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, o, &o->t), FTX_OK);
+	owner_began(o);
 }
 
 static void
@@ -103,18 +108,12 @@ on_small_written(void *owner, struct transfer *t)
  */
 START_TEST(test_taken_over_before_it_is_published)
 {
-	struct put_content c;
 	struct owner old = { 0 };
 	enum ftx_rc rc;
 
-	start();
-	terms.keep = false;
-	terms.size = SMALL;
-	c = small_content();
 	next = (struct owner){ 0 };
-	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &old, &old.t), FTX_OK);
+	start_small(&old);
 	old.t->on_written = on_small_written;
-	owner_began(&old);
 	rc = owner_wait(&old, TRANSFER_COMMIT);
 	ck_assert_int_eq(owner_wait(&next, TRANSFER_OPEN), FTX_OK);
 	ck_assert_int_eq(rc, next.t->published ? FTX_OK : FTX_TAKEN_OVER);
@@ -135,16 +134,10 @@ END_TEST
 /* Whoever brought it is gone by then: it is dropped, or published whole, as it happens. */
 START_TEST(test_gone_before_it_is_published)
 {
-	struct put_content c;
 	struct owner old = { 0 };
 	struct stat st;
 
-	start();
-	terms.keep = false;
-	terms.size = SMALL;
-	c = small_content();
-	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &old, &old.t), FTX_OK);
-	owner_began(&old);
+	start_small(&old);
 	for (int i = 0; i < _i; i++)
 		worker_turn(worker, false);
 	owner_close(&old);
