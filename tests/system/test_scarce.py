@@ -144,7 +144,7 @@ class TestDescriptors(ScarceTest):
 
     def test_a_hundred_clients_with_64_descriptors(self):
         """Those for whom there is no room wait, at no cost, and are served when others leave."""
-        daemon = self.daemon(workers=2, request_timeout=3, popen={
+        daemon = self.daemon(workers=2, pool_threads=8, request_timeout=3, popen={
             "preexec_fn": lambda: limit_descriptors(64)})
         data = content(300000)
         write_file(daemon.path("there"), data)
