@@ -86,8 +86,11 @@ count_together(const struct pool_jobs *lane)
 	return n >= batch->min ? n : 1;
 }
 
-/* Moves the first job of the lane to `taken`, with those that go with it; the lock is held. */
-static void
+/*
+ * Moves the first job of the lane to `taken`, with those that go with it; the lock is held. True:
+ * it has a batch.
+ */
+static bool
 take_jobs(struct pool *p, enum pool_lane lane, struct pool_jobs *taken)
 {
 	struct pool_jobs left = STAILQ_HEAD_INITIALIZER(left);
@@ -107,6 +110,7 @@ take_jobs(struct pool *p, enum pool_lane lane, struct pool_jobs *taken)
 	}
 	STAILQ_CONCAT(&left, &p->lanes[lane]);
 	STAILQ_CONCAT(&p->lanes[lane], &left);
+	return batch != NULL;
 }
 
 static void
@@ -165,14 +169,13 @@ pool_thread(void *arg)
 			p->woken -= p->woken > 0 ? 1 : 0;
 			continue;
 		}
-		take_jobs(p, lane, &jobs);
+		more = take_jobs(p, lane, &jobs);
 		count_running(p, lane, 1);
 		/*
 		 * Of what stood behind a batch that had to wait for its turn nobody was told when
 		 * it came.
 		 */
-		more = STAILQ_FIRST(&jobs)->batch != NULL && find_lane(p) != POOL_LANE_COUNT &&
-		       pool_wake(p);
+		more = more && find_lane(p) != POOL_LANE_COUNT && pool_wake(p);
 		pthread_mutex_unlock(&p->lock);
 		if (more)
 			pthread_cond_signal(&p->work);
