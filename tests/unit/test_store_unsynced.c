@@ -43,13 +43,12 @@ static void
 put_whole(struct owner *o, const struct put_spec *s, size_t len)
 {
 	struct put_content c = { .len = len };
-	uint8_t *mine = malloc(len);
 
-	ck_assert_ptr_nonnull(mine);
-	memcpy(mine, content, len);
-	c.p = mine;
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, len, &c.digest), FTX_OK);
 	*o = (struct owner){ 0 };
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, len, &c.digest), FTX_OK);
+	c.p = malloc(len);
+	ck_assert_ptr_nonnull(c.p);
+	memcpy(c.p, content, len);
 	ck_assert_int_eq(store_put_whole(store, s, &c, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
 }
