@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	bench/results/2026-11-29.json \
 	bench/results/2026-11-29-2.json \
 	bench/results/2026-11-29-3.json \
+	bench/results/2026-11-29-4.json \
 	bench/run \
 	bench/tables.py \
 	bench/workload.py \
