@@ -101,29 +101,25 @@ class Durable(Small):
     places = ("disk",)
 
 
-class Medium(Small):
+class Medium:
     """Too large to be sent by the dozen, and too small for their bytes to be all that counts."""
     files, nbytes = 1000, 128 << 10
     copies = 10
 
 
-class MediumUp(Medium):
+class MediumUp(Medium, Up):
     name = "mediumup"
     title = "1,000 files of 128 KiB up, over one connection"
-    kind = "tree_up"
 
 
-class MediumDown(Medium):
+class MediumDown(Medium, Down):
     name = "mediumdown"
     title = "1,000 files of 128 KiB down, over one connection"
-    kind = "tree_down"
 
 
-class MediumDurable(Medium):
+class MediumDurable(Medium, Durable):
     name = "mediumdurable"
     title = "1,000 files of 128 KiB up, until they are safe on the disk"
-    kind = "tree_durable"
-    places = ("disk",)
 
 
 class Via:

@@ -43,6 +43,8 @@ stage_init(struct stage *s)
 void
 stage_goes_with_others(struct stage *s)
 {
+	if (s->unsynced == 0)
+		return; /* in memory: what all workers share is not touched for nothing */
 	atomic_fetch_sub(&s->root->unsynced, s->unsynced);
 	atomic_fetch_add(&s->root->together, s->unsynced);
 	s->together += s->unsynced;

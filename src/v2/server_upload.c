@@ -99,7 +99,7 @@ v2s_put_on_taken(void *owner, struct transfer *t)
 
 	(void)t;
 	if (r->state == V2S_PUT_COMMITTING)
-		return; /* how that ends says more, and whoever comes waits for it */
+		return; /* how that ends says more: published, or another one's after all */
 	v2s_refuse(r, FTX_TAKEN_OVER);
 	v2s_run(c);
 }
