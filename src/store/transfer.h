@@ -1,8 +1,8 @@
 /*
  * transfer.h - one file on its way into a store or out of it.
  * Layer: store. Threads: its worker's. While an operation runs, its job may read name, size and
- * offset, which nobody changes then, and cancelled, which is atomic; and it may write meta, and take
- * content.
+ * offset, which nobody changes then, and cancelled, which is atomic; and it may write meta, and
+ * take content.
  * Tests: tests/unit/test_store.c
  *
  * A transfer owns all that its file costs: the claim on its name, the promised space, the stage.

@@ -11,10 +11,6 @@
 #define BIT(number)  (UINT64_C(1) << SLOT(number))
 
 /* clang-format off */
-#define CHECK(number, name, format, least, most) \
-	_Static_assert(((number) & ~V2_ATTR_CRITICAL) / V2_ATTR_SLOTS == 0, "an attribute has no slot");
-V2_ATTR_TABLE(CHECK)
-
 /* What a value may be, by slot. */
 #define RANGE(number, name, format, least, most) [SLOT(number)] = { (least), (most) },
 static const struct range {

@@ -93,6 +93,13 @@ enum { V2_ATTR_TABLE(V2_ATTR_FORMAT) };
 #define V2_ATTR_CRITICAL 0x8000
 #define V2_ATTR_SLOTS    64 /* numbers without bit 15 are less */
 
+/* clang-format off */
+#define V2_ATTR_CHECK(number, name, format, least, most) \
+	_Static_assert(((number) & ~V2_ATTR_CRITICAL) / V2_ATTR_SLOTS == 0, #name " has no slot");
+V2_ATTR_TABLE(V2_ATTR_CHECK)
+#undef V2_ATTR_CHECK
+/* clang-format on */
+
 /*
  * The first member of each message's struct, `has`, is a set of these: which attributes are there.
  * A member whose attribute is not there is zero, or what message.h says.

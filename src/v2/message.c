@@ -99,21 +99,6 @@ v2_message_encode(enum v2_message_id message, const void *m, uint8_t flag_bits, 
 	return finish(&out, kinds[message].type, flag_bits, id, buf);
 }
 
-/* clang-format off */
-#define CODEC(codec, type, number, from, flags) \
-	struct v2_fault \
-	v2_##codec##_decode(const struct v2_frame *f, const struct v2_terms *terms, struct type *m) \
-	{ \
-		return v2_message_decode(V2_MESSAGE_##codec, f, terms, m); \
-	} \
-	size_t \
-	v2_##codec##_encode(const struct type *m, uint8_t flag_bits, uint16_t id, void *buf, size_t size) \
-	{ \
-		return v2_message_encode(V2_MESSAGE_##codec, m, flag_bits, id, buf, size); \
-	}
-V2_MESSAGE_TABLE(CODEC)
-/* clang-format on */
-
 uint32_t
 v2_digest_kinds(struct v2_slice digests)
 {

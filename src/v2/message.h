@@ -382,6 +382,17 @@ struct v2_working {
 	X(error,        v2_error,       ERROR,   V2_SERVER, 0) \
 	X(working,      v2_working,     WORKING, V2_SERVER, 0)
 
+#define V2_MESSAGE_ENUM(name, type, number, from, flags) V2_MESSAGE_##name,
+enum v2_message_id { V2_MESSAGE_TABLE(V2_MESSAGE_ENUM) V2_MESSAGES };
+#undef V2_MESSAGE_ENUM
+/* clang-format on */
+
+/* As below, for who has a number and bytes: m is the struct of the table. */
+struct v2_fault v2_message_decode(enum v2_message_id id, const struct v2_frame *f,
+    const struct v2_terms *terms, void *m) FTX_MUST_CHECK;
+size_t v2_message_encode(enum v2_message_id message, const void *m, uint8_t flag_bits, uint16_t id,
+    void *buf, size_t size) FTX_MUST_CHECK;
+
 /*
  * For each of them, as of PUT:
  *
@@ -392,24 +403,21 @@ struct v2_working {
  * v2_put_encode() writes the whole frame, and returns its length. 0: it does not fit, or is not one
  * that v2_put_decode() would take.
  */
-#define V2_DECLARE(name, type, number, from, flags) \
-	struct v2_fault v2_##name##_decode(const struct v2_frame *f, const struct v2_terms *terms, \
-	    struct type *m) FTX_MUST_CHECK; \
-	size_t v2_##name##_encode(const struct type *m, uint8_t flag_bits, uint16_t id, void *buf, \
-	    size_t size) FTX_MUST_CHECK;
-V2_MESSAGE_TABLE(V2_DECLARE)
-#undef V2_DECLARE
-
-#define V2_MESSAGE_ENUM(name, type, number, from, flags) V2_MESSAGE_##name,
-enum v2_message_id { V2_MESSAGE_TABLE(V2_MESSAGE_ENUM) V2_MESSAGES };
-#undef V2_MESSAGE_ENUM
+/* clang-format off */
+#define V2_CODEC(name, type, number, from, flags) \
+	FTX_MUST_CHECK static inline struct v2_fault \
+	v2_##name##_decode(const struct v2_frame *f, const struct v2_terms *terms, struct type *m) \
+	{ \
+		return v2_message_decode(V2_MESSAGE_##name, f, terms, m); \
+	} \
+	FTX_MUST_CHECK static inline size_t \
+	v2_##name##_encode(const struct type *m, uint8_t flag_bits, uint16_t id, void *buf, size_t size) \
+	{ \
+		return v2_message_encode(V2_MESSAGE_##name, m, flag_bits, id, buf, size); \
+	}
+V2_MESSAGE_TABLE(V2_CODEC)
+#undef V2_CODEC
 /* clang-format on */
-
-/* The same for who has a number and bytes: m is the struct of the table. */
-struct v2_fault v2_message_decode(enum v2_message_id id, const struct v2_frame *f,
-    const struct v2_terms *terms, void *m) FTX_MUST_CHECK;
-size_t v2_message_encode(enum v2_message_id message, const void *m, uint8_t flag_bits, uint16_t id,
-    void *buf, size_t size) FTX_MUST_CHECK;
 
 /* The set of known kinds of digests (bit DIGEST_XXH128 ...) in a DIGESTS. */
 uint32_t v2_digest_kinds(struct v2_slice digests);
