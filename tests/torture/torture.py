@@ -96,11 +96,13 @@ class Place:
         self.log_path = os.path.join(self.dir, "log")
         self.pid_file = os.path.join(self.dir, "pid")
         self.control = Control(os.path.join(self.dir, "control"))
+        # Its own: a client whose daemon has been killed goes on, and somebody else's may have its port then.
+        self.host = "127.%d.%d.%d" % tuple(random.randint(1, 254) for _ in range(3))
         self.conf = write_file(os.path.join(self.dir, "conf"), ("""
-            user = "root"; storage_root = "%s"; listen_address = ["127.0.0.1"]; grace_time = 2; workers = 2;
+            user = "root"; storage_root = "%s"; listen_address = ["%s"]; grace_time = 2; workers = 2;
             pid_file = "%s"; file_mode = "%o"; pool_threads = 5;
             %s
-            """ % (self.root, self.pid_file, MODE, options)).encode())
+            """ % (self.root, self.host, self.pid_file, MODE, options)).encode())
         self.process = None
         self.address = None
         self.status = None  # of a daemon that has ended
@@ -118,9 +120,9 @@ class Place:
                 [FTXFERD, "-f", self.conf, "-l", "0"], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=log, env=self.control.environment())
         line = self.process.stdout.readline()
-        found = re.match(rb"listening on 127\.0\.0\.1:(\d+)$", line.strip())
+        found = re.match(rb"listening on 127\.[\d.]+:(\d+)$", line.strip())
         if found:
-            self.address = ("127.0.0.1", int(found.group(1)))
+            self.address = (self.host, int(found.group(1)))
         elif line:
             raise AssertionError("the daemon says %r" % line)
         else:
