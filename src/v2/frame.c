@@ -17,12 +17,12 @@ struct type_row {
 
 /* clang-format off */
 #define FLAG_IF(number, type, name, bit, side, who) \
-	+ ((number) == V2_##type && (side) == (who) ? (bit) : 0)
+	| ((number) == V2_##type && (side) == (who) ? (bit) : 0)
 #define FLAG_OF_CLIENT(number, type, name, bit, side) FLAG_IF(number, type, name, bit, side, V2_CLIENT)
 #define FLAG_OF_SERVER(number, type, name, bit, side) FLAG_IF(number, type, name, bit, side, V2_SERVER)
 #define TYPE_ROW(number, name, sender, id) \
 	[number] = { #name, sender, id, \
-		V2_FLAG_TABLE(FLAG_OF_CLIENT, number), V2_FLAG_TABLE(FLAG_OF_SERVER, number) },
+		0 V2_FLAG_TABLE(FLAG_OF_CLIENT, number), 0 V2_FLAG_TABLE(FLAG_OF_SERVER, number) },
 static const struct type_row types[256] = { V2_TYPE_TABLE(TYPE_ROW) };
 
 #define FLAG_ROW(arg, type, name, bit, side) { V2_##type, bit, #name },
