@@ -45,10 +45,12 @@ src_libstore_a_SOURCES = \
 	src/store/listing.c src/store/listing.h \
 	src/store/local.c src/store/local.h src/store/local_private.h \
 	src/store/local_commit.c \
+	src/store/local_now.c \
 	src/store/local_prefix.c \
 	src/store/local_put.c \
 	src/store/local_reserve.c \
 	src/store/local_request.c \
+	src/store/local_whole.c \
 	src/store/meta.c src/store/meta.h \
 	src/store/names.c src/store/names.h \
 	src/store/path.c src/store/path.h \
@@ -62,7 +64,6 @@ src_libstore_a_SOURCES = \
 	src/store/stage_open.c \
 	src/store/stage_dir.c src/store/stage_dir.h \
 	src/store/stage_part.c \
-	src/store/local_now.c \
 	src/store/stage_write.c \
 	src/store/store.c src/store/store.h \
 	src/store/request.c src/store/request.h \

@@ -33,10 +33,9 @@ syncfs_is_dear(const struct root *r, uint64_t now)
 }
 
 bool
-commit_may_join(const struct commit *c, const struct stage *s, uint64_t size)
+commit_may_join(const struct root *r, bool sound, uint64_t size)
 {
-	return c->sound && s->kind != STAGE_THROUGH && size <= COMMIT_SMALL_MAX &&
-	       !syncfs_is_dear(s->root, clock_now_ms());
+	return sound && size <= COMMIT_SMALL_MAX && !syncfs_is_dear(r, clock_now_ms());
 }
 
 #if defined HAVE_SYNCFS && defined HAVE_SYNC_FILE_RANGE && defined HAVE_SYS_VFS_H

@@ -23,6 +23,7 @@
 
 #include "base/rc.h"
 
+struct root;
 struct stage;
 
 /*
@@ -61,11 +62,11 @@ STAILQ_HEAD(commit_list, commit);
  */
 bool commit_is_sound(int fd);
 /*
- * Whether this one may be given to commit_all() with others, now: not while much content of others
+ * Whether a file of that size (bytes) may be given to commit_all() with others, now: not while much content of others
  * waits to be written, which syncfs(2) would write, too. By themselves, on as many threads as there
  * are, they are done sooner then.
  */
-bool commit_may_join(const struct commit *c, const struct stage *s, uint64_t size);
+bool commit_may_join(const struct root *r, bool sound, uint64_t size);
 /* All of the list; its length is COMMIT_BATCH_MAX at most. */
 void commit_all(struct commit_list *list);
 

@@ -1,13 +1,16 @@
 /*
  * local_private.h - what the files of the store on a local directory share; nobody else includes
  * it.
- * Layer: store. Threads: the store's worker.
+ * Layer: store. Threads: the store's worker, but for what blocks (pool).
+ * Tests: tests/unit/test_store.c, test_store_whole.c
  */
 #ifndef STORE_LOCAL_PRIVATE_H
 #define STORE_LOCAL_PRIVATE_H
 
 #include "loop/pool.h"
+#include "loop/work.h"
 #include "store/commit.h"
+#include "store/put_content.h"
 #include "store/reader.h"
 #include "store/root.h"
 #include "store/stage.h"
@@ -18,9 +21,10 @@ struct local_store {
 	struct store store; /* the first member */
 	struct root *root;  /* borrowed */
 	struct pool *pool;  /* borrowed */
-	/* Puts that need no job, and go together at the end of this turn. */
+	/* Puts that need no job: together at the end of this turn, or of a later one. */
 	struct pool_jobs at_once;
-	struct mail at_once_mail; /* under way as long as there are any */
+	struct mail at_once_mail; /* one of both is under way as long as there are any: */
+	struct work at_once_rest; /* more than a turn is for */
 	/* Small files that are to be committed, and go to the pool together likewise. */
 	struct pool_jobs to_commit;
 	struct mail to_commit_mail;
@@ -30,6 +34,20 @@ struct local_store {
 	bool now_due;              /* that is under way */
 };
 
+/* What is to be done before a put is committed; each includes the next one. */
+enum local_due {
+	LOCAL_DUE_COMMIT, /* nothing else */
+	LOCAL_DUE_CONTENT,
+	LOCAL_DUE_OPEN
+};
+
+/* What its thread may wait for meanwhile; each includes the one before. */
+enum local_wait {
+	LOCAL_WAIT_NOTHING, /* the worker's: what stands on a device moves to a job */
+	LOCAL_WAIT_DEVICE,
+	LOCAL_WAIT_CLAIM /* the end of what another transfer does with the upload */
+};
+
 /* One put more, and each transfer; what a job may use stands below the line. */
 struct local_put {
 	struct stage stage;
@@ -37,10 +55,11 @@ struct local_put {
 	struct commit commit;
 	struct space_hold hold;
 	uint64_t reserved; /* bytes */
-	bool whole;        /* put_whole(): nothing is done of it yet */
-	bool unsynced;     /* put_whole(), or published before: struct transfer's */
-	bool joins;        /* in a batch: it has come as far as its commit */
-	bool moves;        /* it is no batch for the loop: a job is to go on */
+	bool unsynced;     /* after open: struct transfer's */
+	/* ---- of a put_whole() */
+	enum local_due due;
+	struct put_content content; /* owned: until it is written */
+	bool moves;                 /* it is nothing for the loop: a job is to go on */
 	/* In a batch: borrowed, the directory of the one before; NULL: there is none. */
 	struct stage_dir **last_dir;
 	/* ---- of an upload that is known by its key */
@@ -68,13 +87,21 @@ local_transfer_of(struct pool_job *job)
 	return (struct local_transfer *)((char *)job - offsetof(struct local_transfer, job));
 }
 
+static inline struct local_transfer *
+local_transfer_of_commit(struct commit *c)
+{
+	struct local_put *put =
+	    (struct local_put *)((char *)c - offsetof(struct local_put, commit));
+
+	return (struct local_transfer *)((char *)put - offsetof(struct local_transfer, put));
+}
+
 /* local.c */
 void local_submit(struct local_transfer *lt, enum pool_lane lane, void (*run)(struct pool_job *),
     void (*done)(struct pool_job *));
 void local_on_job_done(struct pool_job *job);
 enum ftx_rc local_transfer_new(struct store *s, enum transfer_kind kind, const char *name,
     transfer_done_cb *on_done, void *owner, struct local_transfer **out) FTX_MUST_CHECK;
-enum ftx_rc local_write_piece(struct local_transfer *lt, const void *p, size_t len) FTX_MUST_CHECK;
 
 /* Whether stage and space go with the upload, not with this transfer. */
 static inline bool
@@ -118,6 +145,22 @@ void local_put_check(const struct local_put *put);
 
 /* local_commit.c: as in struct store_ops. */
 void local_commit(struct transfer *t);
+/*
+ * Blocks as `wait` allows. All that is due before its commit: then it has entered its claim
+ * (uploads_enter()), and is to be committed or to leave it. False: there is nothing to be
+ * committed, or not here (put->moves, put->again); lt->rc says how it ended.
+ */
+bool local_bring_to_commit(struct local_transfer *lt, enum local_wait wait) FTX_MUST_CHECK;
+/* Likewise. From what is due to the end, all together; lt->rc of each, as above. */
+void local_commit_together(const struct pool_jobs *jobs, enum local_wait wait);
+/* By a job, together with others if that is sound (struct commit) and they are small. */
+void local_submit_commit(struct local_transfer *lt, bool sound, void (*done)(struct pool_job *));
+/* put->again: by a job that waits for it. */
+void local_submit_commit_again(struct local_transfer *lt, void (*done)(struct pool_job *));
+
+/* local_whole.c: on any thread, within the claim; lt->rc. */
+void local_write_content(struct local_transfer *lt);
+/* As in struct store_ops. */
 enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec,
     struct put_content *content, transfer_done_cb *on_done, void *owner,
     struct transfer **out) FTX_MUST_CHECK;

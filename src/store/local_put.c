@@ -163,7 +163,11 @@ local_put_open(struct local_transfer *lt, bool wait)
 		return rc;
 	if (!put->stage.may_wait) /* a client does not ask */
 		put->stage.meta = &lt->t.meta;
-	put->commit.sound = !put->stage.in_memory && commit_is_sound(put->stage.fd);
+	put->commit.stage = &put->stage;
+	put->commit.cancelled = &lt->t.cancelled;
+	put->commit.sound = put->stage.kind != STAGE_THROUGH && !put->stage.in_memory &&
+			    commit_is_sound(put->stage.fd);
+	put->unsynced = put->stage.in_memory || !root_syncs(lt->root);
 	return FTX_OK;
 }
 
@@ -197,8 +201,7 @@ on_put_opened(struct pool_job *job)
 		uploads_on_taken(lt->put->claim, lt->t.store->worker, on_taken, lt);
 	lt->t.replaces = lt->put->stage.replaces;
 	lt->t.kept = lt->put->stage.part;
-	lt->t.unsynced =
-	    lt->t.published ? lt->put->unsynced : lt->put->stage.in_memory || !root_syncs(lt->root);
+	lt->t.unsynced = lt->put->unsynced;
 	lt->t.writes_now = lt->put->stage.in_memory || lt->put->stage.may_wait;
 	local_on_job_done(job);
 }
@@ -248,8 +251,8 @@ written(struct local_transfer *lt, size_t len)
 		uploads_written(lt->put->claim, len);
 }
 
-enum ftx_rc
-local_write_piece(struct local_transfer *lt, const void *p, size_t len)
+static enum ftx_rc
+write_piece(struct local_transfer *lt, const void *p, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)p, len };
 	enum ftx_rc rc;
@@ -268,7 +271,7 @@ run_write(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
-	lt->rc = local_write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
+	lt->rc = write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
 }
 
 static void
@@ -293,7 +296,7 @@ enum ftx_rc
 local_write_now(struct transfer *t, const void *p, size_t len)
 {
 	struct local_transfer *lt = (struct local_transfer *)t;
-	enum ftx_rc rc = local_write_piece(lt, p, len);
+	enum ftx_rc rc = write_piece(lt, p, len);
 
 	if (rc == FTX_OK)
 		written(lt, len);
@@ -357,4 +360,5 @@ local_put_clear(struct local_transfer *lt)
 {
 	uploads_release(lt->put->claim);
 	space_release(&lt->put->hold);
+	put_content_free(&lt->put->content, lt->t.store->worker);
 }

@@ -29,19 +29,18 @@ put_content_alloc(struct put_content *c, struct worker *w, size_t size)
 	return c->p != NULL;
 }
 
-bool
+void
 put_content_drop(struct put_content *c)
 {
 	if (c->chunk == NULL)
 		free(c->p);
 	c->p = NULL;
-	return c->chunk == NULL;
 }
 
 void
 put_content_free(struct put_content *c, struct worker *w)
 {
-	(void)put_content_drop(c);
+	put_content_drop(c);
 	chunk_put(worker_pieces(w), c->chunk);
 	c->chunk = NULL;
 	c->len = 0;

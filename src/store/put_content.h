@@ -20,21 +20,21 @@ struct worker;
 
 /* All zero: empty. */
 struct put_content {
-	uint8_t *p;          /* owned: by malloc(3), or in the chunk; NULL: there is none */
-	size_t len;          /* bytes in it */
-	struct chunk *chunk; /* owned: of worker_pieces(); NULL: none */
-	struct digest_value digest;
+	uint8_t *p;                 /* owned: by malloc(3), or in the chunk; NULL: there is none */
+	size_t len;                 /* bytes in it */
+	struct chunk *chunk;        /* owned: of worker_pieces(); NULL: none */
+	struct digest_value digest; /* what is stored with the file: the caller's, too */
 };
 
 /* How many bytes of memory room for `size` bytes takes, PIECE_SIZE at most. */
 size_t put_content_room(size_t size);
-/* That room. False: no memory. */
+/* That room, PIECE_SIZE at most, of what is empty; the caller fills it. False: no memory. */
 bool put_content_alloc(struct put_content *c, struct worker *w, size_t size);
 /*
- * On any thread: it is not wanted any more, and as much given back as can be there. False: there is
- * something left, for put_content_free().
+ * On any thread: nobody reads it any more. What is malloc(3)'s is given back; a chunk only with
+ * put_content_free().
  */
-bool put_content_drop(struct put_content *c);
+void put_content_drop(struct put_content *c);
 /* Gives back what there is, and is empty afterwards. */
 void put_content_free(struct put_content *c, struct worker *w);
 

@@ -329,12 +329,6 @@ space_reserve(struct space *s, int fd, uint64_t size, struct space_hold *hold)
 }
 
 enum ftx_rc
-space_reserve_beyond(struct space *s, int fd, uint64_t size, struct space_hold *hold)
-{
-	return extend(s, fd, 0, size, true, hold);
-}
-
-enum ftx_rc
 space_extend(struct space *s, int fd, uint64_t from, uint64_t size, struct space_hold *hold)
 {
 	return extend(s, fd, from, size, false, hold);

@@ -42,9 +42,6 @@ enum ftx_rc space_reserve(
  */
 enum ftx_rc space_promise(
     struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
-/* The same as space_reserve(), but the file's size stays what was written to it. */
-enum ftx_rc space_reserve_beyond(
-    struct space *s, int fd, uint64_t size, struct space_hold *hold) FTX_MUST_CHECK;
 /*
  * The same for a file that was allocated by an earlier run: only its share of the most.
  * FTX_STAGE_FULL.

@@ -8,9 +8,11 @@
  *
  *	put	store_put	OPEN
  *		store_reserve	RESERVE
- *		store_write	WRITE, as often as it takes
+ *		store_write	WRITE, as often as it takes; store_write_now and
+ *				store_write_pipe none, where they are the way
  *		store_commit	COMMIT
  *		store_prefix	PREFIX, between OPEN and RESERVE
+ *		store_put_whole	COMMIT, and is all of these
  *	get	store_get	OPEN
  *		store_read	READ, as often as it takes
  *		store_prefix	PREFIX, before the first READ
@@ -47,7 +49,7 @@ struct worker;
 /*
  * What an implementation provides; each starts the operation and ends it, later, by
  * transfer_op_done(). store.c has checked the order of calls and the bounds, and has set t->op and
- * t->chunk; put and get set the former themselves. What ends with _now, file,
+ * t->chunk; put, put_whole and get set the former themselves. What ends with _now or _pipe, file,
  * resident and get_whole start nothing.
  */
 struct store_ops {

@@ -76,7 +76,6 @@ transfer_clear(struct transfer *t)
 		t->release_share(t->share);
 	t->release_share = NULL;
 	free(t->name);
-	put_content_free(&t->content, t->store->worker);
 	t->name = NULL;
 	t->store->transfers--;
 }

@@ -1,8 +1,7 @@
 /*
  * transfer.h - one file on its way into a store or out of it.
  * Layer: store. Threads: its worker's. While an operation runs, its job may read name, size and
- * offset, which nobody changes then, and cancelled, which is atomic; and it may write meta, and
- * take content.
+ * offset, which nobody changes then, and cancelled, which is atomic; and it may write meta.
  * Tests: tests/unit/test_store.c
  *
  * A transfer owns all that its file costs: the claim on its name, the promised space, the stage.
@@ -20,7 +19,6 @@
 #include "base/rc.h"
 #include "store/digest.h"
 #include "store/meta.h"
-#include "store/put_content.h"
 
 struct chunk;
 struct store;
@@ -51,7 +49,10 @@ struct transfer {
 	bool replaces;   /* put, after open: there is a file that the commit will replace */
 	/* put, after open: store_write_now() is the way. No device, or nobody to keep waiting. */
 	bool writes_now;
-	/* put, after open: that it is durable, if it stands there still, nobody can promise. */
+	/*
+	 * put, after OPEN, or the COMMIT of a store_put_whole(): what is published, or was, may not
+	 * be durable (root_syncs(), or it is in memory).
+	 */
 	bool unsynced;
 	/* put, after reserve: past the page cache, so chunks should be full, but the last. */
 	bool direct;
@@ -77,18 +78,21 @@ struct transfer {
 	bool kept; /* put with spec.keep: what there is of it is; `have` tells how much there was */
 	bool dropped;      /* store_drop() */
 	uint64_t mark_due; /* bytes: the next of store_mark() that counts */
-	/* Optional: another one goes on with the upload; every operation fails from here on. */
+	/*
+	 * Optional, but of a store_put_whole(): another one goes on with the upload; every
+	 * operation fails from here on.
+	 */
 	void (*on_taken)(void *owner, struct transfer *t);
 
 	struct digest prefix;             /* owned: of the first prefix_len bytes, after PREFIX */
 	uint64_t prefix_len;              /* bytes */
 	atomic_uint_fast64_t prefix_done; /* of them, so far */
 
-	struct put_content content; /* owned: of a store_put_whole(), until it is written */
 	/*
-	 * Optional, to be set in the turn in which it was begun: that is written, and its memory
-	 * given back, but the commit goes on and takes a while. Where there is no disk, and with a
-	 * tiny file (of 8 KiB), all of it is one step, and this is not called.
+	 * Optional, of a store_put_whole(), to be set in the turn in which it was begun: its
+	 * content is written and its memory given back, but its commit goes on and takes a while.
+	 * Not called where all of it is one step: of a tiny file, without a disk, or of what is
+	 * written to as it stands (put_spec.through).
 	 */
 	void (*on_written)(void *owner, struct transfer *t);
 

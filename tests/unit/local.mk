@@ -226,6 +226,7 @@ tests_unit_test_root_LDADD = src/libstore.a src/libloop.a src/libbase.a $(DIGEST
 tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_SOURCES = \
 	tests/unit/test_store.c tests/unit/test_store.h \
+	tests/unit/test_store_at_once.c \
 	tests/unit/test_store_close.c \
 	tests/unit/test_store_get.c tests/unit/test_store_whole.c tests/unit/test_store_meta.c tests/unit/test_store_now.c \
 	tests/unit/test_store_reader.c \

@@ -402,7 +402,7 @@ commit_again(unsigned syncfs)
 		ck_assert_int_eq(unlinkat(root->fd, names[i], 0), 0);
 	for (int i = 0; i < FILES; i++)
 		ck_assert_int_eq(stage_open(&stages[i], root, SPEC(root->flags, names[i])), FTX_OK);
-	ck_assert(commit_may_join(&commits[0], &stages[0], 1) == (syncfs > 0));
+	ck_assert(commit_may_join(root, commits[0].sound, 1) == (syncfs > 0));
 	fake_watch("");
 	commit_first(FILES);
 	for (int i = 0; i < FILES; i++)
@@ -448,10 +448,10 @@ START_TEST(test_much_is_unsynced)
 	uint64_t much = (uint64_t)33 * 1024 * 1024;
 
 	open_files(0);
-	ck_assert(commit_may_join(&commits[0], &stages[0], COMMIT_SMALL_MAX));
-	ck_assert(!commit_may_join(&commits[0], &stages[0], COMMIT_SMALL_MAX + 1));
+	ck_assert(commit_may_join(root, commits[0].sound, COMMIT_SMALL_MAX));
+	ck_assert(!commit_may_join(root, commits[0].sound, COMMIT_SMALL_MAX + 1));
 	atomic_fetch_add(&root->unsynced, much);
-	ck_assert(!commit_may_join(&commits[0], &stages[0], 1));
+	ck_assert(!commit_may_join(root, commits[0].sound, 1));
 	fake_watch("");
 	commit_first(FILES);
 	all_ended(FTX_OK, true);
@@ -465,7 +465,7 @@ START_TEST(test_unsound_may_not_join)
 {
 	fs_type = 1;
 	open_files(0);
-	ck_assert(!commit_may_join(&commits[0], &stages[0], 1));
+	ck_assert(!commit_may_join(root, commits[0].sound, 1));
 	ck_assert_uint_gt(atomic_load(&root->unsynced), 0);
 	for (int i = 0; i < FILES; i++)
 		stage_discard(&stages[i]);

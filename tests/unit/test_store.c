@@ -277,6 +277,7 @@ add_cases(Suite *s)
 	tcase_add_loop_test(tc, test_many_at_once, 0, ROOT_KINDS);
 	tcase_add_test(tc, test_replace);
 	tcase_add_loop_test(tc, test_put_attributes, 0, ROOT_KINDS);
+	add_at_once_cases(s);
 	add_close_cases(s);
 	add_get_cases(s);
 	add_meta_cases(s);

@@ -40,6 +40,7 @@ void owner_hears(void *arg, struct transfer *t, enum transfer_op op, enum ftx_rc
 void owner_began(struct owner *o);
 void owner_put(struct owner *o, const char *name);
 void owner_put_spec(struct owner *o, const struct put_spec *spec);
+void owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content);
 void owner_get(struct owner *o, const char *name);
 void owner_get_digest(struct owner *o, const char *name);
 /* Until the operation under way has ended; how. */
@@ -61,6 +62,7 @@ void pool_unblock(void);
 #define ROOT_KINDS 3
 extern const unsigned root_kinds[ROOT_KINDS];
 
+void add_at_once_cases(Suite *s);
 void add_close_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_meta_cases(Suite *s);

@@ -104,6 +104,18 @@ owner_put(struct owner *o, const char *name)
 }
 
 void
+owner_put_whole(struct owner *o, const struct put_spec *spec, const char *content)
+{
+	struct put_content c = { .p = (uint8_t *)strdup(content), .len = strlen(content) };
+
+	*o = (struct owner){ 0 };
+	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, c.len, &c.digest), FTX_OK);
+	ck_assert_int_eq(store_put_whole(store, spec, &c, owner_hears, o, &o->t), FTX_OK);
+	ck_assert_ptr_null(c.p);
+	owner_began(o);
+}
+
+void
 owner_get(struct owner *o, const char *name)
 {
 	*o = (struct owner){ .closes = o->closes };

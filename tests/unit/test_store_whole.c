@@ -11,18 +11,6 @@
 #include "unit/fake_sys.h"
 #include "unit/test_store.h"
 
-static void
-put_whole(struct owner *o, const struct put_spec *spec, const char *content)
-{
-	struct put_content c = { .p = (uint8_t *)strdup(content), .len = strlen(content) };
-
-	*o = (struct owner){ 0 };
-	ck_assert_int_eq(digest_of(DIGEST_XXH128, content, c.len, &c.digest), FTX_OK);
-	ck_assert_int_eq(store_put_whole(store, spec, &c, owner_hears, o, &o->t), FTX_OK);
-	ck_assert_ptr_null(c.p);
-	owner_began(o);
-}
-
 /* All of it in one operation, on a disk and as if in memory. */
 START_TEST(test_whole)
 {
@@ -32,7 +20,7 @@ START_TEST(test_whole)
 
 	store_start(root_kinds[_i % ROOT_KINDS]);
 	root->in_memory = _i < ROOT_KINDS;
-	put_whole(&o, &spec, "content");
+	owner_put_whole(&o, &spec, "content");
 	UNIT_CHECK(!o.told);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
 	ck_assert_int_eq(names_stat(root, "new", false, &m), FTX_OK);
@@ -41,7 +29,7 @@ START_TEST(test_whole)
 	ck_assert_uint_eq(o.t->size, 7);
 	owner_close(&o);
 	unit_holds("root/new", "content", 7);
-	put_whole(&o, &spec, "another");
+	owner_put_whole(&o, &spec, "another");
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_EXISTS);
 	owner_close(&o);
 	unit_holds("root/new", "content", 7);
@@ -66,7 +54,7 @@ START_TEST(test_many_wholes)
 		struct put_spec spec = { .name = names[i] };
 
 		snprintf(names[i], sizeof(names[i]), "n%d", i);
-		put_whole(&owners[i], &spec, names[i]);
+		owner_put_whole(&owners[i], &spec, names[i]);
 	}
 	for (int i = 0; i < COUNT(owners); i++) {
 		ck_assert_int_eq(
@@ -91,10 +79,10 @@ on_written(void *arg, struct transfer *t)
 {
 	const struct owner *o = arg;
 
+	(void)t;
 	written.times++;
 	written.after_end += o->told ? 1 : 0;
-	written.empty =
-	    t->content.p == NULL && t->content.chunk == NULL && worker_pieces(worker)->given == 0;
+	written.empty = worker_pieces(worker)->given == 0;
 }
 
 /*
@@ -155,7 +143,7 @@ START_TEST(test_many_larger_wholes)
 
 		snprintf(names[i], sizeof(names[i]), "n%d", i);
 		large[0] = (char)('A' + i);
-		put_whole(&owners[i], &spec, large);
+		owner_put_whole(&owners[i], &spec, large);
 	}
 	pool_unblock();
 	for (int i = 0; i < COUNT(owners); i++) {
@@ -183,11 +171,11 @@ START_TEST(test_no_room)
 	store_start(ROOT_EXCLUSIVE);
 	fake_orders.free_bytes = EACH - 1;
 	memset(large, 'x', EACH);
-	put_whole(&o, &spec, large);
+	owner_put_whole(&o, &spec, large);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_NO_SPACE);
 	owner_close(&o);
 	fake_orders.free_bytes = EACH;
-	put_whole(&o, &spec, large);
+	owner_put_whole(&o, &spec, large);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
 	owner_close(&o);
 	unit_holds("root/n", large, EACH);
@@ -237,16 +225,16 @@ START_TEST(test_promised_to_another)
 	ck_assert_int_eq(owner_reserve(&large, 990), FTX_OK);
 	if (!fake_orders.no_fallocate)
 		fake_orders.free_bytes = 10;
-	put_whole(&small, &spec, "eleven byte");
+	owner_put_whole(&small, &spec, "eleven byte");
 	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_NO_SPACE);
 	owner_close(&small);
 	ck_assert_int_eq(stat("root/small", &st), -1);
-	put_whole(&small, &spec, "ten bytes.");
+	owner_put_whole(&small, &spec, "ten bytes.");
 	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_OK);
 	owner_close(&small);
 	/* Written it is no promise any more: then there is room for one more of that size. */
 	fake_orders.free_bytes = fake_orders.no_fallocate ? 1000 : 10;
-	put_whole(&small, &(const struct put_spec){ .name = "next" }, "ten bytes.");
+	owner_put_whole(&small, &(const struct put_spec){ .name = "next" }, "ten bytes.");
 	ck_assert_int_eq(owner_wait(&small, TRANSFER_COMMIT), FTX_OK);
 	owner_close(&small);
 	owner_close(&large);
@@ -272,7 +260,7 @@ START_TEST(test_taken)
 		enum ftx_rc rc;
 
 		spec.name = taken[i];
-		put_whole(&o, &spec, "content");
+		owner_put_whole(&o, &spec, "content");
 		rc = owner_wait(&o, TRANSFER_COMMIT);
 		ck_assert(rc == FTX_EXISTS || (rc == FTX_NOT_REGULAR && i > 0));
 		owner_close(&o);
@@ -280,30 +268,6 @@ START_TEST(test_taken)
 	unit_holds("root/file", "theirs", 6);
 	ck_assert_int_eq(access("root/none", F_OK), -1);
 	ck_assert_int_le(unit_names_in("root"), before + 1); /* the mark */
-	store_teardown();
-}
-END_TEST
-
-/* A disk is mounted below a root in memory: a job waits for it. */
-START_TEST(test_disk_in_memory)
-{
-	const struct put_spec spec = { .name = "new" };
-	struct owner o = { 0 };
-
-	store_start(ROOT_EXCLUSIVE);
-	root->in_memory = true;
-	root->dev++;
-	fake_orders.fs_type = 0xef53; /* ext4 */
-	put_whole(&o, &spec, "content");
-	pool_block();
-	for (int i = 0; i < 10; i++)
-		worker_turn(worker, false);
-	UNIT_CHECK(!o.told);
-	pool_unblock();
-	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
-	ck_assert(!o.t->unsynced);
-	owner_close(&o);
-	unit_holds("root/new", "content", 7);
 	store_teardown();
 }
 END_TEST
@@ -326,7 +290,7 @@ START_TEST(test_clients_own)
 	memset(large, 'x', sizeof(large) - 1);
 	store_start(cases[_i].flags);
 	root->in_memory = cases[_i].in_memory;
-	put_whole(&o, &spec, cases[_i].large ? large : "content");
+	owner_put_whole(&o, &spec, cases[_i].large ? large : "content");
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
 	ck_assert_int_eq(o.t->meta.version.len > 0, cases[_i].flags == 0);
 	owner_close(&o);
@@ -353,7 +317,7 @@ START_TEST(test_through)
 			.name = paths[i] + strlen("root/"), .policy = PUT_REPLACE, .through = true
 		};
 
-		put_whole(&owners[i], &spec, "content");
+		owner_put_whole(&owners[i], &spec, "content");
 	}
 	for (int i = 0; i < COUNT(owners); i++) {
 		fds[i] = open(paths[i], O_RDONLY | O_NONBLOCK);
@@ -472,7 +436,6 @@ add_whole_cases(Suite *s)
 	tcase_add_loop_test(tc, test_promised_to_another, 0, 4);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
 	tcase_add_loop_test(tc, test_taken, 0, 2 * ROOT_KINDS);
-	tcase_add_test(tc, test_disk_in_memory);
 	tcase_add_loop_test(tc, test_clients_own, 0, 4);
 	tcase_add_loop_test(tc, test_through, 0, 2);
 	tcase_add_loop_test(tc, test_get_whole, 0, 2);
