@@ -8,9 +8,9 @@ static unsigned
 most_places(const struct v2s_conn *c, enum v2s_class class)
 {
 	static const unsigned most[V2S_CLASSES] = {
+		[V2S_NOW] = V2S_NOW_MAX,
 		[V2S_HEADS] = 4,
 		[V2S_PUBLISHING] = 16,
-		[V2S_NOW] = V2S_NOW_MAX,
 		[V2S_GETS] = 4,
 		[V2S_SUMS] = 2,
 		[V2S_LISTS] = 2,
@@ -38,11 +38,14 @@ is_now(const struct v2s_request *r)
 	return r->type == V2_PUT && (r->flags & V2_PUT_NOW) != 0;
 }
 
-/* Its end takes something of the client's, which may stand behind what we do not read. */
+/*
+ * Its end takes something of the client's, which may stand behind what we do not read. Not that of
+ * an upload of which all has come.
+ */
 static bool
 needs_client(const struct v2s_request *r)
 {
-	return (r->type == V2_PUT && !is_now(r)) ||
+	return (r->type == V2_PUT && !is_now(r) && r->place != V2S_PUBLISHING) ||
 	       (r->type == V2_GET && V2_HAS(&r->m.get, RESUME));
 }
 
@@ -73,8 +76,9 @@ take_share(struct v2s_request *r)
 }
 
 /*
- * While a PUT with NOW waits we may read no further. So it must not wait for what comes about by
- * something that stands there.
+ * While PUTs with NOW wait, a large one or so many small ones that there is no more memory for
+ * them, we read no further. So none of them may wait for what comes about by something that stands
+ * there.
  */
 static bool
 may_wait(const struct v2s_request *r)

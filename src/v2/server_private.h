@@ -38,12 +38,12 @@ enum v2s_conn_state {
 
 /* Of what a connection has so many at a time, and the rest of it waits: in this order. */
 enum v2s_class {
-	V2S_NOW,   /* PUTs with NOW, up to their end: we may not read further before they have it */
-	V2S_HEADS, /* PUTs without NOW that are open; but those that are being published move to */
-	V2S_PUBLISHING,
-	V2S_GETS,  /* open files on their way out */
-	V2S_SUMS,  /* digests being made */
-	V2S_LISTS, /* pages being made */
+	V2S_NOW,        /* PUTs with NOW: small ones while they are stored, others from the start */
+	V2S_HEADS,      /* PUTs without NOW, until all of them has come */
+	V2S_PUBLISHING, /* and then; nobody waits for that: without it they stay in HEADS */
+	V2S_GETS,       /* open files on their way out */
+	V2S_SUMS,       /* digests being made */
+	V2S_LISTS,      /* pages being made */
 	V2S_CLASSES
 };
 

@@ -62,10 +62,11 @@ start(struct v2s_request *r)
 	v2s_event(r, V2S_PUT_ON_START);
 }
 
+/* A small one is there as soon as all of it has come, and may have to wait for its place yet. */
 static bool
 cancel(struct v2s_request *r)
 {
-	return r->state != V2S_PUT_COMMITTING;
+	return r->state != V2S_PUT_COMMITTING || r->is_waiting;
 }
 
 /* What the store has said, in the words of this request. */

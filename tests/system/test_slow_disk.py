@@ -7,7 +7,7 @@ kernel. It is not measured how long others take, but seen that they get what the
 import os
 import time
 
-from harness import SystemTest, cpu_seconds
+from harness import SystemTest, cpu_seconds, limit_descriptors
 from slowdisk import SlowDisk
 from wire import DEADLINE, content, read_file, request, wait_for, write_file
 from wire2 import Client
@@ -174,6 +174,30 @@ class TestHeldSyncsOfOneClient(SlowDiskTest):
             client.data(number, data)
             client.end(number, data)
         self.check(client, data, done)
+
+
+class TestHeldSyncsOfFewDescriptors(SlowDiskTest):
+    """The connection has but one file open at a time: others wait for what is being published."""
+    flags = ("-t",)
+
+    def test_they_wait(self):
+        server = self.server(workers=2, popen={"preexec_fn": lambda: limit_descriptors(64)})
+        client, data = Client(server.address), content(SMALL)
+        self.addCleanup(client.close)
+        self.disk.hold("sync")
+        head = client.request("PUT", ("NAME", "head"), ("SIZE", SIZE), ("DIGEST_KIND", 2))
+        self.assertEqual(client.result(head).type, "GO")
+        client.data(head, content(SIZE))
+        client.end(head, content(SIZE))
+        self.disk.wait_for("sync", 1)
+        for number, name in ((100, "cancelled"), (101, "waits")):
+            client.send(client.put_frames(number, name, data))
+        self.assertEqual(client.ask("CANCEL", ("TARGET", 100)).type, "OK")
+        self.assertEqual(client.result(100).code, "CANCELLED")
+        self.disk.release("sync")
+        self.assertEqual([client.result(n).type for n in (head, 101)], ["OK"] * 2)
+        self.assertEqual([n for n in ("head", "cancelled", "waits") if os.path.exists(self.path(n))],
+                         ["head", "waits"])
 
 
 class HeldReads(SlowDiskTest):
