@@ -1,5 +1,6 @@
 /*
- * chunk.h - memory for content under way, in pieces of one size that are used over and over.
+ * chunk.h - memory for content under way, in chunks that are used over and over: of two sizes, each
+ * with a cache of its own.
  * Layer: loop. Threads: a cache belongs to one worker; a chunk may be lent to a job of the pool.
  * Tests: tests/unit/test_chunk.c
  *
@@ -16,12 +17,12 @@
 
 /* Bytes: less at a time, a disk is not busy with (direct I/O, one write after the other). */
 #define CHUNK_SIZE ((size_t)512 * 1024)
+/* Bytes: of those that hold a small file each, for as long as its content is not written. */
+#define CHUNK_SMALL_SIZE ((size_t)256 * 1024)
 /* What direct I/O asks of memory, offset and length, on any device (open(2), O_DIRECT). */
 #define CHUNK_ALIGN ((size_t)4096)
 /* How many without a user a cache keeps. */
 #define CHUNK_KEPT 4
-/* Bytes: of those that hold one small file each. */
-#define PIECE_SIZE ((size_t)256 * 1024)
 
 struct chunk {
 	SLIST_ENTRY(chunk) link;
@@ -32,7 +33,7 @@ struct chunk {
 /* Embedded in the worker. */
 struct chunk_cache {
 	SLIST_HEAD(chunk_list, chunk) free;
-	size_t size;          /* bytes of each: CHUNK_SIZE or PIECE_SIZE */
+	size_t size;          /* bytes of each: CHUNK_SIZE or CHUNK_SMALL_SIZE */
 	unsigned kept, given; /* how many are in it, and out of it */
 };
 

@@ -37,7 +37,7 @@ struct worker {
 	STAILQ_HEAD(soon_queue, mail) soon;
 	struct event *soon_event; /* owned; made active by the first mail of a turn */
 	struct work_queue later;  /* on a base of our own */
-	struct chunk_cache chunks, pieces;
+	struct chunk_cache chunks, small_chunks;
 	struct content_pipe pipe;
 
 	pthread_mutex_t mail_lock;
@@ -207,9 +207,9 @@ worker_chunks(struct worker *w)
 }
 
 struct chunk_cache *
-worker_pieces(struct worker *w)
+worker_small_chunks(struct worker *w)
 {
-	return &w->pieces;
+	return &w->small_chunks;
 }
 
 static void
@@ -297,7 +297,7 @@ worker_new(struct worker **out, struct event_base *base)
 	pthread_mutex_init(&w->mail_lock, NULL);
 	timer_heap_init(&w->timers);
 	chunk_cache_init(&w->chunks, CHUNK_SIZE);
-	chunk_cache_init(&w->pieces, PIECE_SIZE);
+	chunk_cache_init(&w->small_chunks, CHUNK_SMALL_SIZE);
 	w->owns_base = base == NULL;
 	w->base = base != NULL ? base : make_base();
 	if (w->base == NULL)
@@ -344,7 +344,7 @@ worker_free(struct worker *w)
 		close(w->mail_fd);
 	timer_heap_clear(&w->timers);
 	chunk_cache_clear(&w->chunks);
-	chunk_cache_clear(&w->pieces);
+	chunk_cache_clear(&w->small_chunks);
 	pipe_close(&w->pipe);
 	pthread_mutex_destroy(&w->mail_lock);
 	free(w);

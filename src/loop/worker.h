@@ -101,9 +101,12 @@ void worker_post(struct worker *w, struct mail *m);
 /* On w's own thread: m->deliver runs later in this turn, before the loop waits again. */
 void worker_soon(struct worker *w, struct mail *m);
 
-/* Memory for content, and a pipe for what needs none; on the worker's thread. */
+/*
+ * Memory for content: a piece of a large file (CHUNK_SIZE), or all of a small one
+ * (CHUNK_SMALL_SIZE); and a pipe for what needs none. On the worker's thread.
+ */
 struct chunk_cache *worker_chunks(struct worker *w);
-struct chunk_cache *worker_pieces(struct worker *w);
+struct chunk_cache *worker_small_chunks(struct worker *w);
 struct content_pipe *worker_pipe(struct worker *w);
 
 /*

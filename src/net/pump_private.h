@@ -9,7 +9,7 @@
 #include "net/pump.h"
 
 /* Bytes moved by one call on the loop: they fit a processor core's own cache, twice. */
-#define PIECE_SIZE ((size_t)256 * 1024)
+#define PUMP_PIECE ((size_t)256 * 1024)
 
 static inline size_t
 least(size_t a, uint64_t b)
@@ -23,8 +23,8 @@ void pump_give_back(const struct pump *p, struct chunk *chunk);
  * Bytes of one step, after which it is somebody else's turn: what is moved by a call, or what is
  * worth a notice of the kernel's, where there is no queue.
  */
-#define STEP_SIZE       PIECE_SIZE
-#define STEP_SIZE_ALONE (4 * PIECE_SIZE)
+#define STEP_SIZE       PUMP_PIECE
+#define STEP_SIZE_ALONE (4 * PUMP_PIECE)
 
 size_t pump_step_size(const struct pump *p);
 /* There is more to do than a step: its next one gets in the queue. False: there is none. */

@@ -78,7 +78,7 @@ receive_now(struct pump *p, struct chunk *chunk)
 	bool ended = conn_peer_end(p->ends.conn) != FTX_OK;
 
 	for (size_t rest = ended ? SIZE_MAX : pump_step_size(p); rest > 0 && pump_left(p) > 0;) {
-		size_t want = least(rest < PIECE_SIZE ? rest : PIECE_SIZE, pump_left(p));
+		size_t want = least(rest < PUMP_PIECE ? rest : PUMP_PIECE, pump_left(p));
 		size_t n;
 		enum ftx_rc rc = move_piece(p, chunk, want, &n);
 

@@ -29,7 +29,7 @@
 static void
 set_pace(struct pump *p, bool fast)
 {
-	p->burst_max = fast ? PIECE_SIZE : SLOW_BURST;
+	p->burst_max = fast ? PUMP_PIECE : SLOW_BURST;
 	if (p->burst > p->burst_max)
 		p->burst = p->burst_max;
 	conn_set_unsent_max(p->ends.conn, fast ? FAST_UNSENT : SLOW_UNSENT);
@@ -46,7 +46,7 @@ judge_pace(struct pump *p)
 		return;
 	now = worker_now(conn_worker(p->ends.conn));
 	fast = (now - p->pace_at) * PACE_BYTES <= (offset - p->pace_from) * PACE_MS;
-	if (fast != (p->burst_max == PIECE_SIZE))
+	if (fast != (p->burst_max == PUMP_PIECE))
 		set_pace(p, fast);
 	p->pace_from = offset;
 	p->pace_at = now;

@@ -12,19 +12,19 @@
 size_t
 put_content_room(size_t size)
 {
-	return size <= HEAP_MAX ? size : PIECE_SIZE;
+	return size <= HEAP_MAX ? size : CHUNK_SMALL_SIZE;
 }
 
 bool
 put_content_alloc(struct put_content *c, struct worker *w, size_t size)
 {
-	assert(c->p == NULL && size <= PIECE_SIZE);
+	assert(c->p == NULL && size <= CHUNK_SMALL_SIZE);
 	c->len = 0;
 	if (size <= HEAP_MAX) {
 		c->p = malloc(size > 0 ? size : 1);
 		return c->p != NULL;
 	}
-	c->chunk = chunk_get(worker_pieces(w));
+	c->chunk = chunk_get(worker_small_chunks(w));
 	c->p = c->chunk != NULL ? c->chunk->data : NULL;
 	return c->p != NULL;
 }
@@ -41,7 +41,7 @@ void
 put_content_free(struct put_content *c, struct worker *w)
 {
 	put_content_drop(c);
-	chunk_put(worker_pieces(w), c->chunk);
+	chunk_put(worker_small_chunks(w), c->chunk);
 	c->chunk = NULL;
 	c->len = 0;
 }

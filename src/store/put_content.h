@@ -22,13 +22,13 @@ struct worker;
 struct put_content {
 	uint8_t *p;                 /* owned: by malloc(3), or in the chunk; NULL: there is none */
 	size_t len;                 /* bytes in it */
-	struct chunk *chunk;        /* owned: of worker_pieces(); NULL: none */
+	struct chunk *chunk;        /* owned: of worker_small_chunks(); NULL: none */
 	struct digest_value digest; /* what is stored with the file: the caller's, too */
 };
 
-/* How many bytes of memory room for `size` bytes takes, PIECE_SIZE at most. */
+/* How many bytes of memory room for `size` bytes takes, CHUNK_SMALL_SIZE at most. */
 size_t put_content_room(size_t size);
-/* That room, PIECE_SIZE at most, of what is empty; the caller fills it. False: no memory. */
+/* That room, CHUNK_SMALL_SIZE at most, of what is empty; the caller fills it. False: no memory. */
 bool put_content_alloc(struct put_content *c, struct worker *w, size_t size);
 /*
  * On any thread: nobody reads it any more. What is malloc(3)'s is given back; a chunk only with

@@ -6,7 +6,7 @@
 #include "v2/client_private.h"
 
 /* Bytes of one piece that is written there and then. */
-#define PIECE_SIZE ((size_t)256 * 1024)
+#define NOW_PIECE ((size_t)256 * 1024)
 /* A file that is worth another thread, where there is a processor for it. */
 #define APART_MIN ((uint64_t)8 * 1024 * 1024)
 
@@ -327,7 +327,7 @@ static size_t
 room_for(struct v2_get_request *get, size_t len)
 {
 	bool now = get->opened && (get->stream != NULL || writes_now(get));
-	size_t most = now ? PIECE_SIZE : CHUNK_SIZE;
+	size_t most = now ? NOW_PIECE : CHUNK_SIZE;
 	size_t room;
 
 	if (!take_chunk(get))

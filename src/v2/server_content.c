@@ -9,7 +9,7 @@
  */
 #define BUFFERED_MAX  ((size_t)1024 * 1024)
 #define BUFFERED_EACH (BUFFERED_MAX / V2S_NOW_MAX)
-_Static_assert(V2S_WHOLE_MAX <= PIECE_SIZE, "a small file does not fit");
+_Static_assert(V2S_WHOLE_MAX <= CHUNK_SMALL_SIZE, "a small file does not fit");
 /* With a frame that is not whole yet it is never more than V2_PROGRESS_STEP that is not told. */
 #define TELL_STEP (V2_PROGRESS_STEP / 2)
 /* What a stream is promised more in one step, at most. */

@@ -34,7 +34,7 @@ START_TEST(test_memory)
 {
 	struct chunk_cache cache;
 	struct chunk *c[3 * CHUNK_KEPT];
-	const size_t size = _i == 0 ? CHUNK_SIZE : PIECE_SIZE;
+	const size_t size = _i == 0 ? CHUNK_SIZE : CHUNK_SMALL_SIZE;
 
 	chunk_cache_init(&cache, size);
 	for (int i = 0; i < COUNT(c); i++) {

@@ -10,7 +10,7 @@ static struct worker *worker;
 
 #define LARGE (64 * 1024)
 
-static const size_t sizes[] = { 0, 1, 4096, LARGE - 64, LARGE, PIECE_SIZE };
+static const size_t sizes[] = { 0, 1, 4096, LARGE - 64, LARGE, CHUNK_SMALL_SIZE };
 
 static void
 set_up(void)
@@ -39,7 +39,7 @@ START_TEST(test_sizes)
 		ck_assert_ptr_null(c.p);
 		put_content_free(&c, worker);
 	}
-	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, 0);
 }
 END_TEST
 
@@ -49,15 +49,15 @@ START_TEST(test_used_again)
 	struct put_content c = { 0 };
 	uint8_t *before;
 
-	ck_assert(put_content_alloc(&c, worker, PIECE_SIZE));
+	ck_assert(put_content_alloc(&c, worker, CHUNK_SMALL_SIZE));
 	before = c.p;
 	put_content_free(&c, worker);
 	ck_assert(put_content_alloc(&c, worker, 100 * 1000));
 	ck_assert_ptr_eq(c.p, before);
 	put_content_free(&c, worker);
-	ck_assert_uint_eq(worker_pieces(worker)->kept, 1);
+	ck_assert_uint_eq(worker_small_chunks(worker)->kept, 1);
 	ck_assert(put_content_alloc(&c, worker, 4096));
-	ck_assert_uint_eq(worker_pieces(worker)->kept, 1);
+	ck_assert_uint_eq(worker_small_chunks(worker)->kept, 1);
 	put_content_free(&c, worker);
 }
 END_TEST
@@ -71,9 +71,9 @@ START_TEST(test_dropped)
 	ck_assert(put_content_alloc(&c, worker, sizes[_i]));
 	put_content_drop(&c);
 	ck_assert_ptr_null(c.p);
-	ck_assert_uint_eq(worker_pieces(worker)->given, large ? 1 : 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, large ? 1 : 0);
 	put_content_free(&c, worker);
-	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, 0);
 }
 END_TEST
 

@@ -144,7 +144,7 @@ START_TEST(test_gone_before_it_is_published)
 	ck_assert_int_eq(files_in_root(), stat("root/new", &st) == 0 ? 1 : 0);
 	if (files_in_root() == 1)
 		unit_holds("root/new", content, SMALL);
-	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, 0);
 	store_teardown();
 }
 END_TEST

@@ -82,7 +82,7 @@ on_written(void *arg, struct transfer *t)
 	(void)t;
 	written.times++;
 	written.after_end += o->told ? 1 : 0;
-	written.empty = worker_pieces(worker)->given == 0;
+	written.empty = worker_small_chunks(worker)->given == 0;
 }
 
 /*
@@ -91,7 +91,7 @@ on_written(void *arg, struct transfer *t)
  */
 START_TEST(test_written)
 {
-	static const size_t sizes[] = { 100, 10 * 1000, 100 * 1000, PIECE_SIZE };
+	static const size_t sizes[] = { 100, 10 * 1000, 100 * 1000, CHUNK_SMALL_SIZE };
 	const struct put_spec spec = { .name = "n" };
 	size_t size = sizes[_i % COUNT(sizes)];
 	struct put_content c = { 0 };
@@ -114,7 +114,7 @@ START_TEST(test_written)
 	ck_assert_int_eq(written.after_end, 0);
 	ck_assert(written.times == 0 || written.empty);
 	owner_close(&o);
-	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, 0);
 	unit_holds("root/n", (const char *)same, size);
 	free(same);
 	store_teardown();
@@ -192,9 +192,9 @@ START_TEST(test_not_written)
 
 	unit_write("root/n", "there", 5);
 	store_start(ROOT_EXCLUSIVE);
-	ck_assert(put_content_alloc(&c, worker, PIECE_SIZE));
-	memset(c.p, 'x', PIECE_SIZE);
-	c.len = PIECE_SIZE;
+	ck_assert(put_content_alloc(&c, worker, CHUNK_SMALL_SIZE));
+	memset(c.p, 'x', CHUNK_SMALL_SIZE);
+	c.len = CHUNK_SMALL_SIZE;
 	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
 	written.times = 0;
 	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, &o, &o.t), FTX_OK);
@@ -203,7 +203,7 @@ START_TEST(test_not_written)
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_EXISTS);
 	ck_assert_int_eq(written.times, 0);
 	owner_close(&o);
-	ck_assert_uint_eq(worker_pieces(worker)->given, 0);
+	ck_assert_uint_eq(worker_small_chunks(worker)->given, 0);
 	unit_holds("root/n", "there", 5);
 	store_teardown();
 }
