@@ -36,7 +36,7 @@ src_libloop_a_SOURCES = \
 	src/loop/worker.c src/loop/worker.h
 
 noinst_LIBRARIES += src/libstore.a
-src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(DIGEST_CFLAGS)
+src_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(DIGEST_CFLAGS)
 src_libstore_a_SOURCES = \
 	src/store/commit.c src/store/commit.h \
 	src/store/digest.c src/store/digest.h \

@@ -106,8 +106,8 @@ tree_push_emptied(struct tree *t, struct dir dir)
 
 /* --- The end --- */
 
-void
-tree_drop_dirs(struct tree *t)
+static void
+drop_dirs(struct tree *t)
 {
 	while (t->dir_count > 0)
 		free(t->dirs[--t->dir_count].name);
@@ -118,7 +118,7 @@ clear(struct tree *t)
 {
 	tree_visits_clear(t);
 	tree_drop_ways(t);
-	tree_drop_dirs(t);
+	drop_dirs(t);
 	while (t->emptied_count > 0)
 		free(t->emptied[--t->emptied_count].name);
 }
@@ -174,7 +174,7 @@ tree_give_up(struct tree *t, enum ftxfer_status status, const char *text)
 	t->failed++;
 	t->status = status;
 	snprintf(t->why, sizeof(t->why), "%s", text);
-	tree_drop_dirs(t);
+	drop_dirs(t);
 	session_kick(t->s);
 }
 
@@ -182,7 +182,7 @@ void
 tree_cancel(struct tree *t)
 {
 	t->cancelled = true;
-	tree_drop_dirs(t);
+	drop_dirs(t);
 	tree_visits_cancel(t);
 	session_kick(t->s);
 }
@@ -320,7 +320,7 @@ tree_made_base(struct tree *t, bool ok, bool existed)
 {
 	t->making_base = false;
 	if (!ok)
-		tree_drop_dirs(t);
+		drop_dirs(t);
 	else if (t->dir_count > 0)
 		t->dirs[t->dir_count - 1].is_new_there = !existed;
 	session_kick(t->s);

@@ -126,13 +126,8 @@ struct tree {
 };
 
 /* tree_list.c */
-bool entries_add(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
-/* The same, unless its name is there: for what is handed on before the end, where it is sorted. */
-bool entries_add_once(struct tree *t, struct entries *e, const struct entry *entry) FTX_MUST_CHECK;
 void entries_sort(struct tree *t, struct entries *e);
 void entries_clear(struct tree *t, struct entries *e);
-/* Drops what was not handed on; the rest stays, and is not added again. */
-void entries_begin_again(struct tree *t, struct entries *e);
 /* Drops the others; where `at` is then. */
 size_t entries_keep_directories(struct tree *t, struct entries *e, size_t at);
 /* Begins to list it on that side, and calls tree_listed(). */
@@ -187,7 +182,6 @@ bool tree_is_stopped(const struct tree *t);
 void tree_give_up(struct tree *t, enum ftxfer_status status, const char *text);
 /* One more, of those that go when they are empty. False: no memory. */
 bool tree_push_emptied(struct tree *t, struct dir dir) FTX_MUST_CHECK;
-void tree_drop_dirs(struct tree *t);
 /* A directory in the one at hand; what of dir is not its name. */
 bool tree_push(struct tree *t, const char *name, struct dir dir) FTX_MUST_CHECK;
 /* What is removed is here, not there. */

@@ -16,8 +16,8 @@ bytes_of(const struct entry *entry)
 	return strlen(entry->name) + 1 + sizeof(*entry);
 }
 
-bool
-entries_add(struct tree *t, struct entries *e, const struct entry *entry)
+static bool
+add_entry(struct tree *t, struct entries *e, const struct entry *entry)
 {
 	size_t bytes = bytes_of(entry);
 
@@ -72,14 +72,15 @@ make_slots(struct entries *e)
 	return true;
 }
 
-bool
-entries_add_once(struct tree *t, struct entries *e, const struct entry *entry)
+/* The same, unless its name is there: for what is handed on before the end, where it is sorted. */
+static bool
+add_entry_once(struct tree *t, struct entries *e, const struct entry *entry)
 {
 	if (e->room > 0 && e->slot_count != 2 * e->room && !make_slots(e))
 		return false;
 	if (e->slot_count > 0 && *slot_of(e, entry->name) != 0)
 		return true;
-	if (!entries_add(t, e, entry))
+	if (!add_entry(t, e, entry))
 		return false;
 	if (e->slot_count > 0 && e->slot_count == 2 * e->room) /* else with the next one */
 		*slot_of(e, entry->name) = (uint32_t)e->count;
@@ -137,8 +138,9 @@ entries_sort(struct tree *t, struct entries *e)
 	e->count = kept + 1;
 }
 
-void
-entries_begin_again(struct tree *t, struct entries *e)
+/* Drops what was not handed on; the rest stays, and is not added again. */
+static void
+begin_entries_again(struct tree *t, struct entries *e)
 {
 	while (e->count > e->next)
 		drop(t, e, &e->list[--e->count]);
@@ -186,7 +188,7 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 			.mode = found->meta.mode,
 		};
 
-		if (!entries_add(t, &v->here, &entry))
+		if (!add_entry(t, &v->here, &entry))
 			rc = FTX_NOMEM;
 	}
 	if (rc == FTX_OK && r->page.more && !t->cancelled) {
@@ -248,8 +250,8 @@ tree_take_page(struct visit *v, struct v2_ask *ask)
 			continue;
 		memcpy(name, e.name.p, e.name.len);
 		name[e.name.len] = '\0';
-		if (v->early ? !entries_add_once(v->tree, &v->there, &entry)
-			     : !entries_add(v->tree, &v->there, &entry))
+		if (v->early ? !add_entry_once(v->tree, &v->there, &entry)
+			     : !add_entry(v->tree, &v->there, &entry))
 			return false;
 	}
 	if (v->early)
@@ -260,7 +262,7 @@ tree_take_page(struct visit *v, struct v2_ask *ask)
 void
 tree_list_again(struct visit *v)
 {
-	entries_begin_again(v->tree, &v->there);
+	begin_entries_again(v->tree, &v->there);
 }
 
 bool

@@ -172,8 +172,8 @@ pool_thread(void *arg)
 		more = take_jobs(p, lane, &jobs);
 		count_running(p, lane, 1);
 		/*
-		 * Of what stood behind a batch that had to wait for its turn nobody was told when
-		 * it came.
+		 * Nobody is woken for what may not run yet when it comes: what stands behind a
+		 * batch that is at work. Now it may.
 		 */
 		more = more && find_lane(p) != POOL_LANE_COUNT && pool_wake(p);
 		pthread_mutex_unlock(&p->lock);

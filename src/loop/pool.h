@@ -8,8 +8,8 @@
  * makes small files; COMMIT gives receipts; BULK moves content; SYNC makes a large file durable;
  * LONG does what takes seconds. With POOL_THREADS_APART threads or more, each always has one, so
  * that none waits for another; the rest is for whoever comes first. With 5, OPEN and WRITE have one
- * in common; with 4, COMMIT and SYNC as well; fewer do the work of all four, and two that of BULK
- * and LONG. Threads start when there is work for them, and sleep without a timer.
+ * in common; with 4, COMMIT and SYNC another; with 3, these four have one; with 2, BULK and LONG
+ * have the other. Threads start when there is work for them, and sleep without a timer.
  */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H

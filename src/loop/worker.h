@@ -52,7 +52,7 @@ struct counters *worker_counters(struct worker *w);
  * First thing in each callback of an event on the base: the worker is awake. The first one of a
  * turn notes the time, and the turn is as long as from there to its end. So what it counts is the
  * work of callbacks, and what waits in them; not the wait for events, and not what libevent does by
- * itself before it calls anybody (a bufferevent's write, say).
+ * itself before it calls anybody.
  */
 void worker_begin_turn(struct worker *w);
 /* Whether there is a queue for the following: not on a base that the caller runs. */

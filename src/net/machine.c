@@ -15,8 +15,9 @@ state_of(const struct machine *m)
 	return &m->def->states[m->state];
 }
 
-const char *
-machine_state_name(const struct machine *m)
+/* Of the state it is in; NULL for one whose entering is not logged. */
+static const char *
+state_name(const struct machine *m)
 {
 	return state_of(m)->name;
 }
@@ -246,9 +247,9 @@ enter(struct machine *m, uint8_t next)
 		begin_window(m);
 		look_for_close(m);
 	}
-	if (machine_state_name(m) != NULL)
-		log_debug("conn=%" PRIu64 " changed status to: %s", conn_id(m->conn),
-		    machine_state_name(m));
+	if (state_name(m) != NULL)
+		log_debug(
+		    "conn=%" PRIu64 " changed status to: %s", conn_id(m->conn), state_name(m));
 	/* An action that ended the conversation has given the timer back; nothing may run on it. */
 	if (!m->stopped)
 		arm_deadline(m);

@@ -111,7 +111,5 @@ void machine_take_io(struct machine *m);
 void machine_set_busy(struct machine *m, bool busy);
 /* No event is handled any more; gives the timer back. Idempotent. */
 void machine_stop(struct machine *m);
-/* Of the state it is in; NULL for one whose entering is not logged. */
-const char *machine_state_name(const struct machine *m);
 
 #endif

@@ -52,7 +52,5 @@ void pump_choose_pipe(struct pump *p);
 /* There may be something to do. */
 void pump_receive_step(struct pump *p);
 void pump_send_step(struct pump *p);
-/* Sends the first len bytes of the chunk; how many the kernel took. */
-size_t pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len);
 
 #endif

@@ -100,8 +100,9 @@ next_stop(const struct pump *p)
 	return here ? stops_here[p->stops] : stops_far[p->stops];
 }
 
-size_t
-pump_send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
+/* Sends the first len bytes of the chunk; how many the kernel took. */
+static size_t
+send_chunk(struct pump *p, const struct chunk *chunk, size_t len)
 {
 	uint64_t left = pump_left_in_all(p), stop = next_stop(p);
 	/* What the peer is to get before a stop must not wait for what comes after it. */
@@ -176,7 +177,7 @@ send_now(struct pump *p, struct chunk *chunk)
 			return SENDING_READS;
 		}
 		want = n;
-		n = file ? send_from_file(p, want) : pump_send_chunk(p, chunk, want);
+		n = file ? send_from_file(p, want) : send_chunk(p, chunk, want);
 		rest -= n;
 		if (n < want && (!file || p->from_file))
 			return SENDING_WAITS;
@@ -188,7 +189,7 @@ send_now(struct pump *p, struct chunk *chunk)
 static enum sending
 send_read(struct pump *p, struct chunk *chunk)
 {
-	return pump_send_chunk(p, chunk, chunk->len) < chunk->len ? SENDING_WAITS : SENDING_GOES;
+	return send_chunk(p, chunk, chunk->len) < chunk->len ? SENDING_WAITS : SENDING_GOES;
 }
 
 static void

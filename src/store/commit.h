@@ -58,13 +58,13 @@ STAILQ_HEAD(commit_list, commit);
 
 /*
  * Whether syncfs(2) is as good as fsync(2) on this file's file system. On those that we know it of
- * write(2) tells, too, whether there is room (local_commit.c). May block (pool).
+ * write(2) tells, too, whether there is room (local_whole.c). May block (pool).
  */
 bool commit_is_sound(int fd);
 /*
- * Whether a file of that size (bytes) may be given to commit_all() with others, now: not while much content of others
- * waits to be written, which syncfs(2) would write, too. By themselves, on as many threads as there
- * are, they are done sooner then.
+ * Whether a file of that size (bytes) may be given to commit_all() with others, now; sound: as of
+ * struct commit. Not while much content of others waits to be written, which syncfs(2) would write,
+ * too: by themselves, on as many threads as there are, they are done sooner then.
  */
 bool commit_may_join(const struct root *r, bool sound, uint64_t size);
 /* All of the list; its length is COMMIT_BATCH_MAX at most. */

@@ -1,6 +1,7 @@
 /*
  * stage_private.h - what the files of a stage share; nobody else includes it.
  * Layer: store. Threads: as in stage.h.
+ * Tests: see stage.h
  */
 #ifndef STORE_STAGE_PRIVATE_H
 #define STORE_STAGE_PRIVATE_H

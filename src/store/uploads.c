@@ -102,8 +102,8 @@ uploads_write_down(struct uploads *u, struct upload *up)
 		u->incomplete = true;
 }
 
-void
-uploads_used(struct uploads *u, struct upload *up, uint64_t now)
+static void
+note_use(struct uploads *u, struct upload *up, uint64_t now)
 {
 	up->record.used = now;
 	TAILQ_REMOVE(&u->by_use, up, link);
@@ -271,7 +271,7 @@ uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *n
 		c->uploads = u;
 		c->upload = up;
 		up->owner = c;
-		uploads_used(u, up, now_seconds());
+		note_use(u, up, now_seconds());
 		*out = c;
 		c = NULL;
 	}
@@ -396,7 +396,7 @@ uploads_ready(struct upload_claim *c, const struct meta *m, ino_t ino)
 	up->record.meta = *m;
 	up->record.ino = (uint64_t)ino;
 	up->record.unsynced = !root_syncs(c->uploads->root);
-	uploads_used(c->uploads, up, now_seconds());
+	note_use(c->uploads, up, now_seconds());
 	uploads_write_down(c->uploads, up);
 	pthread_mutex_unlock(&c->uploads->lock);
 	return FTX_OK;
@@ -454,7 +454,7 @@ uploads_release(struct upload_claim *c)
 	up = c->upload;
 	if (up != NULL) {
 		up->owner = NULL;
-		uploads_used(u, up, now_seconds());
+		note_use(u, up, now_seconds());
 	}
 	if (up != NULL && !upload_has_name(up) && up->record.stage[0] == '\0') {
 		write_off(u, up); /* there is nothing of it */

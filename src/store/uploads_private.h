@@ -1,6 +1,7 @@
 /*
  * uploads_private.h - what the files of the table of uploads share; nobody else includes it.
- * Layer: store.
+ * Layer: store. Threads: any, as each call says.
+ * Tests: tests/unit/test_uploads.c
  */
 #ifndef STORE_UPLOADS_PRIVATE_H
 #define STORE_UPLOADS_PRIVATE_H
@@ -120,6 +121,5 @@ enum ftx_rc uploads_sync(struct uploads *u) FTX_MUST_CHECK;
 void uploads_tell_watch(struct uploads *u);
 /* Nothing is known of its content any more. */
 void uploads_drop_trail(struct uploads *u, struct upload *up);
-void uploads_used(struct uploads *u, struct upload *up, uint64_t now);
 
 #endif

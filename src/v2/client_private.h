@@ -34,10 +34,10 @@
 #define QUEUE_LOW  50
 /* Puts whose file is opened, and perhaps read, before it is their turn. */
 #define PREPARED_MAX 16
-/* Bytes of frames that wait for the kernel, with which nothing new is begun. */
 /* At least a whole message. Small downloads that come at once are published together. */
 #define INPUT_MAX ((size_t)128 * 1024)
 _Static_assert(INPUT_MAX >= V2_HEADER_SIZE + V2_CONTROL_MAX, "a message does not fit");
+/* Bytes of frames that wait for the kernel, with which nothing new is begun. */
 #define OUTPUT_HIGH ((size_t)256 * 1024)
 /* Payload of DATA that we take, and that we send, at most. */
 #define OUR_MAX_DATA 1048576
@@ -258,8 +258,6 @@ void v2_client_set_timer(struct v2_client *c);
 
 /* client_put.c, client_source.c */
 extern const struct v2_request_ops v2_put_ops;
-/* Every PUT, but for these heads, is past the point from where a barrier might wait for it. */
-bool v2_put_owes_content(const struct v2_put_request *put);
 enum digest_kind v2_put_kind(const struct v2_put_request *put);
 /* WORKING has come, with DONE. */
 enum ftx_rc v2_put_progress(struct v2_put_request *put, uint64_t done) FTX_MUST_CHECK;
@@ -320,8 +318,6 @@ void v2_target_finish(struct v2_get_request *get);
 enum ftx_rc v2_target_publish(struct v2_get_request *get) FTX_MUST_CHECK;
 /* Keeps what there is, if the request may be tried again. False: it has to wait for the disk. */
 bool v2_target_let_go(struct v2_get_request *get);
-/* Nothing is kept. */
-void v2_target_drop(struct v2_get_request *get);
 void v2_target_continue(struct v2_get_request *get);
 /* The end of each operation of the store's. */
 void v2_target_on_store(void *get, struct transfer *t, enum transfer_op op, enum ftx_rc rc);

@@ -98,8 +98,9 @@ put_prepare(struct v2_request *r)
 	v2_source_prepare(put_of(r), now_max(put_of(r)));
 }
 
-bool
-v2_put_owes_content(const struct v2_put_request *put)
+/* A barrier might have to wait for it yet: it is a head, or part of its content is to come. */
+static bool
+owes_content(const struct v2_put_request *put)
 {
 	return put->r.state < PUT_CONFIRMING;
 }
@@ -117,8 +118,7 @@ barrier_allows_now(const struct v2_request *r)
 
 		if (other == NULL)
 			continue;
-		if (other->ops == &v2_put_ops &&
-		    v2_put_owes_content((const struct v2_put_request *)other))
+		if (other->ops == &v2_put_ops && owes_content((const struct v2_put_request *)other))
 			return false;
 		if (other->ops == &v2_get_ops &&
 		    v2_get_owes_prefix((const struct v2_get_request *)other))

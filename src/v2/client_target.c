@@ -77,6 +77,24 @@ give_own_chunk(struct v2_get_request *get)
 
 static void write_on(struct v2_get_request *get);
 
+/* Nothing is kept. */
+static void
+drop(struct v2_get_request *get)
+{
+	give_own_chunk(get);
+	v2_small_drop(get);
+	if (get->writing)
+		note_given(get->r.client); /* the transfer's, which frees it */
+	if (get->transfer != NULL)
+		store_cancel(get->transfer);
+	store_close(get->transfer);
+	get->transfer = NULL;
+	get->opening = get->opened = get->writing = get->finishing = get->stalled = false;
+	get->looking = get->reserved = false;
+	digest_clear(&get->running);
+	digest_clear(&get->sent);
+}
+
 static void
 on_written(struct v2_get_request *get, enum ftx_rc rc)
 {
@@ -84,7 +102,7 @@ on_written(struct v2_get_request *get, enum ftx_rc rc)
 	give_chunk(get, transfer_take_chunk(get->transfer));
 	if (get->r.settled && get->r.id == 0) { /* it only waited for this */
 		if (rc != FTX_OK)
-			v2_target_drop(get);
+			drop(get);
 		else if (get->chunk != NULL)
 			get->r.client->writing--; /* kept with the rest */
 		v2_request_done(&get->r);
@@ -391,29 +409,12 @@ v2_target_continue(struct v2_get_request *get)
 
 /* --- The end --- */
 
-void
-v2_target_drop(struct v2_get_request *get)
-{
-	give_own_chunk(get);
-	v2_small_drop(get);
-	if (get->writing)
-		note_given(get->r.client); /* the transfer's, which frees it */
-	if (get->transfer != NULL)
-		store_cancel(get->transfer);
-	store_close(get->transfer);
-	get->transfer = NULL;
-	get->opening = get->opened = get->writing = get->finishing = get->stalled = false;
-	get->looking = get->reserved = false;
-	digest_clear(&get->running);
-	digest_clear(&get->sent);
-}
-
 /* A file with a name of its own stays, so that nobody else comes between. */
 void
 v2_target_rewind(struct v2_get_request *get)
 {
 	if (get->transfer == NULL || !get->transfer->kept) {
-		v2_target_drop(get);
+		drop(get);
 		return;
 	}
 	give_own_chunk(get);
@@ -434,7 +435,7 @@ v2_target_let_go(struct v2_get_request *get)
 	if (!keeps) {
 		if (!of_use && get->transfer != NULL)
 			store_drop(get->transfer);
-		v2_target_drop(get);
+		drop(get);
 		return true;
 	}
 	if (get->writing)

@@ -105,6 +105,13 @@ enum v2_flag { V2_FLAG_TABLE(V2_FLAG_ENUM, ) V2_BARRIER = 0x80 };
 #undef V2_FLAG_ENUM
 /* clang-format on */
 
+/* A PUT whose content follows unasked. */
+static inline bool
+v2_is_put_now(uint8_t type, uint8_t flags)
+{
+	return type == V2_PUT && (flags & V2_PUT_NOW) != 0;
+}
+
 #define V2_REQUEST_FIRST 0x10 /* types from here to the next are requests, also unknown ones */
 #define V2_REQUEST_LAST  0x3f
 

@@ -7,7 +7,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* clang-format off */
-#define KIND(codec, type, number, from, flags) [V2_MESSAGE_##codec] = { #codec, V2_##number, from, flags },
+#define KIND(name, structure, type, from, ok_flags) [V2_MESSAGE_##name] = { #name, V2_##type, from, ok_flags },
 static const struct kind {
 	const char *name;
 	uint8_t type;

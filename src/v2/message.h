@@ -382,15 +382,15 @@ struct v2_working {
 	X(error,        v2_error,       ERROR,   V2_SERVER, 0) \
 	X(working,      v2_working,     WORKING, V2_SERVER, 0)
 
-#define V2_MESSAGE_ENUM(name, type, number, from, flags) V2_MESSAGE_##name,
+#define V2_MESSAGE_ENUM(name, structure, type, from, ok_flags) V2_MESSAGE_##name,
 enum v2_message_id { V2_MESSAGE_TABLE(V2_MESSAGE_ENUM) V2_MESSAGES };
 #undef V2_MESSAGE_ENUM
 /* clang-format on */
 
-/* As below, for who has a number and bytes: m is the struct of the table. */
-struct v2_fault v2_message_decode(enum v2_message_id id, const struct v2_frame *f,
+/* As below, for who knows which one it is by its number only: m is the struct of the table. */
+struct v2_fault v2_message_decode(enum v2_message_id which, const struct v2_frame *f,
     const struct v2_terms *terms, void *m) FTX_MUST_CHECK;
-size_t v2_message_encode(enum v2_message_id message, const void *m, uint8_t flag_bits, uint16_t id,
+size_t v2_message_encode(enum v2_message_id which, const void *m, uint8_t flag_bits, uint16_t id,
     void *buf, size_t size) FTX_MUST_CHECK;
 
 /*
@@ -404,14 +404,14 @@ size_t v2_message_encode(enum v2_message_id message, const void *m, uint8_t flag
  * that v2_put_decode() would take.
  */
 /* clang-format off */
-#define V2_CODEC(name, type, number, from, flags) \
+#define V2_CODEC(name, structure, type, from, ok_flags) \
 	FTX_MUST_CHECK static inline struct v2_fault \
-	v2_##name##_decode(const struct v2_frame *f, const struct v2_terms *terms, struct type *m) \
+	v2_##name##_decode(const struct v2_frame *f, const struct v2_terms *terms, struct structure *m) \
 	{ \
 		return v2_message_decode(V2_MESSAGE_##name, f, terms, m); \
 	} \
 	FTX_MUST_CHECK static inline size_t \
-	v2_##name##_encode(const struct type *m, uint8_t flag_bits, uint16_t id, void *buf, size_t size) \
+	v2_##name##_encode(const struct structure *m, uint8_t flag_bits, uint16_t id, void *buf, size_t size) \
 	{ \
 		return v2_message_encode(V2_MESSAGE_##name, m, flag_bits, id, buf, size); \
 	}

@@ -4,8 +4,8 @@
 #include "v2/server_put.h"
 
 /*
- * All small files together that are kept in memory. Of those of the other size each one that may be
- * under way has room: that it is given back early (as from 8 KiB on it is) need not be told.
+ * Bytes of all small files of a connection that are in memory. So much of each has room there in
+ * any case: only a larger one asks to be told when its memory is given back.
  */
 #define BUFFERED_MAX  ((size_t)1024 * 1024)
 #define BUFFERED_EACH (BUFFERED_MAX / V2S_NOW_MAX)
@@ -206,7 +206,7 @@ on_content_written(void *owner, struct transfer *t)
 }
 
 void
-v2s_put_want_room(struct v2s_request *r)
+v2s_put_free_when_written(struct v2s_request *r)
 {
 	if (r->buffered > BUFFERED_EACH)
 		r->transfer->on_written = on_content_written;

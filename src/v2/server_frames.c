@@ -112,7 +112,7 @@ kind_of(uint8_t type)
 static void
 take_request(struct v2s_conn *c, const struct v2_frame *f, const struct v2_fault *fault)
 {
-	bool now = f->type == V2_PUT && (f->flags & V2_PUT_NOW) != 0;
+	bool now = v2_is_put_now(f->type, f->flags);
 	struct v2s_request *r;
 	enum ftx_rc rc;
 

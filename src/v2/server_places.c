@@ -35,7 +35,7 @@ has_place(const struct v2s_conn *c, enum v2s_class class)
 static bool
 is_now(const struct v2s_request *r)
 {
-	return r->type == V2_PUT && (r->flags & V2_PUT_NOW) != 0;
+	return v2_is_put_now(r->type, r->flags);
 }
 
 /*

@@ -264,7 +264,6 @@ void v2s_event(struct v2s_request *r, uint8_t event);
 /* Its final result; what it has is given back. */
 void v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags);
 void v2s_refuse(struct v2s_request *r, enum ftx_rc why);
-void v2s_refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why);
 /* PREFIX is due from here on, of that many bytes. */
 void v2s_want_prefix(struct v2s_request *r, uint64_t len, enum digest_kind kind);
 /* Its END has come, or its content was never owed. */

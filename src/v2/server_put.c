@@ -214,7 +214,7 @@ put_whole(struct v2s_request *r, const struct put_spec *spec)
 	    store_put_whole(r->c->server->store, spec, &r->content, on_store_done, r, &r->transfer);
 	if (rc == FTX_OK) {
 		conn_add_content(r->c->conn, len);
-		v2s_put_want_room(r);
+		v2s_put_free_when_written(r);
 	}
 	return rc;
 }

@@ -34,7 +34,7 @@ enum v2s_put_event {
 static inline bool
 v2s_put_has_now(const struct v2s_request *r)
 {
-	return (r->flags & V2_PUT_NOW) != 0;
+	return v2_is_put_now(r->type, r->flags);
 }
 
 /* Its size is not known before its end. */
@@ -90,7 +90,7 @@ void v2s_put_begin_content(struct v2s_request *r);
 void v2s_put_on_grown(struct v2s_request *r);
 void v2s_put_on_written(struct v2s_request *r, enum ftx_rc rc);
 /* Of a small file whose transfer has begun: once it is written its memory is another one's. */
-void v2s_put_want_room(struct v2s_request *r);
+void v2s_put_free_when_written(struct v2s_request *r);
 
 /* server_receipt.c: its final result. */
 void v2s_put_answer(struct v2s_request *r);

@@ -210,6 +210,14 @@ log_result(const struct v2s_request *r, enum ftx_rc rc)
 		log_debug("%s", line);
 }
 
+static void
+refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why)
+{
+	const struct v2_error e = { .has = V2_BIT(CODE), .code = (uint16_t)v2_code_from_rc(why) };
+
+	v2s_send(c, V2_MESSAGE_error, &e, 0, id);
+}
+
 void
 v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uint8_t flags)
 {
@@ -223,15 +231,7 @@ v2s_answer(struct v2s_request *r, enum v2_message_id message, const void *m, uin
 		return;
 	end_request(r, false);
 	if (cancel_id != 0)
-		v2s_refuse_id(c, cancel_id, FTX_TOO_LATE);
-}
-
-void
-v2s_refuse_id(struct v2s_conn *c, uint16_t id, enum ftx_rc why)
-{
-	const struct v2_error e = { .has = V2_BIT(CODE), .code = (uint16_t)v2_code_from_rc(why) };
-
-	v2s_send(c, V2_MESSAGE_error, &e, 0, id);
+		refuse_id(c, cancel_id, FTX_TOO_LATE);
 }
 
 void
@@ -241,7 +241,7 @@ v2s_refuse(struct v2s_request *r, enum ftx_rc why)
 	struct v2s_conn *c = r->c;
 
 	log_result(r, why);
-	v2s_refuse_id(c, r->id, why);
+	refuse_id(c, r->id, why);
 	if (c->closed)
 		return;
 	end_request(r, v2_code_keeps_upload((uint16_t)v2_code_from_rc(why)));
@@ -354,13 +354,13 @@ v2s_cancel(struct v2s_conn *c, const struct v2_frame *f)
 		return;
 	}
 	if (fault.reach != V2_REACH_NONE) {
-		v2s_refuse_id(c, f->id, fault.rc);
+		refuse_id(c, f->id, fault.rc);
 		return;
 	}
 	r = v2s_find(c, m.target);
 	if (r == NULL || r->answered || r->cancel_id != 0 || r->type == V2_AUTH ||
 	    (r->started && !r->kind->cancel(r))) {
-		v2s_refuse_id(c, f->id, FTX_TOO_LATE);
+		refuse_id(c, f->id, FTX_TOO_LATE);
 		return;
 	}
 	r->cancel_id = f->id;
@@ -374,7 +374,6 @@ request_free(struct v2s_request *r)
 {
 	free(r->name);
 	free(r->to);
-	put_content_free(&r->content, r->c->worker);
 	free(r);
 }
 

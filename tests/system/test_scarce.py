@@ -377,7 +377,7 @@ class TestHalfOpen(ScarceTest):
                      (1, 1, 0), reason="idle-timeout")
 
     def test_content_is_not_read(self):
-        """The memory for each is as HACKING says: half a megabyte at most."""
+        """The memory for each is bounded, here by half a megabyte."""
         self.stop_in(lambda i: [request(b"D", "there"), b"T"], (9, 0),
                      self.COUNT if SLOW else 200, 512 << 10, reason="idle-timeout")
 
