@@ -90,6 +90,14 @@ on_conn_close(void *arg, enum ftx_rc why)
 	TAILQ_REMOVE(&g->list, s, link);
 	g->count--;
 	limits_leave(s->place);
+}
+
+static void
+on_conn_gone(void *arg)
+{
+	struct session *s = arg;
+	struct session_group *g = s->group;
+
 	s->grave.reap = session_reap;
 	worker_bury(g->worker, &s->grave);
 	g->on_end(g->arg);
@@ -133,6 +141,7 @@ session_start(struct session_group *g, int fd, const struct addr *peer)
 	g->count++;
 	counters_add(worker_counters(g->worker), COUNT_CONNECTIONS, 1);
 	conn_set_owner(s->conn, on_conn_close, s);
+	conn_set_gone(s->conn, on_conn_gone);
 	rc = machine_start(&s->opening, &opening, s->conn, s, OPENING);
 	if (rc != FTX_OK)
 		conn_close(s->conn, rc);

@@ -30,8 +30,9 @@ struct session_group {
 	struct v2_server v2;
 	struct session_list list;
 	size_t count;
-	void (*on_end)(void *arg); /* a session has ended: it is off the list */
-	void *arg;                 /* borrowed */
+	/* One that is off the list has nothing open any more: also no file that is being published. */
+	void (*on_end)(void *arg);
+	void *arg; /* borrowed */
 };
 
 /*

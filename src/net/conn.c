@@ -294,6 +294,12 @@ conn_set_owner(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), voi
 }
 
 void
+conn_set_gone(struct conn *c, void (*on_gone)(void *arg))
+{
+	c->on_owner_gone = on_gone;
+}
+
+void
 conn_set_io(struct conn *c, const struct conn_io *io, void *arg)
 {
 	c->io = io;

@@ -57,6 +57,14 @@ enum ftx_rc conn_new(struct conn **out, struct worker *w, int fd, const struct a
  */
 void conn_set_conversation(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
 void conn_set_owner(struct conn *c, void (*on_close)(void *arg, enum ftx_rc why), void *arg);
+/*
+ * Of the owner, too: it has ended, and nothing of it is open any more. At once, unless something
+ * that outlives it counts as its own: a file that is being published, say.
+ */
+void conn_set_gone(struct conn *c, void (*on_gone)(void *arg));
+/* There is such a thing, until conn_release(); conn is a struct conn. */
+void conn_hold(struct conn *c);
+void conn_release(void *conn);
 
 /*
  * Who hears of bytes from now on (io static, arg borrowed); what is in the input already is not

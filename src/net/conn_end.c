@@ -26,7 +26,34 @@ conn_reap(struct grave *g)
 	worker_timer_clear(c->worker, &c->timer);
 	close(c->fd);
 	free(c->name);
-	free(c);
+	c->reaped = true;
+	if (c->holds == 0)
+		free(c);
+}
+
+void
+conn_hold(struct conn *c)
+{
+	c->holds++;
+}
+
+static void
+tell_gone(struct conn *c)
+{
+	if (c->on_owner_gone != NULL)
+		c->on_owner_gone(c->owner);
+}
+
+void
+conn_release(void *conn)
+{
+	struct conn *c = conn;
+
+	if (--c->holds > 0 || !c->closing)
+		return;
+	tell_gone(c);
+	if (c->reaped)
+		free(c);
 }
 
 /*
@@ -178,6 +205,8 @@ conn_close(struct conn *c, enum ftx_rc why)
 	log_end(c, why);
 	if (c->on_owner_close != NULL)
 		c->on_owner_close(c->owner, why);
+	if (c->holds == 0)
+		tell_gone(c);
 	c->grave.reap = conn_reap;
 	worker_bury(c->worker, &c->grave);
 }

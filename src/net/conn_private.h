@@ -32,7 +32,9 @@ struct conn {
 	void (*on_close)(void *arg, enum ftx_rc why);
 	void *on_close_arg; /* borrowed: the conversation */
 	void (*on_owner_close)(void *arg, enum ftx_rc why);
-	void *owner; /* borrowed */
+	void (*on_owner_gone)(void *arg); /* NULL: nobody wants to know */
+	void *owner;                      /* borrowed */
+	unsigned holds;                   /* conn_hold() */
 
 	size_t input_max;
 	size_t header; /* of the input so many bytes are read at a time; 0: as many as there are */
@@ -47,6 +49,7 @@ struct conn {
 	bool reads_on;              /* conn_set_reads_on() */
 	enum ftx_rc peer_end;
 	bool closing, finishing, shut;
+	bool reaped;     /* nothing but its memory is left */
 	enum ftx_rc why; /* of the finish under way */
 	uint64_t drained;
 	uint64_t shut_at;  /* ms of the peer's clock */

@@ -48,6 +48,10 @@ v1_server_half_attach(
 void
 v1_server_half_let_go(struct v1_server_half *h)
 {
+	if (h->transfer != NULL) {
+		conn_hold(h->conn);
+		transfer_set_share(h->transfer, h->conn, conn_release);
+	}
 	store_close(h->transfer);
 	h->transfer = NULL;
 }

@@ -1,5 +1,6 @@
 /* Protocol 2, the server: of what there is only so much at a time. */
 #include "core/limits.h"
+#include "net/conn.h"
 #include "v2/server_private.h"
 
 #define NOW_MIN 64
@@ -165,6 +166,11 @@ v2s_give_places(struct v2s_conn *c)
 void
 v2s_lend_share(struct v2s_request *r)
 {
+	if (r->share == V2S_OWN_SHARE) {
+		conn_hold(r->c->conn);
+		transfer_set_share(r->transfer, r->c->conn, conn_release);
+		return;
+	}
 	if (r->share != V2S_BORROWED_SHARE)
 		return;
 	r->share = V2S_NO_SHARE;

@@ -281,7 +281,7 @@ void v2s_want_place(
 void v2s_leave_place(struct v2s_request *r);
 /* Whoever waits for a place that has become free. */
 void v2s_give_places(struct v2s_conn *c);
-/* Its transfer has files open for longer than it has itself. */
+/* Its transfer has files open for longer than it has itself, and perhaps than its connection. */
 void v2s_lend_share(struct v2s_request *r);
 /* It is that class's from here on, and another one may have its place; if there is one. */
 void v2s_move_place(struct v2s_request *r, enum v2s_class place);

@@ -9,8 +9,8 @@ import time
 
 from harness import SystemTest, cpu_seconds, limit_descriptors
 from slowdisk import SlowDisk
-from wire import DEADLINE, content, read_file, request, wait_for, write_file
-from wire2 import Client
+from wire import DEADLINE, content, read_file, request, reset_when_closed, wait_for, write_file
+from wire2 import PREFACE, Client, encode, frame
 
 SMALL = 1024
 SMALLS = 100
@@ -198,6 +198,46 @@ class TestHeldSyncsOfFewDescriptors(SlowDiskTest):
         self.assertEqual([client.result(n).type for n in (head, 101)], ["OK"] * 2)
         self.assertEqual([n for n in ("head", "cancelled", "waits") if os.path.exists(self.path(n))],
                          ["head", "waits"])
+
+
+    def put(self, server, name, data):
+        """By a client that asks for nothing else."""
+        client = Client(server.address, hello=False)
+        self.addCleanup(client.close)
+        client.send(PREFACE + frame("HELLO", 0, 0, encode([
+            ("PROTOCOL_VERSION", 2), ("DIGESTS", b"\x01\x02"), ("MAX_DATA", 1 << 20)]))
+            + client.put_frames(1, name, data))
+        return client
+
+    def is_written(self, size):
+        due = time.monotonic() + 1
+        while time.monotonic() < due and self.disk.order("count")["write"]["bytes"] < size:
+            time.sleep(0.005)
+        return time.monotonic() < due
+
+    def test_those_who_have_left(self):
+        """Their files are open until they are published: so they keep their places."""
+        server = self.server(workers=1, request_timeout=60,
+                             popen={"preexec_fn": lambda: limit_descriptors(64)})
+        data, done = content(10000), self.disk.order("count")["write"]["bytes"]
+        self.disk.hold("sync")
+        for count in range(1, 40):
+            client = self.put(server, "n%d" % count, data)
+            if not self.is_written(done + count * len(data)):
+                break
+            reset_when_closed(client.socket)
+            client.close()
+            server.ended(1 + count)
+        self.assertGreater(count, 5)
+        self.assertIn("limit of open files allows no more", server.err())
+        self.disk.release("sync")
+        self.assertEqual([client.expect_preface(), client.next().type, client.next().type],
+                         [None, "HELLO", "OK"])
+        client.close()
+        server.ended(1 + count)
+        self.assertLessEqual(set(server.reasons()), {"ok", "peer-reset", "peer-closed"})
+        wait_for(lambda: all(os.path.exists(self.path("n%d" % i)) for i in range(1, count + 1)),
+                 "all to be published")
 
 
 class HeldReads(SlowDiskTest):

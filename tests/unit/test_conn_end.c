@@ -71,6 +71,44 @@ START_TEST(test_close)
 }
 END_TEST
 
+static int gone;
+
+static void
+on_gone(void *arg)
+{
+	UNIT_CHECK(arg == &conn && heard.owner_ends == 1);
+	gone++;
+}
+
+/* It is gone when nothing is open any more that counts as its own, whichever ends first. */
+START_TEST(test_gone)
+{
+	struct conn *c;
+
+	pair_unix();
+	c = conn;
+	gone = 0;
+	conn_set_gone(c, on_gone);
+	conn_hold(c);
+	conn_hold(c);
+	conn_release(c);
+	if (_i == 0) {
+		conn_release(c);
+		ck_assert_int_eq(gone, 0);
+	}
+	conn_close(c, FTX_CANCELLED);
+	ended(FTX_CANCELLED);
+	ck_assert_int_eq(gone, _i == 0);
+	if (_i == 1)
+		conn_release(c); /* before its reaper has come */
+	ck_assert_int_eq(gone, _i != 2);
+	ck_assert_int_eq(peer_next(), 0); /* and here after it */
+	if (_i == 2)
+		conn_release(c);
+	ck_assert_int_eq(gone, 1);
+}
+END_TEST
+
 START_TEST(test_close_from_a_notice)
 {
 	int before = unit_descriptors();
@@ -417,6 +455,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_close, 0, 2);
+	tcase_add_loop_test(tc, test_gone, 0, 3);
 	tcase_add_loop_test(tc, test_close_from_a_notice, 0, 4);
 	tcase_add_loop_test(tc, test_silence_after_close, 0, 2);
 	tcase_add_test(tc, test_the_log_line);
