@@ -30,7 +30,7 @@ struct session_group {
 	struct v2_server v2;
 	struct session_list list;
 	size_t count;
-	/* One that is off the list has nothing open any more: also no file that is being published. */
+	/* One that is off the list has nothing open any more, no file either. */
 	void (*on_end)(void *arg);
 	void *arg; /* borrowed */
 };
