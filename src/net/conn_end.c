@@ -37,13 +37,6 @@ conn_hold(struct conn *c)
 	c->holds++;
 }
 
-static void
-tell_gone(struct conn *c)
-{
-	if (c->on_owner_gone != NULL)
-		c->on_owner_gone(c->owner);
-}
-
 void
 conn_release(void *conn)
 {
@@ -51,7 +44,8 @@ conn_release(void *conn)
 
 	if (--c->holds > 0 || !c->closing)
 		return;
-	tell_gone(c);
+	if (c->on_owner_gone != NULL)
+		c->on_owner_gone(c->owner);
 	if (c->reaped)
 		free(c);
 }
@@ -196,6 +190,7 @@ conn_close(struct conn *c, enum ftx_rc why)
 {
 	if (c->closing)
 		return;
+	conn_hold(c); /* until all have heard of it */
 	c->closing = true;
 	event_del(&c->reading);
 	event_del(&c->writing);
@@ -205,10 +200,9 @@ conn_close(struct conn *c, enum ftx_rc why)
 	log_end(c, why);
 	if (c->on_owner_close != NULL)
 		c->on_owner_close(c->owner, why);
-	if (c->holds == 0)
-		tell_gone(c);
 	c->grave.reap = conn_reap;
 	worker_bury(c->worker, &c->grave);
+	conn_release(c);
 }
 
 void

@@ -80,7 +80,18 @@ on_gone(void *arg)
 	gone++;
 }
 
-/* It is gone when nothing is open any more that counts as its own, whichever ends first. */
+static void
+release_at_the_end(void *arg, enum ftx_rc why)
+{
+	heard.ends++;
+	heard.why = why;
+	conn_release(arg);
+}
+
+/*
+ * It is gone when nothing is open any more that counts as its own, whichever ends first; and once,
+ * after its owner has heard of its end.
+ */
 START_TEST(test_gone)
 {
 	struct conn *c;
@@ -89,6 +100,14 @@ START_TEST(test_gone)
 	c = conn;
 	gone = 0;
 	conn_set_gone(c, on_gone);
+	if (_i == 3) {
+		conn_set_conversation(c, release_at_the_end, c);
+		conn_hold(c);
+		conn_close(c, FTX_CANCELLED);
+		ended(FTX_CANCELLED);
+		ck_assert_int_eq(gone, 1);
+		return;
+	}
 	conn_hold(c);
 	conn_hold(c);
 	conn_release(c);
@@ -455,7 +474,7 @@ add_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_close, 0, 2);
-	tcase_add_loop_test(tc, test_gone, 0, 3);
+	tcase_add_loop_test(tc, test_gone, 0, 4);
 	tcase_add_loop_test(tc, test_close_from_a_notice, 0, 4);
 	tcase_add_loop_test(tc, test_silence_after_close, 0, 2);
 	tcase_add_test(tc, test_the_log_line);
