@@ -123,9 +123,9 @@ is_ours(const struct item *item, const struct v2_put_request *put)
 }
 
 /*
- * What was published by that id is gone by now. If that was before we began, or this is the first
- * answer to the first question, it was another upload, of long ago: this one has an id of its own,
- * which follows from that. False: it was this one, or nobody knows.
+ * What was published by that id is gone by now, or was other content. If that was before we began,
+ * or this is the first answer to the first question, it was another upload, of long ago: this one
+ * has an id of its own, which follows from that. False: it was this one, or nobody knows.
  */
 static bool
 goes_by_a_new_id(struct item *item, struct v2_put_request *put)
@@ -152,6 +152,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	struct v2_outcome again = *o;
 	bool ok = o->rc == FTX_OK;
 	bool superseded = ok && (put->receipt.flags & V2_OK_SUPERSEDED) != 0;
+	bool another = o->rc == FTX_DIGEST_MISMATCH && o->answered && o->code == 0;
 	bool spoilt = !ok && !o->breach &&
 		      (o->rc == FTX_CHANGED || o->rc == FTX_DIGEST_MISMATCH ||
 			  o->rc == FTX_SIZE_MISMATCH || o->rc == FTX_TAKEN_OVER);
@@ -160,7 +161,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	if (!ok)
 		item->s->totals.bytes_moved += put->moved - put->resumed;
 	item_leave(item);
-	if (superseded && goes_by_a_new_id(item, put)) {
+	if ((superseded || another) && goes_by_a_new_id(item, put)) {
 		item_go_on(item);
 		return;
 	}
@@ -175,6 +176,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		put_ended_well(item, put);
 		return;
 	}
+	again.breach |= another && item->asked_anew; /* by that id nothing was published before */
 	v2_put_again(put);
 	/* Once more, from the start: it was damaged on the way, or changed while it was read. */
 	if (spoilt && !item->asked_anew) {

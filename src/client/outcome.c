@@ -38,6 +38,8 @@ local_status(enum ftx_rc rc, bool reading)
 static enum ftxfer_status
 server_status(const struct v2_outcome *o)
 {
+	if (o->code == 0 && o->rc == FTX_DIGEST_MISMATCH)
+		return FTXFER_BAD_DATA; /* its receipt is of other content */
 	switch (o->code) {
 	case V2_CODE_MALFORMED:
 	case V2_CODE_PROTOCOL:

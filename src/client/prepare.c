@@ -297,14 +297,19 @@ item_prepare(struct item *item)
 	pool_submit(item->s->pool, item->s->worker, POOL_OPEN, &item->job);
 }
 
-/* Of the same file, the same place, and the same one before it. */
+/*
+ * Of the same file, the same place, and the same one before it. What replaces another one is there
+ * to be like the file here is: with other attributes it is not the same.
+ */
 static bool
 make_known_id(struct item *item)
 {
 	struct ftxfer_session *s = item->s;
+	bool replaces = (item->flags & FTXFER_REPLACE) != 0;
 	const uint64_t numbers[] = { item->size, (uint64_t)item->mtime.tv_sec,
-		(uint64_t)item->mtime.tv_nsec, item->flags & FTXFER_REPLACE,
-		(uint64_t)item->earlier.sec, item->earlier.nsec };
+		(uint64_t)item->mtime.tv_nsec, replaces, replaces ? item->mode : 0,
+		replaces ? item->flags & FTXFER_NO_ATTRS : 0, (uint64_t)item->earlier.sec,
+		item->earlier.nsec };
 	struct digest_value v;
 	struct digest d;
 	bool ok;

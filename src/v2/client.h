@@ -257,7 +257,11 @@ struct v2_put_request {
 	uint64_t resumed; /* that it had already */
 	uint64_t arrived; /* that the server has told to have */
 
-	struct v2_receipt_copy receipt; /* with FTX_OK; checked against size and digest */
+	/*
+	 * With FTX_OK: checked against size and digest. With FTX_DIGEST_MISMATCH and no code: of
+	 * what was published under this upload_id, which is not what is here.
+	 */
+	struct v2_receipt_copy receipt;
 
 	/* Ours, from here on. */
 	struct transfer *transfer; /* owned */

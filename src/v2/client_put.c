@@ -373,16 +373,33 @@ is_receipt_right(const struct v2_put_request *put)
 	return put->receipt.size == put->size && digest_equal(&put->receipt.digest, &put->own);
 }
 
+/* What was published under this id is not what is here now. */
+static void
+end_with_another(struct v2_request *r)
+{
+	v2_request_settle(r, &(struct v2_outcome){
+				 .rc = FTX_DIGEST_MISMATCH,
+				 .whose = V2_WHOSE_SERVER,
+				 .answered = true,
+			     });
+	v2_request_end(r);
+}
+
 static enum ftx_rc
 take_receipt(struct v2_request *r, const struct v2_frame *f)
 {
-	enum ftx_rc rc = copy_receipt(put_of(r), f);
+	struct v2_put_request *put = put_of(r);
+	enum ftx_rc rc = copy_receipt(put, f);
 
 	if (rc != FTX_OK)
 		return rc;
-	if (!r->settled && !is_receipt_right(put_of(r)))
+	if (r->settled || is_receipt_right(put))
+		v2_request_succeed(r);
+	else if (put->has_upload_id && put->stream == NULL) {
+		v2_request_free_id(r);
+		end_with_another(r);
+	} else
 		return FTX_DIGEST_MISMATCH;
-	v2_request_succeed(r);
 	return FTX_OK;
 }
 
@@ -420,17 +437,10 @@ verify(struct v2_request *r, const struct v2_frame *f)
 		rc = v2_source_sum(put, &put->own);
 	if (rc != FTX_OK)
 		return rc;
-	if (is_receipt_right(put)) {
+	if (is_receipt_right(put))
 		v2_request_succeed(r);
-		return FTX_OK;
-	}
-	/* What was published under this id is not what is here now. */
-	v2_request_settle(r, &(struct v2_outcome){
-				 .rc = FTX_DIGEST_MISMATCH,
-				 .whose = V2_WHOSE_SERVER,
-				 .answered = true,
-			     });
-	v2_request_end(r);
+	else
+		end_with_another(r);
 	return FTX_OK;
 }
 

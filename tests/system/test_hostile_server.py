@@ -50,6 +50,20 @@ def answers(kind, *parts):
     return script
 
 
+def always(kind, *parts):
+    """The same, to each."""
+    def script(conversation):
+        while True:
+            message = conversation.next()
+            if message is None:
+                return
+            if message.type == kind:
+                conversation.send(*(part(message.id) for part in parts))
+            elif message.type == "STAT":
+                conversation.send(frame("OK", message.id, 0, encode(entry(None))))
+    return script
+
+
 class BreachTest(HostileTest):
     def breach(self, script, *args, status=PROTOCOL, pattern=".", greets=True):
         """For people and for programs: that exit status, and why."""
@@ -225,7 +239,10 @@ class TestBreaches(BreachTest):
                 [("NAME", name), ("SIZE", size), ("DIGEST", digest), ("TIME", (1, 0))] +
                 ([("FILE_VERSION", version)] if version else [])))
 
-        for said in (receipt(size=5), receipt(digest=sha256(b"Data")), receipt(version=None),
+        # It may be of other content that went by that id, long ago: so there are other ids to try.
+        self.breach(always("PUT", receipt(digest=sha256(b"Data"))), "put", "--digest", "sha256", *PUT[1:],
+                    status=BAD_DATA, pattern="digest")
+        for said in (receipt(size=5), receipt(version=None),
                      receipt(digest=b"\x01" + bytes(16)), receipt(flags=0x40),
                      receipt(version=b"short"), lambda i: frame("OK", i, 0, b"")):
             with self.subTest(said=said(1)):
