@@ -10,7 +10,7 @@
  *   client_time.c     silence and PING
  *   client_ask.c      requests without content
  *   client_put.c      PUT                     client_source.c  where its content comes from
- *   client_put_message.c  what it says
+ *   client_put_message.c  what it says, and its receipt
  *   client_get.c      GET                     client_target.c  where its content goes
  *   client_small.c    likewise, if it is small
  *                                             client_part.c    what outlives the process
@@ -269,6 +269,10 @@ enum ftx_rc v2_put_add_head(struct v2_put_request *put, uint8_t flags) FTX_MUST_
 enum ftx_rc v2_put_add_content(
     struct v2_put_request *put, const void *content, size_t size) FTX_MUST_CHECK;
 enum ftx_rc v2_put_add_end(struct v2_put_request *put) FTX_MUST_CHECK;
+/* The receipt: into put->receipt; and whether it is of what is here. */
+enum ftx_rc v2_put_copy_receipt(
+    struct v2_put_request *put, const struct v2_frame *f) FTX_MUST_CHECK;
+bool v2_put_receipt_is_right(const struct v2_put_request *put);
 
 enum v2_fill {
 	V2_FILL_SOME,  /* put->chunk has some */

@@ -344,35 +344,6 @@ v2_put_send_end(struct v2_put_request *put)
 
 /* --- The receipt --- */
 
-static enum ftx_rc
-copy_receipt(struct v2_put_request *put, const struct v2_frame *f)
-{
-	struct v2_receipt_copy *to = &put->receipt;
-	struct v2_receipt m;
-	struct v2_fault fault = v2_put_ok_decode(f, &put->r.client->terms, &m);
-
-	if (fault.reach != V2_REACH_NONE)
-		return fault.rc;
-	v2_put_again(put);
-	to->name = strndup((const char *)m.name.p, m.name.len); /* NULL: it does without */
-	to->flags = f->flags;
-	to->size = m.size;
-	to->digest = m.digest;
-	to->time = m.time;
-	to->version_len = V2_HAS(&m, FILE_VERSION) ? m.file_version.len : 0;
-	if (to->version_len > 0)
-		memcpy(to->version, m.file_version.p, to->version_len);
-	if (m.digest.kind != v2_put_kind(put) || (put->size != UINT64_MAX && m.size != put->size))
-		return FTX_PROTOCOL;
-	return FTX_OK;
-}
-
-static bool
-is_receipt_right(const struct v2_put_request *put)
-{
-	return put->receipt.size == put->size && digest_equal(&put->receipt.digest, &put->own);
-}
-
 /* What was published under this id is not what is here now. */
 static void
 end_with_another(struct v2_request *r)
@@ -389,11 +360,11 @@ static enum ftx_rc
 take_receipt(struct v2_request *r, const struct v2_frame *f)
 {
 	struct v2_put_request *put = put_of(r);
-	enum ftx_rc rc = copy_receipt(put, f);
+	enum ftx_rc rc = v2_put_copy_receipt(put, f);
 
 	if (rc != FTX_OK)
 		return rc;
-	if (r->settled || is_receipt_right(put))
+	if (r->settled || v2_put_receipt_is_right(put))
 		v2_request_succeed(r);
 	else if (put->has_upload_id && put->stream == NULL) {
 		v2_request_free_id(r);
@@ -407,7 +378,7 @@ static enum ftx_rc
 take_early_ok(struct v2_request *r, const struct v2_frame *f)
 {
 	struct v2_put_request *put = put_of(r);
-	enum ftx_rc rc = copy_receipt(put, f);
+	enum ftx_rc rc = v2_put_copy_receipt(put, f);
 
 	if (rc != FTX_OK)
 		return rc;
@@ -437,7 +408,7 @@ verify(struct v2_request *r, const struct v2_frame *f)
 		rc = v2_source_sum(put, &put->own);
 	if (rc != FTX_OK)
 		return rc;
-	if (is_receipt_right(put))
+	if (v2_put_receipt_is_right(put))
 		v2_request_succeed(r);
 	else
 		end_with_another(r);

@@ -1,4 +1,4 @@
-/* What a PUT says, but for content that is sent a frame at a time. */
+/* What a PUT says, but for content that is sent a frame at a time; and what its receipt says. */
 #include <string.h>
 
 #include "v2/client_private.h"
@@ -64,4 +64,33 @@ v2_put_add_content(struct v2_put_request *put, const void *content, size_t size)
 			return FTX_NOMEM;
 	}
 	return FTX_OK;
+}
+
+enum ftx_rc
+v2_put_copy_receipt(struct v2_put_request *put, const struct v2_frame *f)
+{
+	struct v2_receipt_copy *to = &put->receipt;
+	struct v2_receipt m;
+	struct v2_fault fault = v2_put_ok_decode(f, &put->r.client->terms, &m);
+
+	if (fault.reach != V2_REACH_NONE)
+		return fault.rc;
+	v2_put_again(put);
+	to->name = strndup((const char *)m.name.p, m.name.len); /* NULL: it does without */
+	to->flags = f->flags;
+	to->size = m.size;
+	to->digest = m.digest;
+	to->time = m.time;
+	to->version_len = V2_HAS(&m, FILE_VERSION) ? m.file_version.len : 0;
+	if (to->version_len > 0)
+		memcpy(to->version, m.file_version.p, to->version_len);
+	if (m.digest.kind != v2_put_kind(put) || (put->size != UINT64_MAX && m.size != put->size))
+		return FTX_PROTOCOL;
+	return FTX_OK;
+}
+
+bool
+v2_put_receipt_is_right(const struct v2_put_request *put)
+{
+	return put->receipt.size == put->size && digest_equal(&put->receipt.digest, &put->own);
 }

@@ -88,10 +88,7 @@ release_at_the_end(void *arg, enum ftx_rc why)
 	conn_release(arg);
 }
 
-/*
- * It is gone when nothing is open any more that counts as its own, whichever ends first; and once,
- * after its owner has heard of its end.
- */
+/* It is gone, once, when it has ended and nothing is open any more that counts as its own. */
 START_TEST(test_gone)
 {
 	struct conn *c;
