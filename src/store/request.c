@@ -31,6 +31,14 @@ request_add_claim(struct store_request *r, void *claim, void (*release)(void *cl
 	r->release_claim = release;
 }
 
+void
+request_set_share(struct store_request *r, void *share, void (*release)(void *share))
+{
+	assert(r->release_share == NULL);
+	r->share = share;
+	r->release_share = release;
+}
+
 static void
 free_strings(struct store_request *r)
 {
@@ -79,6 +87,9 @@ request_clear(struct store_request *r)
 {
 	while (r->claim_count > 0)
 		r->release_claim(r->claims[--r->claim_count]);
+	if (r->release_share != NULL)
+		r->release_share(r->share);
+	r->release_share = NULL;
 	listing_page_clear(&r->page);
 	free_strings(r);
 	r->store->requests--;

@@ -73,6 +73,8 @@ struct store_request {
 	request_done_cb *on_done;
 	void *owner; /* borrowed; NULL once it let go */
 
+	void *share; /* owned: given back when nothing of it is open any more */
+	void (*release_share)(void *share);
 	void *claims[2]; /* owned: given back with the request */
 	unsigned claim_count;
 	void (*release_claim)(void *claim);
@@ -91,6 +93,9 @@ const char *request_op_name(enum request_op op);
 
 /* The claim is the request's from here on. At most one for each of its names. */
 void request_add_claim(struct store_request *r, void *claim, void (*release)(void *claim));
+
+/* Likewise, of the open files that there may be. */
+void request_set_share(struct store_request *r, void *share, void (*release)(void *share));
 
 /*
  * What a store's implementation calls: fills the common part (zeroed memory); FTX_NOMEM leaves

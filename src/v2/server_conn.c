@@ -202,15 +202,11 @@ v2s_run(struct v2s_conn *c)
 		v2s_send_content(c);
 		look_at_end(c);
 	} while (c->again);
-	v2s_reap(c);
 	c->running = false;
 	if (c->closed || (c->state == V2S_CLOSING && !c->sending))
 		return;
-	if (c->out.len > 0 && !c->sending && !c->flush_due) {
-		c->flush_due = true;
-		worker_hold(conn_worker(c->conn));
-		worker_soon(conn_worker(c->conn), &c->flush);
-	}
+	if (c->out.len > 0 && !c->sending)
+		v2s_flush_soon(c);
 	v2s_arm(c);
 }
 
@@ -257,10 +253,25 @@ reap(struct grave *g)
 {
 	struct v2s_conn *c = (struct v2s_conn *)g; /* its first member */
 
-	if (c->flush_due)
-		c->is_dead = true; /* the mail is on its way */
-	else
+	c->is_dead = true;
+	v2s_conn_let_go(c);
+}
+
+void
+v2s_conn_let_go(struct v2s_conn *c)
+{
+	if (c->is_dead && !c->flush_due && !c->own_lent)
 		conn_free(c);
+}
+
+void
+v2s_flush_soon(struct v2s_conn *c)
+{
+	if (c->flush_due)
+		return;
+	c->flush_due = true;
+	worker_hold(c->worker);
+	worker_soon(c->worker, &c->flush);
 }
 
 static void
@@ -270,10 +281,12 @@ on_flush(struct mail *m)
 
 	worker_release(c->worker);
 	c->flush_due = false;
-	if (c->is_dead) {
-		conn_free(c);
+	if (c->closed) {
+		v2s_conn_let_go(c);
 		return;
 	}
+	if (c->again)
+		v2s_run(c);
 	if (!c->closed && c->state != V2S_CLOSING)
 		v2s_flush(c);
 }
@@ -286,8 +299,6 @@ on_close(void *arg, enum ftx_rc why)
 	(void)why;
 	c->closed = true;
 	v2s_requests_clear(c);
-	if (!c->running)
-		v2s_reap(c);
 	worker_timer_clear(c->worker, &c->timer);
 	worker_not_later(c->worker, &c->more);
 	c->grave.reap = reap;
@@ -308,7 +319,6 @@ v2_server_attach(struct v2s_conn **out, struct conn *conn, const struct v2_serve
 	c->more.run = on_more;
 	c->flush.deliver = on_flush;
 	TAILQ_INIT(&c->order);
-	TAILQ_INIT(&c->dead);
 	TAILQ_INIT(&c->to_send);
 	for (int i = 0; i < V2S_CLASSES; i++)
 		TAILQ_INIT(&c->waiting[i]);

@@ -289,11 +289,16 @@ begin_change(struct v2s_request *r, const struct request_spec *spec)
 static enum ftx_rc
 begin_digest(struct v2s_request *r, struct request_spec *spec)
 {
+	enum ftx_rc rc;
+
 	spec->kind = (enum digest_kind)r->m.digest.digest_kind;
 	spec->offset = r->m.digest.offset;
 	spec->length = V2_HAS(&r->m.digest, LENGTH) ? r->m.digest.length : UINT64_MAX;
 	spec->fresh = (r->flags & V2_DIGEST_FRESH) != 0;
-	return store_sum(r->c->server->store, spec, on_done, r, &r->asked);
+	rc = store_sum(r->c->server->store, spec, on_done, r, &r->asked);
+	if (rc == FTX_OK)
+		v2s_lend_share(r);
+	return rc;
 }
 
 static void

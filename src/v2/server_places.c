@@ -69,7 +69,7 @@ take_share(struct v2s_request *r)
 
 	if (needs_client(r) && borrow(r))
 		return true;
-	if (c->own_share != NULL)
+	if (c->own_share != NULL || c->own_lent)
 		return !needs_client(r) && borrow(r);
 	c->own_share = r;
 	r->share = V2S_OWN_SHARE;
@@ -84,7 +84,9 @@ take_share(struct v2s_request *r)
 static bool
 may_wait(const struct v2s_request *r)
 {
-	return !is_now(r) || !needs_client(r->c->own_share);
+	const struct v2s_request *other = r->c->own_share;
+
+	return !is_now(r) || other == NULL || !needs_client(other);
 }
 
 /* True: the place is its own. */
@@ -163,17 +165,42 @@ v2s_give_places(struct v2s_conn *c)
 	}
 }
 
+/* What had it is closed, perhaps long after its request, and after the connection. */
+static void
+give_own_share(void *arg)
+{
+	struct v2s_conn *c = arg;
+
+	c->own_lent = false;
+	conn_release(c->conn);
+	if (c->closed) {
+		v2s_conn_let_go(c);
+		return;
+	}
+	c->again = true; /* who waits for it is looked at then, and not within whatever this is */
+	v2s_flush_soon(c);
+}
+
 void
 v2s_lend_share(struct v2s_request *r)
 {
+	struct v2s_conn *c = r->c;
+	void *share = c->server->limits;
+	void (*give)(void *share) = limits_give_share;
+
 	if (r->share == V2S_OWN_SHARE) {
-		conn_hold(r->c->conn);
-		transfer_set_share(r->transfer, r->c->conn, conn_release);
+		c->own_lent = true;
+		conn_hold(c->conn);
+		share = c;
+		give = give_own_share;
+	} else if (r->share == V2S_BORROWED_SHARE)
+		r->share = V2S_NO_SHARE;
+	else
+		share = NULL;
+	if (share == NULL)
 		return;
-	}
-	if (r->share != V2S_BORROWED_SHARE)
-		return;
-	r->share = V2S_NO_SHARE;
-	if (r->c->server->limits != NULL)
-		transfer_set_share(r->transfer, r->c->server->limits, limits_give_share);
+	if (r->transfer != NULL)
+		transfer_set_share(r->transfer, share, give);
+	else
+		request_set_share(r->asked, share, give);
 }

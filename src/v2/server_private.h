@@ -95,6 +95,7 @@ struct v2s_kind {
 #define V2S_STAY UINT8_MAX
 
 struct v2s_request {
+	struct grave grave;               /* the first member */
 	TAILQ_ENTRY(v2s_request) link;    /* in order, until it is answered */
 	TAILQ_ENTRY(v2s_request) waiting; /* for a place of its class */
 	SLIST_ENTRY(v2s_request) same;    /* with others in the table of ids */
@@ -191,7 +192,6 @@ struct v2s_conn {
 	uint64_t features;            /* that are on */
 	struct v2s_requests order;    /* those without a final result */
 	struct v2s_request *auth_due; /* it has its turn; NULL: none */
-	struct v2s_requests dead;     /* to be freed when v2s_run() ends */
 	struct v2s_same ids[V2S_IDS]; /* all that are live */
 	unsigned live, heads;
 	unsigned unstarted,
@@ -199,7 +199,8 @@ struct v2s_conn {
 	size_t buffered; /* content of small files */
 	struct v2s_requests waiting[V2S_CLASSES];
 	unsigned places[V2S_CLASSES];  /* taken */
-	struct v2s_request *own_share; /* who has the connection's own; NULL: nobody */
+	struct v2s_request *own_share; /* who has the connection's own; NULL: nobody, but perhaps */
+	bool own_lent; /* what one of them has begun in the store, and may outlive it */
 
 	/* From the client. */
 	struct v2s_request *receiving; /* whose frame of DATA is under way with the pump */
@@ -244,6 +245,10 @@ void v2s_send(
 void v2s_send_bytes(struct v2s_conn *c, const void *p, size_t len);
 /* Hands the output on now: before content is sent. */
 void v2s_flush(struct v2s_conn *c);
+/* At the end of the turn, after v2s_run() where there is more to do (again). */
+void v2s_flush_soon(struct v2s_conn *c);
+/* After its end: frees it, unless somebody else knows it still, who calls this again. */
+void v2s_conn_let_go(struct v2s_conn *c);
 void v2s_fail(struct v2s_conn *c, enum ftx_rc why, uint16_t target);
 void v2s_enter(struct v2s_conn *c, enum v2s_conn_state state);
 
@@ -269,7 +274,6 @@ void v2s_want_prefix(struct v2s_request *r, uint64_t len, enum digest_kind kind)
 /* Its END has come, or its content was never owed. */
 void v2s_content_ended(struct v2s_request *r);
 void v2s_cancel(struct v2s_conn *c, const struct v2_frame *f);
-void v2s_reap(struct v2s_conn *c);
 void v2s_requests_clear(struct v2s_conn *c);
 /* A PUT before the barrier that r stands behind, or a GET, waits for the client. */
 bool v2s_stands_in_the_way(const struct v2s_request *r);
@@ -281,7 +285,10 @@ void v2s_want_place(
 void v2s_leave_place(struct v2s_request *r);
 /* Whoever waits for a place that has become free. */
 void v2s_give_places(struct v2s_conn *c);
-/* Its transfer has files open for longer than it has itself, and perhaps than its connection. */
+/*
+ * What it has begun in the store, a transfer or else a request, has files open for longer than it
+ * has itself, and perhaps than its connection.
+ */
 void v2s_lend_share(struct v2s_request *r);
 /* It is that class's from here on, and another one may have its place; if there is one. */
 void v2s_move_place(struct v2s_request *r, enum v2s_class place);

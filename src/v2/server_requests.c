@@ -113,13 +113,25 @@ let_go(struct v2s_request *r, bool keep)
 }
 
 static void
+request_reap(struct grave *g)
+{
+	struct v2s_request *r = (struct v2s_request *)g; /* its first member */
+
+	free(r->name);
+	free(r->to);
+	free(r);
+}
+
+/* Who called us may look at it until the end of the turn. */
+static void
 forget(struct v2s_request *r)
 {
 	struct v2s_conn *c = r->c;
 
 	SLIST_REMOVE(&c->ids[r->id % V2S_IDS], r, v2s_request, same);
 	c->live--;
-	TAILQ_INSERT_TAIL(&c->dead, r, link);
+	r->grave.reap = request_reap;
+	worker_bury(c->worker, &r->grave);
 }
 
 static void
@@ -367,25 +379,6 @@ v2s_cancel(struct v2s_conn *c, const struct v2_frame *f)
 	if (c->sending && c->sender == r)
 		return; /* when its frame is complete */
 	v2s_refuse(r, FTX_CANCELLED);
-}
-
-static void
-request_free(struct v2s_request *r)
-{
-	free(r->name);
-	free(r->to);
-	free(r);
-}
-
-void
-v2s_reap(struct v2s_conn *c)
-{
-	struct v2s_request *r;
-
-	while ((r = TAILQ_FIRST(&c->dead)) != NULL) {
-		TAILQ_REMOVE(&c->dead, r, link);
-		request_free(r);
-	}
 }
 
 void

@@ -75,6 +75,8 @@ sum_target(struct v2s_request *r)
 
 	if (store_sum(r->c->server->store, &spec, on_summed, r, &r->asked) != FTX_OK)
 		v2s_refuse(r, FTX_NOMEM);
+	else
+		v2s_lend_share(r);
 }
 
 static void

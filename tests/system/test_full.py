@@ -3,11 +3,13 @@ nothing half is left, that all space comes back, and that what was promised is t
 
 import os
 import random
+import resource
 import threading
 
 from disks import Disk
 from harness import SLOW, SystemTest, ftxfer, run
 from wire import Peer, content, read_file, request, size_message, wait_for, write_file
+from wire2 import Client, frame, new_upload_id
 
 MIB = 1 << 20
 IO = 74
@@ -251,6 +253,30 @@ class TestDirectory(DiskTest):
         self.assertEqual(set(reasons), {"ok", "no-space"})
         os.unlink(filler)
         self.upload(server, names[-1].replace("n", "m"), b"x")
+
+
+class TestLastWrite(SystemTest):
+    """All has come when the write of the end fails: the request is over, and whoever looks at it then
+    looks at freed memory (a sanitizer sees that)."""
+
+    def test_it(self):
+        daemon = self.daemon(workers=1, popen={
+            "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000000, 2000000))})
+        data = content(2300000)
+        client = Client(daemon.address)
+        self.addCleanup(client.close)
+        for i in range(10):
+            number = client.request("PUT", ("NAME", "n"), ("SIZE", len(data)), ("DIGEST_KIND", 2),
+                                    ("UPLOAD_ID", new_upload_id()))
+            if client.result(number).type == "GO":
+                client.send(b"".join(frame("DATA", number, 0, data[at:at + MIB])
+                                     for at in range(0, len(data), MIB)))
+                client.end(number, data)
+                self.assertEqual(client.result(number).type, "ERROR")
+        self.assertEqual(client.put_now("small", b"data").type, "OK")
+        client.half_close()
+        self.assertIsNone(client.next())
+        self.assertEqual(daemon.strays("small"), [])
 
 
 class ClientTests:

@@ -10,7 +10,8 @@ import unittest
 
 from harness import (SLOW, SystemTest, conf_text, cpu_seconds, descriptors, ftxferd,
                      limit_descriptors, rss_anon, run, sanitizers)
-from wire import REFUSED, Peer, content, read_file, request, size_message, wait_for, write_file
+from wire import (REFUSED, Peer, content, read_file, request, reset_when_closed, size_message,
+                  wait_for, write_file)
 from wire2 import PARENTS, Client
 
 OS_ERROR = 71
@@ -141,6 +142,22 @@ class TestDescriptors(ScarceTest):
         self.assertEqual(client.result(listing).type, "PAGE")
         for size in (100, 100000):
             self.assertEqual(client.put_now("now%d" % size, bytes(size)).type, "OK")
+
+    def test_reset_in_the_middle_of_a_download(self):
+        """Each has its place, and gives it back once: there are always as many as there were."""
+        daemon = self.daemon(workers=1, popen={"preexec_fn": lambda: limit_descriptors(64)})
+        write_file(daemon.path("there"), bytes(32 << 20))
+        for i in range(20):
+            client = Client(daemon.address)
+            client.request("GET", ("NAME", "there"), ("DIGEST_KIND", 2))
+            self.assertEqual(client.next().type, "FILE")
+            reset_when_closed(client.socket)
+            client.close()
+            peer = self.started_download(daemon, "there", 32 << 20)
+            peer.send(b"T" * (i % 2))
+            peer.reset()
+        self.assertEqual(daemon.ended(40), ["peer-reset"] * 40)
+        self.upload(daemon, "n", b"x")
 
     def test_a_hundred_clients_with_64_descriptors(self):
         """Those for whom there is no room wait, at no cost, and are served when others leave."""

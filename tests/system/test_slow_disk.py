@@ -7,7 +7,7 @@ kernel. It is not measured how long others take, but seen that they get what the
 import os
 import time
 
-from harness import SystemTest, cpu_seconds, limit_descriptors
+from harness import SystemTest, cpu_seconds, descriptors, limit_descriptors
 from slowdisk import SlowDisk
 from wire import DEADLINE, content, read_file, request, reset_when_closed, wait_for, write_file
 from wire2 import PREFACE, Client, encode, frame
@@ -238,6 +238,33 @@ class TestHeldSyncsOfFewDescriptors(SlowDiskTest):
         self.assertLessEqual(set(server.reasons()), {"ok", "peer-reset", "peer-closed"})
         wait_for(lambda: all(os.path.exists(self.path("n%d" % i)) for i in range(1, count + 1)),
                  "all to be published")
+
+
+class TestCancelledOnAHeldDisk(SlowDiskTest):
+    """What is cancelled has its file open until a thread of the pool closes it, and its share till then."""
+    disk = {"kib": 65536}
+    count = 100
+
+    def test_few_descriptors(self):
+        server = self.server(workers=1, pool_threads=3, popen={
+            "preexec_fn": lambda: limit_descriptors(64)})
+        blocker, client = Client(server.address), Client(server.address)
+        self.addCleanup(blocker.close)
+        self.addCleanup(client.close)
+        self.disk.hold("write")
+        self.disk.hold("sync")
+        blocker.send(blocker.put_frames(1, "blocker", b"data"))
+        wait_for(lambda: self.disk.waiting("write") + self.disk.waiting("sync") > 0, "it to wait")
+        for i in range(1, 2 * self.count, 2):
+            client.send(frame("GET", i, 0, encode([("NAME", "small")])) +
+                        frame("CANCEL", i + 1, 0, encode([("TARGET", i)])))
+        for i in range(1, 2 * self.count, 2):
+            self.assertEqual(client.result(i).code, "CANCELLED")
+        self.assertLess(descriptors(server.pid), 40)
+        self.disk.release_all()
+        client.last = 2 * self.count
+        self.assertEqual(client.get("small")[1], content(SMALL))
+        self.assertNotRegex(server.err(), r"reason=descriptors|allows no more|Too many open")
 
 
 class HeldReads(SlowDiskTest):
