@@ -19,7 +19,7 @@ cut_to_size(struct local_transfer *lt)
 
 /*
  * It has entered (uploads_enter()). What could not be published is gone, and nothing is known of it
- * from here on.
+ * from here on. What was published takes no room that was promised any more.
  */
 static void
 end_commit(struct local_transfer *lt)
@@ -27,6 +27,8 @@ end_commit(struct local_transfer *lt)
 	struct upload_claim *claim = lt->put->claim;
 	struct upload_record r;
 
+	if (local_put_is_kept(lt->put))
+		uploads_take_hold(claim, &lt->put->hold);
 	if (claim != NULL && lt->rc == FTX_NOT_DURABLE)
 		uploads_named(claim);
 	else if (claim != NULL && lt->rc != FTX_OK) {
@@ -66,9 +68,14 @@ local_bring_to_commit(struct local_transfer *lt, enum local_wait wait)
 	}
 	lt->rc = FTX_OK;
 	if (put->due == LOCAL_DUE_CONTENT)
-		local_write_content(lt);
+		local_write_content(lt, wait);
 	else
 		(void)cut_to_size(lt);
+	put->moves = wait == LOCAL_WAIT_NOTHING && lt->rc == FTX_NO_SPACE;
+	if (put->moves) {
+		uploads_leave(put->claim);
+		return false;
+	}
 	put->due = LOCAL_DUE_COMMIT;
 	if (lt->rc != FTX_OK)
 		end_commit(lt);

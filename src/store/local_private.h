@@ -132,6 +132,11 @@ void local_put_clear(struct local_transfer *lt);
 
 /* local_reserve.c: as in struct store_ops. */
 void local_reserve(struct transfer *t);
+/*
+ * Blocks. Why there is no room for so many bytes: unfinished content that is only kept makes room
+ * for what is under way. False: there is none to be made.
+ */
+bool local_make_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size);
 /* Blocks. Gives back what is promised behind the content that is kept. False: there is none. */
 bool local_put_park(struct local_put *put);
 
@@ -158,8 +163,11 @@ void local_submit_commit(struct local_transfer *lt, bool sound, void (*done)(str
 /* put->again: by a job that waits for it. */
 void local_submit_commit_again(struct local_transfer *lt, void (*done)(struct pool_job *));
 
-/* local_whole.c: on any thread, within the claim; lt->rc. */
-void local_write_content(struct local_transfer *lt);
+/*
+ * local_whole.c: within the claim; lt->rc. FTX_NO_SPACE where it may wait for nothing: a job may
+ * find room.
+ */
+void local_write_content(struct local_transfer *lt, enum local_wait wait);
 /* As in struct store_ops. */
 enum ftx_rc local_put_whole(struct store *s, const struct put_spec *spec,
     struct put_content *content, transfer_done_cb *on_done, void *owner,

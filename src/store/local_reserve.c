@@ -35,23 +35,18 @@ promise(struct local_transfer *lt, uint64_t from)
 	return space_extend(space, put->stage.fd, from, lt->t.size - from, &put->hold);
 }
 
-/* False: there is none to be made. */
-static bool
-make_room(struct local_transfer *lt, uint64_t from)
+bool
+local_make_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size)
 {
 	struct uploads *uploads = lt->root->uploads;
 	struct space_lack lack;
 
-	return uploads != NULL &&
-	       space_lacks(lt->root->space, lt->put->stage.fd, lt->t.size - from, &lack) ==
-		   FTX_OK &&
+	return (why == FTX_NO_SPACE || why == FTX_STAGE_FULL) && uploads != NULL &&
+	       space_lacks(lt->root->space, lt->put->stage.fd, size, &lack) == FTX_OK &&
 	       uploads_make_room(uploads, &lack);
 }
 
-/*
- * What is behind the first `from` bytes. Unfinished content that is only kept makes room for what
- * is under way, if there is enough of it.
- */
+/* What is behind the first `from` bytes. */
 static enum ftx_rc
 reserve_space(struct local_transfer *lt, uint64_t from)
 {
@@ -59,7 +54,7 @@ reserve_space(struct local_transfer *lt, uint64_t from)
 
 	do {
 		rc = promise(lt, from);
-	} while ((rc == FTX_NO_SPACE || rc == FTX_STAGE_FULL) && make_room(lt, from));
+	} while (local_make_room(lt, rc, lt->t.size - from));
 	return rc;
 }
 

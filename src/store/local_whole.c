@@ -41,21 +41,35 @@ take_space(struct local_transfer *lt)
 				 : space_reserve(space, put->stage.fd, lt->t.size, &put->hold);
 }
 
-void
-local_write_content(struct local_transfer *lt)
+static enum ftx_rc
+write_all(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 	struct iovec iov = { put->content.p, (size_t)lt->t.size };
+	enum ftx_rc rc = take_space(lt);
+
+	if (rc == FTX_OK)
+		rc = stage_write(&put->stage, &iov, 1, 0);
+	if (rc == FTX_OK)
+		space_written(&put->hold, put->commit.sound ? UINT64_MAX : lt->t.size);
+	else
+		space_release(&put->hold);
+	return rc;
+}
+
+void
+local_write_content(struct local_transfer *lt, enum local_wait wait)
+{
+	struct local_put *put = lt->put;
 
 	put->stage.digest = put->content.digest;
 	if (lt->t.size == 0)
 		return;
-	lt->rc = take_space(lt);
+	do {
+		lt->rc = write_all(lt);
+	} while (wait != LOCAL_WAIT_NOTHING && local_make_room(lt, lt->rc, lt->t.size));
 	if (lt->rc != FTX_OK)
 		return;
-	lt->rc = stage_write(&put->stage, &iov, 1, 0);
-	/* It is the file system's now, or will be gone. */
-	space_written(&put->hold, put->commit.sound ? UINT64_MAX : lt->t.size);
 	stage_goes_with_others(&put->stage);
 	put_content_drop(&put->content);
 }

@@ -239,6 +239,7 @@ forget_oldest(struct uploads *u)
 		return;
 	write_off(u, up);
 	uploads_take_out(u, up);
+	space_release(&up->hold);
 	free(up);
 }
 

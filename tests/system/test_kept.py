@@ -92,6 +92,22 @@ class TestKept(SystemTest):
         wait_for(lambda: self.stages(daemon) == [], "the last one to go")
         self.finish(daemon, "c", False)
 
+    def test_what_is_published_takes_none_of_the_room(self):
+        """Of max_stage_bytes; the record of it is kept for a day."""
+        daemon = self.daemon(max_stage_bytes=SIZE + SIZE // 2)
+        for name in "abc":
+            self.keys[name] = new_upload_id()
+            self.finish(daemon, name, False)
+
+    def test_it_makes_room(self):
+        """For any upload that is under way, as small as it may be."""
+        for size in (40000, SIZE):
+            daemon = self.daemon(root=self.root("root%d" % size), max_stage_bytes=SIZE)
+            self.keys = {}
+            self.leave(daemon, "part")
+            self.assertEqual(self.client(daemon).put_now("now", bytes(size)).type, "OK")
+            self.assertEqual(self.stages(daemon), [])
+
     def test_its_directory_can_be_removed(self):
         """Not with anything else in it; and what is kept elsewhere stays."""
         daemon = self.daemon(allow_remove=True)

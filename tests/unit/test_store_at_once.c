@@ -36,6 +36,27 @@ START_TEST(test_disk_in_memory)
 }
 END_TEST
 
+/* There is no room: a job may make some, of what is only kept. */
+START_TEST(test_full_memory)
+{
+	const struct put_spec spec = { .name = "new" };
+	struct owner o;
+
+	store_start(ROOT_EXCLUSIVE);
+	root->in_memory = true;
+	fake_orders.write = ENOSPC;
+	pool_block();
+	owner_put_whole(&o, &spec, "content");
+	worker_turn(worker, false);
+	UNIT_CHECK(!o.told);
+	fake_orders.write = _i == 0 ? ENOSPC : 0;
+	pool_unblock();
+	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), _i == 0 ? FTX_NO_SPACE : FTX_OK);
+	owner_close(&o);
+	store_teardown();
+}
+END_TEST
+
 static struct owner crowd[70];
 static int told_before;
 
@@ -79,5 +100,6 @@ add_at_once_cases(Suite *s)
 
 	tcase_add_checked_fixture(tc, store_setup, NULL);
 	tcase_add_loop_test(tc, test_disk_in_memory, 0, 2);
+	tcase_add_loop_test(tc, test_full_memory, 0, 2);
 	tcase_add_test(tc, test_in_turns);
 }
