@@ -89,7 +89,6 @@ on_conn_close(void *arg, enum ftx_rc why)
 	machine_stop(&s->opening);
 	TAILQ_REMOVE(&g->list, s, link);
 	g->count--;
-	limits_leave(s->place);
 }
 
 static void
@@ -98,6 +97,7 @@ on_conn_gone(void *arg)
 	struct session *s = arg;
 	struct session_group *g = s->group;
 
+	limits_leave(s->place); /* what it had was memory, too: of files that are not written yet */
 	s->grave.reap = session_reap;
 	worker_bury(g->worker, &s->grave);
 	g->on_end(g->arg);

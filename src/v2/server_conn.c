@@ -260,7 +260,7 @@ reap(struct grave *g)
 void
 v2s_conn_let_go(struct v2s_conn *c)
 {
-	if (c->is_dead && !c->flush_due && !c->own_lent)
+	if (c->is_dead && !c->flush_due && c->lent == 0)
 		conn_free(c);
 }
 

@@ -165,42 +165,58 @@ v2s_give_places(struct v2s_conn *c)
 	}
 }
 
-/* What had it is closed, perhaps long after its request, and after the connection. */
+/* What had a share is closed, perhaps long after its request, and after the connection. */
+static void
+take_back(struct v2s_conn *c)
+{
+	c->lent--;
+	conn_release(c->conn);
+	if (c->closed)
+		v2s_conn_let_go(c);
+}
+
 static void
 give_own_share(void *arg)
 {
 	struct v2s_conn *c = arg;
 
 	c->own_lent = false;
-	conn_release(c->conn);
-	if (c->closed) {
-		v2s_conn_let_go(c);
-		return;
+	if (!c->closed) {
+		c->again =
+		    true; /* who waits for it is looked at then, not within whatever this is */
+		v2s_flush_soon(c);
 	}
-	c->again = true; /* who waits for it is looked at then, and not within whatever this is */
-	v2s_flush_soon(c);
+	take_back(c);
+}
+
+static void
+give_borrowed_share(void *arg)
+{
+	struct v2s_conn *c = arg;
+
+	if (c->server->limits != NULL)
+		limits_give_share(c->server->limits);
+	take_back(c);
 }
 
 void
 v2s_lend_share(struct v2s_request *r)
 {
 	struct v2s_conn *c = r->c;
-	void *share = c->server->limits;
-	void (*give)(void *share) = limits_give_share;
+	void (*give)(void *share) = give_own_share;
 
-	if (r->share == V2S_OWN_SHARE) {
-		c->own_lent = true;
-		conn_hold(c->conn);
-		share = c;
-		give = give_own_share;
-	} else if (r->share == V2S_BORROWED_SHARE)
-		r->share = V2S_NO_SHARE;
-	else
-		share = NULL;
-	if (share == NULL)
+	if (r->share == V2S_NO_SHARE)
 		return;
+	if (r->share == V2S_OWN_SHARE)
+		c->own_lent = true;
+	else {
+		r->share = V2S_NO_SHARE;
+		give = give_borrowed_share;
+	}
+	c->lent++;
+	conn_hold(c->conn);
 	if (r->transfer != NULL)
-		transfer_set_share(r->transfer, share, give);
+		transfer_set_share(r->transfer, c, give);
 	else
-		request_set_share(r->asked, share, give);
+		request_set_share(r->asked, c, give);
 }

@@ -201,6 +201,7 @@ struct v2s_conn {
 	unsigned places[V2S_CLASSES];  /* taken */
 	struct v2s_request *own_share; /* who has the connection's own; NULL: nobody, but perhaps */
 	bool own_lent; /* what one of them has begun in the store, and may outlive it */
+	unsigned lent; /* shares that the store has so, the connection's own among them */
 
 	/* From the client. */
 	struct v2s_request *receiving; /* whose frame of DATA is under way with the pump */

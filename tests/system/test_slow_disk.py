@@ -239,6 +239,34 @@ class TestHeldSyncsOfFewDescriptors(SlowDiskTest):
         wait_for(lambda: all(os.path.exists(self.path("n%d" % i)) for i in range(1, count + 1)),
                  "all to be published")
 
+    @staticmethod
+    def is_taken(server):
+        try:
+            Client(server.address).close()
+        except ConnectionError:
+            return False
+        return True
+
+    def test_those_who_have_left_count(self):
+        """What they have sent has memory until it is written: so they count as connections."""
+        server = self.server(max_connections_per_address=4)
+        self.disk.hold("write")
+        self.disk.hold("sync")
+        for i in range(4):
+            client = self.put(server, "n%d" % i, content(10000))
+            client.send(frame("PING", 0))
+            client.expect_preface()
+            while client.next().type != "PONG":
+                pass
+            reset_when_closed(client.socket)
+            client.close()
+            server.ended(2 + i)
+        self.assertFalse(self.is_taken(server))
+        self.disk.release_all()
+        wait_for(lambda: self.is_taken(server), "a place")
+        for i in range(4):
+            self.assertEqual(read_file(self.path("n%d" % i)), content(10000))
+
 
 class TestCancelledOnAHeldDisk(SlowDiskTest):
     """What is cancelled has its file open until a thread of the pool closes it, and its share till then."""
