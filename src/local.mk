@@ -18,6 +18,7 @@ src_libconf_a_SOURCES = \
 	src/conf/error.c src/conf/error.h \
 	src/conf/literal.c src/conf/literal.h \
 	src/conf/loader.c \
+	src/conf/nearest.c src/conf/nearest.h \
 	src/conf/option.c src/conf/option.h \
 	src/conf/print.c \
 	src/conf/source.c src/conf/source.h \
