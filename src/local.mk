@@ -212,6 +212,7 @@ src_libcli_a_SOURCES = \
 	src/cli/arguments.c \
 	src/cli/commands.c src/cli/commands.h \
 	src/cli/exit_code.c \
+	src/cli/help.c \
 	src/cli/options.c src/cli/options.h \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/report.c src/cli/report.h \

@@ -75,8 +75,10 @@ char *command_user_file(const char *variable, const char *fallback, const char *
 
 /* argv[0] is the command's word. The exit status. */
 int command_main(const struct command *command, int argc, char **argv);
-/* "ftxfer help" and "ftxfer help WORD". */
-int command_help(int argc, char **argv);
+/* "ftxfer help WORD"; NULL: "ftxfer help". The exit status. */
+int command_help(const char *word);
+/* Logs that it is no command, and what may have been meant. The exit status. */
+int command_unknown(const char *word);
 
 /* cli/main.c's one list. */
 int cli_exit_code(enum ftxfer_status status);

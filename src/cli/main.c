@@ -23,7 +23,6 @@
 #define PATIENCE_MS       2000 /* for cleaning up after a cancelled transfer */
 #define PATIENCE_SLICE_MS 20   /* between two looks whether it has */
 
-static const char synopsis[] = "ftxfer [OPTION...]";
 static const char epilog[] =
     "Exit codes: 0 done, 64 usage, 66 no such local file, 68 unknown host, 69 refused by the\n"
     "server, 70 internal error, 73 the name exists on the server or the local file cannot be\n"
@@ -212,19 +211,42 @@ output_status(void)
 	return option_print_end(stdout) ? EX_OK : EX_IOERR;
 }
 
+/* Of version 1; but who asks here may not know yet that there are commands. */
+static int
+print_help(const struct option_set *set)
+{
+	char synopsis[512] = "ftxfer COMMAND [OPTION...] NAME...\n"
+			     "       ftxfer [OPTION...]\n\n"
+			     "The commands, of which ftxfer help says more, are";
+	const struct command *command;
+
+	for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+		size_t used = strlen(synopsis);
+
+		snprintf(synopsis + used, sizeof(synopsis) - used, "%s%s%s", i == 0 ? "\n" : ", ",
+		    command->name, command_at(i + 1) == NULL ? "." : "");
+	}
+	strncat(synopsis, "\n\nWithout one, a file is moved by version 1 of the protocol:",
+	    sizeof(synopsis) - strlen(synopsis) - 1);
+	option_help(set, stdout, synopsis, epilog);
+	return output_status();
+}
+
+static int
+print_version(void)
+{
+	printf("ftxfer %s (libevent %s, libconfig %d.%d.%d)\n", PACKAGE_VERSION,
+	    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION);
+	return output_status();
+}
+
 static int
 run(const struct option_set *set, const struct cli_options *options)
 {
-	if (options->help) {
-		option_help(set, stdout, synopsis, epilog);
-		return output_status();
-	}
-	if (options->version) {
-		printf("ftxfer %s (libevent %s, libconfig %d.%d.%d)\n", PACKAGE_VERSION,
-		    event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR,
-		    LIBCONFIG_VER_REVISION);
-		return output_status();
-	}
+	if (options->help)
+		return print_help(set);
+	if (options->version)
+		return print_version();
 	if (options->print_options) {
 		option_print_names(set, stdout);
 		return output_status();
@@ -260,6 +282,11 @@ run_seed(int argc, char **argv)
 		log_fatal(EX_SOFTWARE, "%s", err.text);
 	if (!cmdline_parse(&set, argc, argv, &first, &err)) {
 		log_error("%s (try ftxfer --help)", err.text);
+		code = EX_USAGE;
+	} else if (first < argc && options.help) {
+		code = command_help(argv[first]);
+	} else if (first < argc && command_find(argv[first]) != NULL) {
+		log_error("a command stands before its options (try ftxfer help %s)", argv[first]);
 		code = EX_USAGE;
 	} else if (first < argc) {
 		log_error("unexpected argument %s (try ftxfer --help)", argv[first]);
@@ -305,6 +332,11 @@ main(int argc, char **argv)
 	if (command != NULL)
 		return command_main(command, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "help") == 0)
-		return command_help(argc - 1, argv + 1);
+		return command_help(argc > 2 ? argv[2] : NULL);
+	if (argc > 1 && strcmp(argv[1], "version") == 0)
+		return print_version();
+	/* The first program's command line is of options only. */
+	if (argc > 1 && argv[1][0] != '-')
+		return command_unknown(argv[1]);
 	return run_seed(argc, argv);
 }

@@ -405,26 +405,3 @@ command_main(const struct command *command, int argc, char **argv)
 	free(defs);
 	return code;
 }
-
-int
-command_help(int argc, char **argv)
-{
-	const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
-	char *help[] = { argv[0], NULL, NULL };
-	char word[] = "--help";
-
-	if (command != NULL) {
-		help[1] = word;
-		return command_main(command, 2, help);
-	}
-	if (argc > 1) {
-		log_error("there is no command %s (try ftxfer help)", argv[1]);
-		return EX_USAGE;
-	}
-	printf("usage: ftxfer COMMAND [OPTION...] NAME...\n\n");
-	for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-		printf("  %-7s %s\n", command->name, command->help);
-	printf("\nftxfer help COMMAND says more. With anything else as its first argument ftxfer\n"
-	       "speaks version 1 of the protocol: ftxfer --help.\n");
-	return option_print_end(stdout) ? EX_OK : EX_IOERR;
-}
