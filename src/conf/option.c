@@ -233,6 +233,16 @@ complain_value(
 	}
 }
 
+/* What is the contrary of a flag that is set now: whoever says the one does not mean the other. */
+static void
+unset_opposite(struct option_set *set, const struct option_def *def, enum option_source source)
+{
+	const struct option_def *other = option_find(set, def->opposite);
+
+	if (other != NULL && take_source(set, other, source))
+		*(bool *)value_at(set, other) = false;
+}
+
 static bool
 assign_number(struct option_set *set, const struct option_def *def, const char *text,
     enum option_source source, struct option_error *err)
@@ -250,6 +260,8 @@ assign_number(struct option_set *set, const struct option_def *def, const char *
 	switch (def->type) {
 	case OPTION_BOOL:
 		*(bool *)value_at(set, def) = value != 0;
+		if (value != 0 && def->opposite != NULL)
+			unset_opposite(set, def, source);
 		break;
 	case OPTION_MODE:
 		*(mode_t *)value_at(set, def) = (mode_t)value;

@@ -82,6 +82,11 @@ struct option_def {
 	const char *arg;  /* the value's name in --help: "PORT"; NULL for BOOL, CHOICE and ACTION */
 	const char *help; /* one line */
 	const char *const *words; /* of a CHOICE, ends with NULL; --help shows them for the value */
+	/*
+	 * Of a BOOL: the one that is false where this is true, unless a source that ranks higher
+	 * has set it; NULL: none.
+	 */
+	const char *opposite;
 };
 
 enum option_source { OPTION_FROM_DEFAULT, OPTION_FROM_FILE, OPTION_FROM_COMMAND_LINE };

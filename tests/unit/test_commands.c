@@ -1,6 +1,7 @@
 /* cli/commands, cli/settings: the tables of options, and where their values come from. */
 #include "unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,6 +115,38 @@ START_TEST(test_system)
 }
 END_TEST
 
+/* Of the two whoever speaks last, or ranks higher, is heard, and not the one who said the other. */
+START_TEST(test_quiet_or_verbose)
+{
+	static const struct {
+		const char *flag, *variable, *file;
+		bool quiet, verbose;
+	} cases[] = {
+		{ "-v", NULL, "quiet = true;", false, true },
+		{ "-q", NULL, "verbose = true;", true, false },
+		{ "-v", "FTXFER_QUIET", "", false, true },
+		{ "-q", "FTXFER_VERBOSE", "quiet = false;", true, false },
+		{ "-d", "FTXFER_VERBOSE", "quiet = true;", false, true },
+		{ "-d", "FTXFER_QUIET", "verbose = true;", true, false },
+		{ "-d", NULL, "quiet = true; verbose = true;", false, true },
+		{ "-vq", NULL, "", true, false },
+		{ "-qv", NULL, "", false, true },
+		{ "-d", NULL, "quiet = true; verbose = false;", true, false },
+	};
+	char flag[8], *argv[] = { (char[]){ "put" }, flag, NULL };
+	int first;
+
+	snprintf(flag, sizeof(flag), "%s", cases[_i].flag);
+	user_says(cases[_i].file);
+	if (cases[_i].variable != NULL)
+		ck_assert_int_eq(setenv(cases[_i].variable, "1", 1), 0);
+	ck_assert(cmdline_parse(&set, 2, argv, &first, &err));
+	ck_assert_msg(command_settings(&set, "system.conf", &err), "%s", err.text);
+	ck_assert(o.quiet == cases[_i].quiet);
+	ck_assert(o.verbose == cases[_i].verbose);
+}
+END_TEST
+
 /* What is wrong with it is said with its name. */
 START_TEST(test_wrong_system)
 {
@@ -193,6 +226,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_no_file);
 	tcase_add_test(tc, test_order);
 	tcase_add_test(tc, test_system);
+	tcase_add_loop_test(tc, test_quiet_or_verbose, 0, 10);
 	tcase_add_test(tc, test_wrong_system);
 	tcase_add_test(tc, test_wrong_settings);
 	tcase_add_test(tc, test_aliases);
