@@ -225,6 +225,45 @@ literal_next(struct literal_scan *s, struct literal *l)
 	}
 }
 
+/* What stands at p, behind blanks and comments, makes a setting of the name before it. */
+static bool
+is_assigned(struct literal_scan s)
+{
+	struct literal l = { .kind = LITERAL_END };
+
+	while (*s.p != '\0' && (strchr(" \t\r\n\f", *s.p) != NULL || *s.p == '#' || *s.p == '/')) {
+		if (!scan_token(&s, &l))
+			return false;
+	}
+	return *s.p == '=' || *s.p == ':';
+}
+
+bool
+literal_setting_name(const char *text, size_t index, const char **name, size_t *len)
+{
+	struct literal_scan s = literal_scan_init(text);
+	unsigned depth = 0;
+
+	while (*s.p != '\0') {
+		struct literal l = { .kind = LITERAL_END };
+		const char *start = s.p;
+
+		if (!scan_token(&s, &l))
+			return false;
+		if (strchr("{[(", *start) != NULL)
+			depth++;
+		else if (strchr("}])", *start) != NULL && depth > 0)
+			depth--;
+		else if (depth == 0 && strchr(WORD, *start) != NULL && is_assigned(s) &&
+			 index-- == 0) {
+			*name = start;
+			*len = (size_t)(s.p - start);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The magnitude of an integer; false: over 64 bits. */
 static bool
 literal_magnitude(const struct literal *l, bool hex, uint64_t *out)

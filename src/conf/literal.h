@@ -7,7 +7,8 @@
  * a directory ends the process, a comment or string that is never closed swallows the rest. So a
  * small scanner, which knows comments and strings as libconfig's does, looks first. It stops at
  * each integer, each @include and each mistake; names, signs and good strings it passes over:
- * whether they make sense together, libconfig's parser says.
+ * whether they make sense together, libconfig's parser says. But that does not say which name it
+ * means, so they can be counted.
  */
 #ifndef CONF_LITERAL_H
 #define CONF_LITERAL_H
@@ -38,6 +39,12 @@ struct literal_scan literal_scan_init(const char *text);
 
 /* The next one. After END or MISTAKE there is none. */
 void literal_next(struct literal_scan *s, struct literal *l);
+
+/*
+ * The name of the setting that is the index-th of a text, from 0; those in groups do not count.
+ * False: there are not so many.
+ */
+bool literal_setting_name(const char *text, size_t index, const char **name, size_t *len);
 
 /* Whether libconfig reads the INTEGER whole; if not, l becomes a MISTAKE. */
 bool literal_check(struct literal *l);

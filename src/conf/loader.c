@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/error.h"
+#include "conf/literal.h"
 #include "conf/source.h"
 #include "conf/value.h"
 
@@ -172,6 +173,29 @@ load_setting(struct option_set *set, const config_setting_t *setting, struct opt
 	return false;
 }
 
+/*
+ * What libconfig says is wrong, and where. Of a name that is there twice it does not say which: it
+ * is the one behind those that it has taken.
+ */
+static void
+complain_parser(const config_t *config, const struct source *src, struct option_error *err)
+{
+	const config_setting_t *root = config_root_setting(config);
+	const char *why = config_error_text(config), *name;
+	size_t len;
+
+	option_error_set(err, "%s", why != NULL ? why : "it cannot be parsed");
+	if (strcmp(err->text, "syntax error") == 0)
+		/* The grammar, in short, since libconfig has only these two words for it. */
+		option_error_set(err,
+		    "syntax error: write name = value; with a text in double quotes, a list in "
+		    "[ ], and true or false");
+	else if (strcmp(err->text, "duplicate setting name") == 0 && root != NULL &&
+		 literal_setting_name(src->text, (size_t)config_setting_length(root), &name, &len))
+		option_error_set(err, "duplicate setting name: %.*s", (int)len, name);
+	source_locate(src, (unsigned)config_error_line(config), err);
+}
+
 bool
 conf_load(struct option_set *set, const char *path, bool *missing, struct option_error *err)
 {
@@ -188,15 +212,7 @@ conf_load(struct option_set *set, const char *path, bool *missing, struct option
 		goto out;
 	ok = config_read_string(&config, src.text) == CONFIG_TRUE;
 	if (!ok) {
-		const char *why = config_error_text(&config);
-
-		/* The grammar, in short, since libconfig has only these two words for it. */
-		option_error_set(err, "%s%s", why != NULL ? why : "it cannot be parsed",
-		    why != NULL && strcmp(why, "syntax error") == 0
-			? ": write name = value; with a text in double quotes, a list in [ ], "
-			  "and true or false"
-			: "");
-		source_locate(&src, (unsigned)config_error_line(&config), err);
+		complain_parser(&config, &src, err);
 		goto out;
 	}
 	root = config_root_setting(&config);

@@ -79,7 +79,11 @@ static const struct {
 	{ "\n\nxyzzy = 1", 3, "unknown option \"xyzzy\"" },
 	{ "server = {\n listen_port = 1;\n};", 1, "unknown option \"server\"" },
 	{ "help = 1;", 1, "option \"help\" is for the command line, not for a file" },
-	{ "level = 1;\nlevel = 2;", 2, "duplicate setting name" },
+	{ "level = 1;\nlevel = 2;", 2, "duplicate setting name: level" },
+	{ "color /* = */ = true; delay # :\n = 1 level = ( 2, \"big = 1\" )\ncolor : true; level = "
+	  "1",
+	    3, "duplicate setting name: color" },
+	{ "a = { level = 1;\nlevel = 2; };", 2, "duplicate setting name" },
 	/* types */
 	{ "level = \"1\";", 1, "level: expected a number, not a string" },
 	{ "level = true;", 1, "level: expected a number, not true or false" },

@@ -202,7 +202,7 @@ START_TEST(include_beside_the_main_file)
 	conf_refused("b.conf", 1, "a string starts here and does not end");
 	conf_write("b.conf", "level = 5;");
 	conf_write("main.conf", "level = 1;\n@include \"b.conf\"\n");
-	conf_refused("b.conf", 1, "duplicate setting name");
+	conf_refused("b.conf", 1, "duplicate setting name: level");
 	ck_assert_int_eq(remove(conf_path("sub/a.conf")), 0);
 }
 END_TEST
