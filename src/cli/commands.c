@@ -6,6 +6,7 @@
 #define AT(member) offsetof(struct command_options, member)
 #define DAY_MS     ((uint64_t)24 * 3600 * 1000)
 #define BIT(word)  (1U << COMMAND_##word)
+#define IDLE(word) (BIT(word) << 16) /* it has the option, and no use for it */
 #define ALL        ((1U << COMMAND_COUNT) - 1)
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 
@@ -29,7 +30,10 @@ static const struct command commands[] = {
 	  "Compare a directory with one on a server, by digests. Changes nothing.", 2, 2 },
 };
 
-/* One table for all commands; each has the rows with its bit. Those that all have, files may set. */
+/*
+ * One table for all commands; each has the rows with its bit. Those that all have, files may set:
+ * so who has no use for one takes it, but does not offer it.
+ */
 static const struct row {
 	unsigned commands;
 	struct option_def def;
@@ -65,9 +69,10 @@ static const struct row {
 	{ BIT(PUT) | BIT(GET) | BIT(SYNC),
 	  { .name = "no_attributes", .type = OPTION_BOOL, .offset = AT(no_attrs), .initial = "false",
 	    .flags = OPTION_CLI_ONLY, .help = "do not keep times and permissions" } },
-	{ ALL, { .name = "jobs", .letter = 'j', .type = OPTION_UINT, .offset = AT(jobs), .initial = "1",
+	{ ALL | IDLE(MV), { .name = "jobs", .letter = 'j', .type = OPTION_UINT, .offset = AT(jobs), .initial = "1",
 	    .min = 1, .max = 64, .arg = "N", .help = "so many connections share the work" } },
-	{ ALL, { .name = "digest", .type = OPTION_CHOICE, .offset = AT(digest), .initial = "xxh128",
+	{ ALL | IDLE(LS) | IDLE(STAT) | IDLE(MKDIR) | IDLE(RM) | IDLE(MV),
+	  { .name = "digest", .type = OPTION_CHOICE, .offset = AT(digest), .initial = "xxh128",
 	    .words = digest_words, .help = "by which content is checked" } },
 	{ ALL, { .name = "connect_timeout", .type = OPTION_TIME, .offset = AT(connect_timeout), .initial = "10s",
 	    .min = 1, .max = DAY_MS, .arg = "TIME", .help = "how long to wait for a connection, for each address" } },
@@ -118,8 +123,12 @@ command_defs(enum command_word word, size_t *count)
 
 	*count = 0;
 	for (size_t i = 0; defs != NULL && i < COUNT(rows); i++) {
-		if ((rows[i].commands & 1U << word) != 0)
-			defs[(*count)++] = rows[i].def;
+		if ((rows[i].commands & 1U << word) == 0)
+			continue;
+		defs[*count] = rows[i].def;
+		if ((rows[i].commands & 1U << word << 16) != 0)
+			defs[*count].flags |= OPTION_HIDDEN;
+		++*count;
 	}
 	return defs;
 }

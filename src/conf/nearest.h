@@ -14,7 +14,7 @@ struct nearest {
 };
 
 struct nearest nearest_init(const char *written);
-/* Whether this name is near, and nearer than all that were taken before it. - and _ are the same. */
+/* Whether this name is near, and nearer than all before it that were. - and _ are the same. */
 bool nearest_take(struct nearest *n, const char *name);
 
 #endif

@@ -2,7 +2,7 @@
 
 import unittest
 
-from test_commands import USAGE, CommandTest
+from test_commands import FORBIDDEN, USAGE, CommandTest
 
 
 class TestWhichCommand(CommandTest):
@@ -36,6 +36,15 @@ class TestWhichCommand(CommandTest):
         for word in ("help", "version", "--help", "-h"):
             self.assertEqual(self.succeeds("help", word).out, commands)
         self.fails(USAGE, 'no command "none"', "--help", "none")
+
+    def test_options_that_are_of_use(self):
+        """Others are taken, since a file may set them for all commands, but not offered."""
+        for word in "put get ls stat mkdir rm mv sum sync verify".split():
+            text = self.succeeds("help", word).out
+            self.assertEqual("--digest" in text, word in ("put", "get", "sum", "sync", "verify"), word)
+            self.assertEqual("--jobs" in text, word != "mv", word)
+        self.environ.update(FTXFER_JOBS="2", FTXFER_DIGEST="sha256")
+        self.fails(FORBIDDEN, "", "mv", "-j", "3", "--digest", "xxh128", self.there("a"), self.there("b"))
 
     def test_version(self):
         text = self.succeeds("version").out
