@@ -35,15 +35,15 @@ config_error(const struct option_error *err)
 	return EX_CONFIG;
 }
 
-/* The file, if there is one: the default one may be absent, one that was named may not. */
+/* The file, if there is one: the default one may be *missing, one that was named may not. */
 static int
-load_config(struct option_set *set, const struct daemon_options *options)
+load_config(struct option_set *set, const struct daemon_options *options, bool *missing)
 {
 	bool named = option_source(set, "config") == OPTION_FROM_COMMAND_LINE;
 	struct option_error err;
-	bool missing = false;
 
-	if (conf_load(set, options->config, &missing, &err) || (missing && !named))
+	*missing = false;
+	if (conf_load(set, options->config, missing, &err) || (*missing && !named))
 		return 0;
 	return config_error(&err);
 }
@@ -59,6 +59,17 @@ static int
 output_status(void)
 {
 	return option_print_end(stdout) ? EX_OK : EX_IOERR;
+}
+
+/* Of a configuration that is right: which one it was. */
+static int
+print_ok(const struct daemon_options *options, bool missing)
+{
+	if (missing)
+		printf("OK: there is no %s, and the defaults hold\n", options->config);
+	else
+		printf("OK: %s\n", options->config);
+	return output_status();
 }
 
 /* What is asked for on the command line and needs no daemon. True: *code is the exit code. */
@@ -190,6 +201,7 @@ main(int argc, char **argv)
 	struct option_set set;
 	struct option_error err;
 	int first, code;
+	bool missing;
 
 	give_memory_back();
 	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe): before there are threads */
@@ -207,13 +219,12 @@ main(int argc, char **argv)
 		log_error("unexpected argument %s (try ftxferd --help)", argv[first]);
 		code = EX_USAGE;
 	} else if (!answer_questions(&set, &options, &code)) {
-		code = load_config(&set, &options);
+		code = load_config(&set, &options, &missing);
 		if (code == 0 && options.print_config) {
 			option_print(&set, stdout);
 			code = output_status();
 		} else if (code == 0 && options.test) {
-			puts("OK");
-			code = output_status();
+			code = print_ok(&options, missing);
 		} else if (code == 0) {
 			note_chosen(&set, &options);
 			log_open("ftxferd", LOG_STYLE_DAEMON,

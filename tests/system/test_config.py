@@ -33,7 +33,7 @@ class TestCommandLine(SystemTest):
                          % self.root())
         ran = self.ran("-t", "-f", path)
         self.assertEqual(ran.status, 0, ran)
-        self.assertRegex(ran.out + ran.err, r"\bOK\b")
+        self.assertEqual((ran.out, ran.err), ("OK: %s\n" % path, ""))
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
     def test_full_disk_behind_stdout(self):
@@ -87,6 +87,7 @@ class TestCommandLine(SystemTest):
         """Unless somebody has installed one, which is fine as well."""
         ran = self.ran("-t", "-r", self.root(), "-l", "0")
         self.assertEqual(ran.status, 0, ran)
+        self.assertRegex(ran.out, r"^OK: (there is no )?/\S+/ftxferd\.conf(, and the defaults hold)?\n$")
 
     def test_print_config_reads_back(self):
         first = self.ran("-f", self.conf(""), "-r", self.root(), "-l", "1234", "--max-file-size=7G",
