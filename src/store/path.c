@@ -53,64 +53,94 @@ path_is_reserved(const char *component, size_t len)
 	return len >= prefix && is_own_in_any_case(component, PATH_STAGE_PREFIX, prefix);
 }
 
-static bool
-in_alphabet(enum path_alphabet alphabet, const char *s, size_t len)
+static enum path_fault
+alphabet_fault(enum path_alphabet alphabet, const char *s, size_t len)
 {
-	if (alphabet == PATH_BYTES)
-		return memchr(s, '\0', len) == NULL;
-	while (len > 0) {
+	if (memchr(s, '\0', len) != NULL)
+		return PATH_CONTROL;
+	while (alphabet == PATH_UTF8 && len > 0) {
 		uint32_t cp;
 		size_t n = utf8_decode(s, len, &cp);
 
-		if (n == 0 || utf8_is_control(cp))
-			return false;
+		if (n == 0)
+			return PATH_NO_UTF8;
+		if (utf8_is_control(cp))
+			return PATH_CONTROL;
 		s += n;
 		len -= n;
 	}
-	return true;
+	return PATH_GOOD;
+}
+
+enum path_fault
+path_component_fault(enum path_alphabet alphabet, const char *s, size_t len)
+{
+	if (len == 0)
+		return PATH_EMPTY;
+	if (len > PATH_COMPONENT_MAX)
+		return PATH_LONG_COMPONENT;
+	if (path_is_reserved(s, len))
+		return PATH_RESERVED;
+	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
+		return PATH_DOTS;
+	return alphabet_fault(alphabet, s, len);
 }
 
 bool
 path_component_is_allowed(enum path_alphabet alphabet, const char *s, size_t len)
 {
-	if (len == 0 || len > PATH_COMPONENT_MAX || path_is_reserved(s, len))
-		return false;
-	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
-		return false;
-	return in_alphabet(alphabet, s, len);
+	return path_component_fault(alphabet, s, len) == PATH_GOOD;
+}
+
+/* The component at *at, which moves behind it and its slash. False: it is one to be dropped. */
+static bool
+next_component(const char *s, size_t len, size_t *at, size_t *start, size_t *n)
+{
+	*start = *at;
+	while (*at < len && s[*at] != '/')
+		++*at;
+	*n = *at - *start;
+	++*at; /* the slash */
+	return *n > 1 || (*n == 1 && s[*start] != '.');
+}
+
+enum path_fault
+path_fault(enum path_alphabet alphabet, const char *s, size_t len)
+{
+	enum path_fault fault = PATH_EMPTY;
+	size_t i = 0, start, n;
+
+	if (len == 0)
+		return PATH_EMPTY;
+	if (len > PATH_NAME_MAX)
+		return PATH_LONG;
+	if (s[0] == '/' || s[len - 1] == '/')
+		return PATH_SLASH;
+	while (i < len && (fault == PATH_GOOD || fault == PATH_EMPTY)) {
+		if (next_component(s, len, &i, &start, &n))
+			fault = path_component_fault(alphabet, s + start, n);
+	}
+	return fault;
 }
 
 enum ftx_rc
 path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out, size_t size)
 {
-	const char *s = name;
 	uint64_t depth = 0;
-	size_t used = 0, i = 0;
+	size_t used = 0, i = 0, start, n;
 
-	if (len == 0 || len > PATH_NAME_MAX || len >= size)
-		return FTX_BAD_NAME;
-	if (s[0] == '/' || s[len - 1] == '/')
+	if (len >= size || path_fault(rules->alphabet, name, len) != PATH_GOOD)
 		return FTX_BAD_NAME;
 	while (i < len) {
-		size_t start = i, n;
-
-		while (i < len && s[i] != '/')
-			i++;
-		n = i - start;
-		i++; /* the slash */
-		if (n == 0 || (n == 1 && s[start] == '.'))
+		if (!next_component(name, len, &i, &start, &n))
 			continue;
-		if (!path_component_is_allowed(rules->alphabet, s + start, n))
-			return FTX_BAD_NAME;
 		if (used > 0) {
 			out[used++] = '/';
 			depth++;
 		}
-		memcpy(out + used, s + start, n);
+		memcpy(out + used, (const char *)name + start, n);
 		used += n;
 	}
-	if (used == 0)
-		return FTX_BAD_NAME;
 	out[used] = '\0';
 	return rules->max_depth > 0 && depth > rules->max_depth ? FTX_TOO_DEEP : FTX_OK;
 }

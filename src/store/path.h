@@ -1,7 +1,7 @@
 /*
  * path.h - names of files, and the jail they are resolved in.
- * Layer: store. Threads: any (what opens may block: pool). Pure: path_normalize(),
- * path_component_is_allowed(), path_is_reserved().
+ * Layer: store. Threads: any (what opens may block: pool). Pure: path_fault(),
+ * path_component_fault(), path_component_is_allowed(), path_normalize(), path_is_reserved().
  * Tests: tests/unit/test_path.c, tests/fuzz/fuzz_path.c
  */
 #ifndef STORE_PATH_H
@@ -39,6 +39,19 @@ enum path_alphabet {
 	PATH_BYTES /* any byte but NUL */
 };
 
+/* Which rule a name does not keep. */
+enum path_fault {
+	PATH_GOOD,
+	PATH_EMPTY,          /* no component is left when empty ones and `.` are dropped */
+	PATH_SLASH,          /* the first or the last byte is one */
+	PATH_LONG,           /* over PATH_NAME_MAX */
+	PATH_LONG_COMPONENT, /* over PATH_COMPONENT_MAX */
+	PATH_RESERVED,       /* path_is_reserved() */
+	PATH_DOTS,           /* a component `..`; of one by itself also `.` */
+	PATH_NO_UTF8,        /* of PATH_UTF8: not well-formed */
+	PATH_CONTROL         /* of PATH_UTF8: a control character; of either: a NUL */
+};
+
 /* What its caller asks of a name, besides what is asked of every one. */
 struct path_rules {
 	enum path_alphabet alphabet;
@@ -47,15 +60,17 @@ struct path_rules {
 
 /*
  * Brings a name that a peer sent to its one spelling: empty and `.` components are dropped.
- * FTX_BAD_NAME: empty (also after that), absolute, a `..` component, a trailing slash, a NUL, what
- * the alphabet does not have, a component or name that is too long, a reserved name. FTX_TOO_DEEP:
- * all of it is right but the number of directories. out gets the NUL-terminated result (size bytes;
+ * FTX_BAD_NAME: path_fault() says why. FTX_TOO_DEEP: all of it is right but the number of
+ * directories. out gets the NUL-terminated result (size bytes;
  * len + 1 always suffices).
  */
 enum ftx_rc path_normalize(const struct path_rules *rules, const void *name, size_t len, char *out,
     size_t size) FTX_MUST_CHECK;
 
-/* One component, without a slash, that path_normalize() would take; not `.`. */
+/* The first rule that a name, or one component, without a slash, does not keep. */
+enum path_fault path_fault(enum path_alphabet alphabet, const char *name, size_t len);
+enum path_fault path_component_fault(enum path_alphabet alphabet, const char *s, size_t len);
+/* One that path_normalize() would take; not `.`. */
 bool path_component_is_allowed(enum path_alphabet alphabet, const char *s, size_t len);
 
 /* The component is the daemon's own, or would lead to it where file names have no case. */

@@ -112,6 +112,43 @@ START_TEST(test_normalize_bad)
 }
 END_TEST
 
+/* Which rule it is; the first one that is not kept. */
+static const struct {
+	const char *in;
+	enum path_fault utf8, bytes;
+} faults[] = {
+	{ "a/./b", PATH_GOOD, PATH_GOOD },
+	{ "", PATH_EMPTY, PATH_EMPTY },
+	{ "./.", PATH_EMPTY, PATH_EMPTY },
+	{ "/a", PATH_SLASH, PATH_SLASH },
+	{ "a/", PATH_SLASH, PATH_SLASH },
+	{ "a/../.ftxferd", PATH_DOTS, PATH_DOTS },
+	{ "a/.ftxferd-x/..", PATH_RESERVED, PATH_RESERVED },
+	{ "a/\t", PATH_CONTROL, PATH_GOOD },
+	{ "a\xff/b", PATH_NO_UTF8, PATH_GOOD },
+	{ "a\xff/..", PATH_NO_UTF8, PATH_DOTS },
+};
+
+START_TEST(test_faults)
+{
+	static char name[PATH_NAME_MAX + 2];
+
+	for (int i = 0; i < COUNT(faults); i++) {
+		size_t len = strlen(faults[i].in);
+
+		ck_assert_int_eq(path_fault(PATH_UTF8, faults[i].in, len), faults[i].utf8);
+		ck_assert_int_eq(path_fault(PATH_BYTES, faults[i].in, len), faults[i].bytes);
+	}
+	memset(name, 'n', sizeof(name));
+	ck_assert_int_eq(path_fault(PATH_UTF8, name, PATH_COMPONENT_MAX), PATH_GOOD);
+	ck_assert_int_eq(path_fault(PATH_UTF8, name, PATH_NAME_MAX), PATH_LONG_COMPONENT);
+	ck_assert_int_eq(path_fault(PATH_UTF8, name, PATH_NAME_MAX + 1), PATH_LONG);
+	ck_assert_int_eq(path_fault(PATH_BYTES, "a\0b", 3), PATH_CONTROL);
+	ck_assert_int_eq(path_component_fault(PATH_BYTES, "", 0), PATH_EMPTY);
+	ck_assert_int_eq(path_component_fault(PATH_BYTES, ".", 1), PATH_DOTS);
+}
+END_TEST
+
 /* Each byte between two others, and alone: a slash and a dot mean something else there. */
 START_TEST(test_normalize_all_bytes)
 {
@@ -312,6 +349,7 @@ add_name_cases(Suite *s)
 
 	tcase_add_loop_test(tc, test_normalize_good, 0, COUNT(good));
 	tcase_add_loop_test(tc, test_normalize_bad, 0, COUNT(bad));
+	tcase_add_test(tc, test_faults);
 	tcase_add_loop_test(tc, test_normalize_all_bytes, 0, COUNT(alphabets));
 	tcase_add_loop_test(tc, test_alphabets, 0, COUNT(texts));
 	tcase_add_test(tc, test_depth);
