@@ -206,7 +206,8 @@ src_libclient_a_SOURCES = \
 	src/client/tree_list.c \
 	src/client/tree_order.c \
 	src/client/tree_visit.c \
-	src/client/tree_way.c
+	src/client/tree_way.c \
+	src/client/words.c
 src_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(JANSSON_CFLAGS)
 src_libcli_a_SOURCES = \
 	src/cli/arguments.c \

@@ -267,7 +267,7 @@ say_cancelled(struct report *r, const struct ftxfer_event *e)
 static void
 say_failed(struct report *r, const struct ftxfer_event *e)
 {
-	char name[PATH_TEXT];
+	char name[LOG_QUOTE_SIZE]; /* a line is cut at its end, where the reason stands */
 
 	if (e->sums_up)
 		return;                      /* its parts have said why */

@@ -247,8 +247,7 @@ on_summed_here(void *owner, struct store_request *r, enum ftx_rc rc)
 	if (rc == FTX_OK)
 		compared(item, digest_equal(&v, &item->digest));
 	else
-		item_fail(item, rc == FTX_CANCELLED ? FTXFER_CANCELLED : FTXFER_NO_INPUT,
-		    ftx_rc_text(rc));
+		item_fail_here(item, rc == FTX_CANCELLED ? FTXFER_CANCELLED : FTXFER_NO_INPUT, rc);
 }
 
 static void

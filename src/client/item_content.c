@@ -267,8 +267,11 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	if (o->whose == V2_WHOSE_LOCAL && !again.retryable) {
 		bool written = item->local == NULL || o->rc == FTX_NO_SPACE || o->rc == FTX_IO;
 
-		item_fail(item, written ? FTXFER_LOCAL_ERROR : FTXFER_CANNOT_CREATE,
-		    item->is_unread ? "nobody reads what it is written to" : ftx_rc_text(o->rc));
+		if (item->is_unread)
+			item_fail(item, FTXFER_LOCAL_ERROR, "nobody reads what it is written to");
+		else
+			item_fail_here(
+			    item, written ? FTXFER_LOCAL_ERROR : FTXFER_CANNOT_CREATE, o->rc);
 		return;
 	}
 	item_retry_or_fail(item, &again);

@@ -237,6 +237,15 @@ item_skip(struct item *item, enum ftxfer_status status, const char *text)
 }
 
 void
+item_fail_here(struct item *item, enum ftxfer_status status, enum ftx_rc rc)
+{
+	char text[SESSION_TEXT];
+
+	here_text(item, rc, text, sizeof(text));
+	item_fail(item, status, text);
+}
+
+void
 item_fail_outcome(struct item *item, const struct v2_outcome *o)
 {
 	char text[SESSION_TEXT];

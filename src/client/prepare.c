@@ -198,7 +198,7 @@ fail_local(struct item *item, enum ftx_rc rc)
 		    "it is no directory, which several files, a pattern, or a slash at the end "
 		    "take");
 	else
-		item_fail(item, status, ftx_rc_text(rc));
+		item_fail_here(item, status, rc);
 }
 
 /* What to do first, now that the local side is known. */

@@ -216,6 +216,8 @@ void item_done(struct item *item, struct ftxfer_event *e);
 void item_fail(struct item *item, enum ftxfer_status status, const char *text);
 /* Nobody hears of it. */
 void item_drop(struct item *item);
+/* By what went wrong here. */
+void item_fail_here(struct item *item, enum ftxfer_status status, enum ftx_rc rc);
 void item_fail_outcome(struct item *item, const struct v2_outcome *o);
 void item_skip(struct item *item, enum ftxfer_status status, const char *text);
 /* Tries again after a while, or fails. */
@@ -279,8 +281,12 @@ void tree_cancel(struct tree *t);
 
 /* outcome.c */
 enum ftxfer_status outcome_status(const struct v2_outcome *o);
+
+/* words.c */
 /* A sentence about it. */
 void outcome_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size);
+/* Of what went wrong here. */
+void here_text(const struct item *item, enum ftx_rc rc, char *text, size_t size);
 /* Of a connection, with where it leads to; FTX_OK: it is there. */
 void connection_text(const struct ftxfer_session *s, enum ftx_rc rc, char *text, size_t size);
 

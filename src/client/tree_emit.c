@@ -143,7 +143,7 @@ on_removed_here(void *owner, struct store_request *r, enum ftx_rc rc)
 	if (rc == FTX_OK || rc == FTX_NOT_FOUND)
 		item_done(item, &e);
 	else
-		item_fail(item, FTXFER_LOCAL_ERROR, ftx_rc_text(rc));
+		item_fail_here(item, FTXFER_LOCAL_ERROR, rc);
 }
 
 void

@@ -177,6 +177,7 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 	};
 	struct visit *v = owner;
 	struct tree *t = v->tree;
+	char text[SESSION_TEXT];
 
 	for (size_t i = 0; rc == FTX_OK && i < r->page.count; i++) {
 		const struct listing_entry *found = &r->page.entries[i];
@@ -201,7 +202,8 @@ on_page_here(void *owner, struct store_request *r, enum ftx_rc rc)
 	}
 	store_request_close(r);
 	v->request = NULL;
-	tree_listed(v, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, ftx_rc_text(rc));
+	here_text(t->item, rc, text, sizeof(text));
+	tree_listed(v, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, text);
 }
 
 void

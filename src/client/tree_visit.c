@@ -108,8 +108,11 @@ tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
 static void
 fail(struct visit *v, enum ftxfer_status status, enum ftx_rc rc)
 {
+	char text[SESSION_TEXT];
+
 	v->listed = v->broken = true;
-	tree_give_up(v->tree, status, ftx_rc_text(rc));
+	here_text(v->tree->item, rc, text, sizeof(text));
+	tree_give_up(v->tree, status, text);
 }
 
 static void

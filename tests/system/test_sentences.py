@@ -1,8 +1,13 @@
 """What ftxfer says: that its sentences are true, and name what is meant."""
 
+import os
 import unittest
 
-from test_commands import FORBIDDEN, USAGE, CommandTest
+from harness import ftxfer, mounted, run
+from hostile import HostileTest, error
+from test_commands import EXISTS, FORBIDDEN, NO_INPUT, REFUSED, USAGE, CommandTest
+from wire import content, write_file
+from wire2 import CODES
 
 
 class TestWhichCommand(CommandTest):
@@ -50,6 +55,80 @@ class TestWhichCommand(CommandTest):
         text = self.succeeds("version").out
         self.assertRegex(text, r"^ftxfer \d")
         self.assertEqual(self.succeeds("--version").out, text)
+
+
+class TestBadNames(CommandTest):
+    """Which rule a name does not keep."""
+
+    def test_of_the_server(self):
+        here = self.scratch("here", b"data")
+        for name, why in (("a/../b", r"no \. or \.\."), (".ftxferd-x", "begins with .ftxferd is kept"),
+                          ("a/.ftxferd/b", "begins with .ftxferd is kept"),
+                          ("a\tb", "control character, which the server's option names"),
+                          (os.fsdecode(b"a\xffb"), "not UTF-8, which the server's option names"),
+                          ("n" * 256, "longer than 255 bytes"), ("n/" * 2100 + "n", "than 4096 bytes"),
+                          # What no server takes is said before what only this one may not take.
+                          ("a\t/..", r"no \. or \.\.")):
+            with self.subTest(name=name):
+                self.fails(REFUSED, "not allowed on the server: .*" + why, "put", here, self.there(name))
+                self.fails(REFUSED, "not allowed: .*" + why, "mkdir", self.there(name))
+                self.fails(REFUSED, "not allowed: .*" + why, "mv", self.there("x"), self.there(name))
+
+    def test_of_this_side(self):
+        write_file(self.server.path("f"), b"data")
+        self.fails(EXISTS, "not allowed here: .*begins with .ftxferd is kept", "get",
+                   self.there(".ftxferd-part-1"))
+        self.fails(NO_INPUT, "not allowed here: .*longer than 255 bytes", "put",
+                   "../" + "n" * 256, self.there())
+        self.fails(EXISTS, "not allowed here: .*longer than 255 bytes", "get", self.there("f"),
+                   "-o", "n" * 256)
+
+
+class TestWhichSide(HostileTest):
+    """What may be wrong on either side names the one."""
+
+    def answered(self, code):
+        def script(conversation):
+            while True:
+                message = conversation.next()
+                if message.id != 0:
+                    conversation.send(error(message.id, CODES[code]))
+        return self.serve(script)
+
+    def said(self, code, *args):
+        where = self.answered(code) + "/"
+        status, _, err = self.run_client(*(arg.replace("S/", where) for arg in args))
+        self.assertNotEqual(status, 0)
+        return err
+
+    def test_on_the_server(self):
+        here = write_file(self.scratch("here"), b"data")
+        os.makedirs(self.scratch("tree"))
+        for code, words in (("NO_SPACE", "not enough space"), ("IS_DIRECTORY", "it is a directory"),
+                            ("TOO_LARGE", "the file is larger than is allowed"),
+                            ("NOT_DIRECTORY", "it is not a directory"),
+                            ("INTERNAL", "internal error"), ("NOT_FOUND", "no such file")):
+            with self.subTest(code=code):
+                err = self.said(code, "get", "S/f", "-o", self.into + "/f")
+                self.assertRegex(err, '"f": %s on the server' % words)
+                if code != "NOT_FOUND":
+                    self.assertIn('"%s": %s on the server' % (here, words), self.said(
+                        code, "put", here, "S/f"))
+        # Of what there is on the server only that need not be said.
+        self.assertIn('"f": no such file\n', self.said("NOT_FOUND", "rm", "S/f"))
+
+    def test_here(self):
+        self.assertIn('no such file here', self.said("INTERNAL", "put", self.scratch("no"), "S/f"))
+        self.assertIn('no such file here', self.said("INTERNAL", "sync", self.scratch("no"), "S/f"))
+
+
+class TestNoSpaceHere(CommandTest):
+    def test_it(self):
+        write_file(self.server.path("big"), content(2 << 20))
+        into = self.root("into")
+        argv = mounted(into, 1 << 20, ftxfer() + ["get", self.there("big"), "-o", into])
+        ran = run(argv, env=self.environ)
+        self.assertIn('/big": not enough space here\n', ran.err)
 
 
 if __name__ == "__main__":
