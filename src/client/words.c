@@ -110,22 +110,31 @@ why_bad_here(const struct item *item)
 
 /* --- What can be done about it --- */
 
-/* Which of the server's options does not let it be done; NULL: none that is known. */
+/*
+ * Why the server does not let it be done, as far as that can be: it gives one answer for what it
+ * does not allow its clients, and what its system does not allow itself.
+ */
 static const char *
 why_forbidden(const struct item *item)
 {
+	bool replaces = (item->flags & FTXFER_REPLACE) != 0;
+
 	switch (item->op) {
 	case FTXFER_OP_PUT:
-		return (item->flags & FTXFER_REPLACE) != 0 ? "its option allow_replace is off"
-							   : NULL;
+		return replaces ? "its option allow_replace is off, or it may not write there "
+				  "itself"
+				: "perhaps it may not write there itself";
+	case FTXFER_OP_MKDIR:
+		return "perhaps it may not write there itself";
 	case FTXFER_OP_REMOVE:
-		return "its option allow_remove is off";
+		return "its option allow_remove is off, or it may not write there itself";
 	case FTXFER_OP_RENAME:
-		return (item->flags & FTXFER_REPLACE) != 0
-			   ? "its option allow_rename or allow_replace is off"
-			   : "its option allow_rename is off";
+		return replaces ? "its option allow_rename or allow_replace is off, or it may not "
+				  "write there itself"
+				: "its option allow_rename is off, or it may not write there "
+				  "itself";
 	default:
-		return NULL;
+		return "perhaps it may not read that itself";
 	}
 }
 

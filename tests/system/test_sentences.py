@@ -117,6 +117,16 @@ class TestWhichSide(HostileTest):
         # Of what there is on the server only that need not be said.
         self.assertIn('"f": no such file\n', self.said("NOT_FOUND", "rm", "S/f"))
 
+    def test_who_forbids(self):
+        """The server has one answer for what it does not allow, and for what it may not do itself."""
+        here = write_file(self.scratch("here"), b"data")
+        for args, why in ((("rm", "S/f"), "its option allow_remove is off, or it may not write there"),
+                          (("mv", "S/f", "S/g"), "its option allow_rename is off, or it may not write"),
+                          (("put", "--replace", here, "S/f"), "allow_replace is off, or it may not write"),
+                          (("mkdir", "S/f"), "perhaps it may not write there itself"),
+                          (("ls", "S/f"), "perhaps it may not read that itself")):
+            self.assertRegex(self.said("FORBIDDEN", *args), "does not let this user do that: .*" + why)
+
     def test_here(self):
         self.assertIn('no such file here', self.said("INTERNAL", "put", self.scratch("no"), "S/f"))
         self.assertIn('no such file here', self.said("INTERNAL", "sync", self.scratch("no"), "S/f"))
