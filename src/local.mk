@@ -192,6 +192,7 @@ src_libclient_a_SOURCES = \
 	src/client/item.c \
 	src/client/item_content.c \
 	src/client/item_life.c \
+	src/client/item_why.c \
 	src/client/job.c \
 	src/client/link.c \
 	src/client/local_file.c src/client/local_file.h \

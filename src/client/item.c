@@ -67,7 +67,7 @@ item_retry_or_fail(struct item *item, const struct v2_outcome *o)
 			tree_list_again(item->lists);
 		}
 		item_retry(item, o);
-	} else
+	} else if (!item_ask_why(item, o))
 		item_fail_outcome(item, o);
 }
 
@@ -283,6 +283,10 @@ run_ask(struct item *item, struct v2_client *c)
 		memset(ask, 0, sizeof(*ask));
 	ask->r.on_done = item->lists != NULL ? on_listed : on_asked;
 	ask->r.arg = item;
+	if (item->look == LOOK_WHY) {
+		item_run_why(item, c);
+		return;
+	}
 	if (item->look != LOOK_NONE) {
 		ask->r.on_done = on_looked;
 		v2_client_stat(c, ask, item->remote, DIGEST_NONE, 0);

@@ -61,6 +61,7 @@ item_free(struct item *item)
 	free(item->local);
 	free(item->pattern);
 	free(item->leaf);
+	free(item->asked);
 	free(item);
 }
 

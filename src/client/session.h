@@ -64,9 +64,10 @@ enum item_phase {
 /* What is to be found out of the other side before an item begins. */
 enum item_look {
 	LOOK_NONE,
-	LOOK_INTO,   /* PUT: is the name there a directory? */
-	LOOK_KIND,   /* is it a directory, to be walked through? */
-	LOOK_CHANGED /* RENAME, REMOVE after a lost answer: has it been done? */
+	LOOK_INTO,    /* PUT: is the name there a directory? */
+	LOOK_KIND,    /* is it a directory, to be walked through? */
+	LOOK_CHANGED, /* RENAME, REMOVE after a lost answer: has it been done? */
+	LOOK_WHY      /* it has failed: what is there that it could not be done? (item_why.c) */
 };
 
 TAILQ_HEAD(item_list, item);
@@ -97,6 +98,8 @@ struct item {
 	bool moving;     /* a PUT or GET was begun, and what is known of it is kept */
 	uint8_t cursor[64];
 	size_t cursor_len;
+	char *asked;     /* owned: LOOK_WHY: the name that is looked at */
+	uint16_t failed; /* LOOK_WHY: with what code */
 
 	bool started, ended;
 	bool unsure;     /* what it asked for may have been done */
@@ -243,6 +246,11 @@ void item_retry_or_fail(struct item *item, const struct v2_outcome *o);
 /* Of what it moves: so far, and of that what was there already. */
 uint64_t item_moved(const struct item *item, uint64_t *resumed);
 void item_cancel(struct item *item);
+
+/* item_why.c */
+/* The server's answer can be explained by what is there: that is asked, and then it fails. */
+bool item_ask_why(struct item *item, const struct v2_outcome *o);
+void item_run_why(struct item *item, struct v2_client *c);
 
 /* prepare.c */
 void item_prepare(struct item *item);

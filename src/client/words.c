@@ -157,8 +157,10 @@ advice(const struct item *item, enum ftx_rc rc)
 			   ? "--replace would replace it, if it is a file"
 			   : NULL;
 	case FTX_NO_PARENT:
-		return item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR ? "-p would make it"
-										: NULL;
+		return (item->op == FTXFER_OP_PUT || item->op == FTXFER_OP_MKDIR) &&
+			       (item->flags & FTXFER_PARENTS) == 0
+			   ? "-p would make it"
+			   : NULL;
 	case FTX_IS_DIRECTORY:
 		if (item->op == FTXFER_OP_RENAME)
 			return "only files can be renamed";
@@ -197,19 +199,13 @@ here_text(const struct item *item, enum ftx_rc rc, char *text, size_t size)
 static void
 there_text(const struct item *item, const struct v2_outcome *o, char *text, size_t size)
 {
-	char words[512] = "", where[300] = "";
+	bool sided = is_of_a_side(o->rc) && has_two_sides(item);
 	const char *more = advice(item, o->rc);
-	const char *slash = item->remote != NULL ? strrchr(item->remote, '/') : NULL;
+	char words[512] = "";
 	size_t used;
 
-	if (o->rc == FTX_NO_PARENT && item->op == FTXFER_OP_PUT && slash != NULL) {
-		where[0] = ' ';
-		log_quote(
-		    where + 1, sizeof(where) - 1, item->remote, (size_t)(slash - item->remote));
-	} else if (is_of_a_side(o->rc) && has_two_sides(item))
-		snprintf(where, sizeof(where), " on the server");
-	snprintf(text, size, "%s%s%s%s", ftx_rc_text(o->rc), where, more != NULL ? ": " : "",
-	    more != NULL ? more : "");
+	snprintf(text, size, "%s%s%s%s", ftx_rc_text(o->rc), sided ? " on the server" : "",
+	    more != NULL ? ": " : "", more != NULL ? more : "");
 	used = strlen(text);
 	if (o->text.len > 0 && used < size) {
 		log_quote(words, sizeof(words), o->text.p, o->text.len);

@@ -109,7 +109,7 @@ class TestAdvice(CommandTest):
         none, here = self.scratch("none"), self.scratch("here", b"data")
         for args in ((self.there("a"), self.there("b")), (self.there("*"),)):
             self.fails(EXISTS, '"%s": .*several files' % none, "get", *args, "-o", none)
-        ran = self.fails(REFUSED, 'does not exist "multi": -p', "put", here, here,
+        ran = self.fails(REFUSED, 'no directory "multi" on the server: -p', "put", here, here,
                          self.there("multi"))
         self.assertEqual(ran.err.count('"multi"'), 2)
 

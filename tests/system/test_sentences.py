@@ -1,6 +1,7 @@
 """What ftxfer says: that its sentences are true, and name what is meant."""
 
 import os
+import subprocess
 import unittest
 
 from harness import ftxfer, mounted, run
@@ -139,6 +140,79 @@ class TestNoSpaceHere(CommandTest):
         argv = mounted(into, 1 << 20, ftxfer() + ["get", self.there("big"), "-o", into])
         ran = run(argv, env=self.environ)
         self.assertIn('/big": not enough space here\n', ran.err)
+
+
+class TestWhatIsThere(CommandTest):
+    """What a server does not say by itself: which directory is missing, and what has a name."""
+
+    def setUp(self):
+        super().setUp()
+        write_file(self.server.path("sm"), b"data")
+        os.makedirs(self.server.path("md/sub"))
+        os.symlink("md", self.server.path("link"))
+        os.makedirs(self.scratch("a"))
+        self.here = write_file(self.scratch("a/here"), b"data")
+
+    def test_a_missing_directory(self):
+        for args, missing in ((("put", self.here, self.there("A/x")), "A"),
+                              (("put", "-r", self.scratch("a"), self.there("A")), "A"),
+                              (("put", self.here, self.there("md/x/y/z")), "md/x"),
+                              (("put", self.here, self.there("md//x/y")), "md//x"),
+                              (("sync", self.scratch("a"), self.there("x/y/z")), "x"),
+                              (("mkdir", self.there("md/sub/x/y/z")), "md/sub/x"),
+                              (("mkdir", self.there("x/y")), "x")):
+            self.fails(REFUSED, '": there is no directory "%s" on the server: -p would make it\n'
+                       % missing, *args)
+        self.fails(REFUSED, '"sm" to "x/y": there is no directory "x" on the server$', "mv",
+                   self.there("sm"), self.there("x/y"))
+        ran = subprocess.run(ftxfer() + ["put", "-", self.there("A/x")], input=b"data", timeout=60,
+                             env=self.environ, capture_output=True)
+        self.assertIn(b'there is no directory "A" on the server: -p', ran.stderr)
+
+    def test_something_else_than_a_directory(self):
+        for name, what in (("sm", "is a file on the server, not a directory"),
+                           ("link", "is a symbolic link on the server")):
+            for flags in ((), ("-p",)):
+                for below in ("/x", "/x/y"):
+                    for args in (("put", *flags, self.here), ("mkdir", *flags)):
+                        ran = self.fails(REFUSED, '"%s" %s' % (name, what), *args,
+                                         self.there(name + below))
+                        self.assertNotIn("-p", ran.err)
+
+    def test_a_name_that_is_taken(self):
+        write_file(self.server.path("m1"), b"other")
+        os.link(self.server.path("m1"), self.server.path("m2"))
+        for to, flags, said in (
+                ("md", (), 'directory: "md/" moves it into there'), ("sm", (), "--replace would replace it"),
+                ("md", ("--replace",), 'directory: "md/" moves it into there'),
+                ("link", (), "is no file that could be replaced"),
+                ("m2", ("--replace",), "may be another name of the same file")):
+            self.fails(EXISTS, '"m1" to "%s": "%s" .*%s$' % (to, to, said), "mv", *flags,
+                       self.there("m1"), self.there(to))
+        self.succeeds("mv", self.there("m1"), self.there("md/"))
+
+
+class TestInVain(HostileTest):
+    def test_a_server_that_does_not_say(self):
+        """Then it is said what was said before; and nobody asks twice."""
+        here, asked = write_file(self.scratch("here"), b"data"), []
+
+        def serve(answer):
+            def script(conversation):
+                while True:
+                    message = conversation.next()
+                    if message.type in ("PUT", "MKDIR", "STAT"):
+                        asked.append(message.type)
+                        code = "NO_PARENT" if message.type != "STAT" else (
+                            answer if len(asked) > 1 and asked[-2] != "STAT" else "NOT_FOUND")
+                        conversation.send(error(message.id, CODES[code]))
+            return self.serve(script)
+        for answer in ("NO_PARENT", "FORBIDDEN", "BUSY"):
+            for args, types in ((("put", here), ["STAT", "PUT", "STAT"]), (("mkdir",), ["MKDIR", "STAT"])):
+                del asked[:]
+                status, _, err = self.run_client(*args, serve(answer) + "/a/b/c")
+                self.assertEqual((status, asked), (REFUSED, types))
+                self.assertRegex(err, "the directory does not exist( on the server)?: -p would make it")
 
 
 if __name__ == "__main__":
