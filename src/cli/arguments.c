@@ -104,8 +104,11 @@ check_names(const struct run *run)
 			return run_usage(run, "the root of the server cannot be meant here");
 		if (r->path[0] == '\0' && r->pattern == NULL && run->command->word == COMMAND_GET &&
 		    !run->options.recursive)
-			return run_usage(run, "the root of the server is a directory: -r takes it "
-					      "with all that is in it");
+			return run_usage(run,
+			    run_to_stdout(run) ? "the root of the server is a directory, and one "
+						 "file goes to standard output"
+					       : "the root of the server is a directory: -r takes "
+						 "it with all that is in it");
 	}
 	return true;
 }

@@ -146,9 +146,11 @@ find_target(struct item *item)
 	struct stat st;
 	enum ftx_rc rc;
 
-	item->local_is_dir = stat(item->local, &st) == 0 && S_ISDIR(st.st_mode);
+	rc = stat(item->local, &st) == 0 ? FTX_OK : ftx_rc_from_errno(errno);
+	item->local_is_dir = rc == FTX_OK && S_ISDIR(st.st_mode);
 	if ((item->flags & FTXFER_MUST_INTO) != 0 && !item->local_is_dir)
-		return FTX_NO_PARENT;
+		/* Where its last component is a file it ends with a slash. */
+		return rc == FTX_OK || rc == FTX_NO_PARENT ? FTX_NOT_DIRECTORY : rc;
 	if (item->op == FTXFER_OP_SYNC_DOWN && !item->local_is_dir) {
 		if ((item->flags & FTXFER_DRY_RUN) != 0 && stat(item->local, &st) != 0 &&
 		    errno == ENOENT) {
@@ -185,18 +187,34 @@ run_prepare(struct pool_job *job)
 	item->job_rc = is_source(item) ? find_source(item) : find_target(item);
 }
 
+/* What was fetched would go into a directory that is not there; or something else is. */
+static void
+fail_into(struct item *item)
+{
+	size_t len = strlen(item->local);
+	const char *why = item->pattern != NULL ? "what matches a pattern goes into one"
+			  : len > 0 && item->local[len - 1] == '/'
+			      ? "the slash at the end means one"
+			      : "several files go into one";
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s: %s that is there",
+	    item->job_rc == FTX_NOT_DIRECTORY ? "it is not a directory here"
+					      : "no such directory here",
+	    why);
+	item_fail(item, FTXFER_CANNOT_CREATE, text);
+}
+
 static void
 fail_local(struct item *item, enum ftx_rc rc)
 {
+	bool into = !is_source(item) && (item->flags & FTXFER_MUST_INTO) != 0;
 	enum ftxfer_status status = rc == FTX_NOMEM   ? FTXFER_INTERNAL
 				    : is_source(item) ? FTXFER_NO_INPUT
 						      : FTXFER_CANNOT_CREATE;
 
-	if (rc == FTX_NO_PARENT && !is_source(item) && (item->flags & FTXFER_MUST_INTO) != 0 &&
-	    !item->local_is_dir)
-		item_fail(item, status,
-		    "it is no directory, which several files, a pattern, or a slash at the end "
-		    "take");
+	if (into && !item->local_is_dir && (rc == FTX_NOT_FOUND || rc == FTX_NOT_DIRECTORY))
+		fail_into(item);
 	else
 		item_fail_here(item, status, rc);
 }

@@ -151,7 +151,9 @@ finish(struct tree *t)
 		item_fail(t->item, t->status, t->why);
 	else if (t->item->pattern != NULL && t->matched == 0 && t->failed == 0)
 		item_fail(t->item, FTXFER_REFUSED,
-		    t->left_out > 0
+		    t->left_out > 0 && t->item->local == NULL
+			? "only directories match, and one file goes to standard output"
+		    : t->left_out > 0
 			? "only directories match, and -r was not given"
 			: "no name on the server matches (a backslash before a wildcard "
 			  "makes it part of a name)");

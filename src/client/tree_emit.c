@@ -252,8 +252,9 @@ match(struct tree *t, const struct entry *e)
 	}
 	if (e->kind == FTXFER_DIRECTORY && (t->flags & FTXFER_RECURSIVE) == 0) {
 		t->left_out++;
-		return skip(
-		    t, e->name, FTXFER_REFUSED, "a directory: -r takes it with all that is in it");
+		return skip(t, e->name, FTXFER_REFUSED,
+		    t->item->local != NULL ? "a directory: -r takes it with all that is in it"
+					   : "a directory");
 	}
 	t->matched++;
 	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)

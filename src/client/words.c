@@ -164,6 +164,8 @@ advice(const struct item *item, enum ftx_rc rc)
 	case FTX_IS_DIRECTORY:
 		if (item->op == FTXFER_OP_RENAME)
 			return "only files can be renamed";
+		if (item->op == FTXFER_OP_GET && item->local == NULL)
+			return "one file goes to standard output";
 		return item->op == FTXFER_OP_GET || item->op == FTXFER_OP_REMOVE
 			   ? "-r takes it with all that is in it"
 			   : NULL;

@@ -53,8 +53,7 @@ class TestWords(CommandTest):
         self.fails(REFUSED, '"x" to "y": no such', "mv", self.there("x"), self.there("y"))
         self.fails(REFUSED, '"nothing": no such', "verify", tree, self.there("nothing"))
         self.fails(REFUSED, '"d[*]": only directories match', "get", self.there("d*"), "-o", self.dir)
-        for to in (self.dir, "-"):
-            self.fails(USAGE, "root.* is a directory: -r", "get", self.there(), "-o", to)
+        self.fails(USAGE, "root.* is a directory: -r", "get", self.there(), "-o", self.dir)
         self.succeeds("get", self.there("*"), "-o", self.dir)
         self.fails(NO_INPUT, '"": no such file', "put", "", self.there("x"))
         self.fails(USAGE, "congestion control nix", "ls", "--tcp-congestion", "nix", self.there())
@@ -107,8 +106,15 @@ class TestAdvice(CommandTest):
         for name in "ab":
             write_file(self.server.path(name), b"data")
         none, here = self.scratch("none"), self.scratch("here", b"data")
-        for args in ((self.there("a"), self.there("b")), (self.there("*"),)):
-            self.fails(EXISTS, '"%s": .*several files' % none, "get", *args, "-o", none)
+        for args, why in (((self.there("a"), self.there("b")), "several files go into one"),
+                          ((self.there("*"),), "what matches a pattern goes into one")):
+            self.fails(EXISTS, '"%s": no such directory here: %s that is there' % (none, why), "get",
+                       *args, "-o", none)
+            self.fails(EXISTS, '"%s": it is not a directory here: %s' % (here, why), "get", *args,
+                       "-o", here)
+        for to, said in ((none, "no such directory"), (here, "it is not a directory")):
+            self.fails(EXISTS, '"%s/": %s here: the slash at the end means one' % (to, said), "get",
+                       self.there("a"), "-o", to + "/")
         ran = self.fails(REFUSED, 'no directory "multi" on the server: -p', "put", here, here,
                          self.there("multi"))
         self.assertEqual(ran.err.count('"multi"'), 2)

@@ -191,6 +191,12 @@ class TestWhatIsThere(CommandTest):
                        self.there("m1"), self.there(to))
         self.succeeds("mv", self.there("m1"), self.there("md/"))
 
+    def test_a_directory_and_standard_output(self):
+        """What is advised is not refused then."""
+        for name, status in (("md", REFUSED), ("m*", REFUSED), ("", USAGE)):
+            ran = self.fails(status, "one file goes to standard output", "get", self.there(name), "-o", "-")
+            self.assertNotIn("-r", ran.err)
+
 
 class TestInVain(HostileTest):
     def test_a_server_that_does_not_say(self):
