@@ -136,16 +136,33 @@ print_entry(struct report *r, const struct ftxfer_event *e)
 	putchar('\n');
 }
 
-/* The name that a person knows the item by. */
+/* Of an item with two names: whether it is the one here that a person knows it by. */
+static bool
+is_known_here(const struct ftxfer_event *e)
+{
+	bool failed = e->type == FTXFER_EVENT_FAILED;
+	bool refused = failed && (e->status == FTXFER_REFUSED || e->status == FTXFER_FORBIDDEN);
+
+	switch (e->op) {
+	case FTXFER_OP_PUT:
+		return true;
+	case FTXFER_OP_SYNC_UP:
+	case FTXFER_OP_VERIFY:
+		return !refused; /* it is the server's directory that cannot be listed */
+	case FTXFER_OP_MKDIR:
+	case FTXFER_OP_REMOVE:
+		return false; /* what is done here has no name there */
+	default:
+		return failed &&
+		       (e->status == FTXFER_CANNOT_CREATE || e->status == FTXFER_LOCAL_ERROR ||
+			   e->status == FTXFER_NO_INPUT);
+	}
+}
+
 static void
 name_of(const struct ftxfer_event *e, char *buf, size_t size)
 {
-	bool sent = e->op == FTXFER_OP_PUT || e->op == FTXFER_OP_SYNC_UP;
-	bool compared = e->op == FTXFER_OP_VERIFY && e->status != FTXFER_REFUSED;
-	bool here = e->type == FTXFER_EVENT_FAILED &&
-		    (e->status == FTXFER_CANNOT_CREATE || e->status == FTXFER_LOCAL_ERROR ||
-			e->status == FTXFER_NO_INPUT);
-	bool local = e->local != NULL && (sent || compared || here || e->remote == NULL);
+	bool local = e->local != NULL && (e->remote == NULL || is_known_here(e));
 	const char *name = local ? e->local : e->remote;
 
 	if (name == NULL || (*name == '\0' && !local))

@@ -197,6 +197,21 @@ class TestWhatIsThere(CommandTest):
             ran = self.fails(status, "one file goes to standard output", "get", self.there(name), "-o", "-")
             self.assertNotIn("-r", ran.err)
 
+    def test_the_side_of_a_sync(self):
+        """The name goes with what is said of it."""
+        tree, into = self.scratch("a"), self.root("into")
+        for args, said in (
+                (("sync", "-n", tree, self.there("sm")), '"sm": it is not a directory on the server'),
+                (("verify", tree, self.there("sm")), '"sm": it is not a directory on the server'),
+                (("sync", self.there("sm"), into), '"sm": it is not a directory on the server'),
+                (("get", "-r", self.there("none"), "-o", into), '"none": no such file on the server')):
+            self.fails(REFUSED, "ftxfer: " + said, *args)
+        self.fails(EXISTS, '"sm": a file of that name exists on the server', "sync", tree, self.there("sm"))
+        for args in (("sync", self.here, self.there("md")), ("verify", self.here, self.there("md"))):
+            self.fails(NO_INPUT, '"%s": it is not a directory here' % self.here, *args)
+        self.fails(EXISTS, '"%s": a file of that name exists here' % self.here, "sync",
+                   self.there("md"), self.here)
+
 
 class TestInVain(HostileTest):
     def test_a_server_that_does_not_say(self):
