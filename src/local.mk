@@ -206,6 +206,8 @@ src_libclient_a_SOURCES = \
 	src/client/tree_emit.c \
 	src/client/tree_list.c \
 	src/client/tree_order.c \
+	src/client/tree_pattern.c \
+	src/client/tree_remove.c \
 	src/client/tree_visit.c \
 	src/client/tree_way.c \
 	src/client/words.c

@@ -138,8 +138,8 @@ tree_free(struct tree *t)
 	free(t);
 }
 
-static void
-finish(struct tree *t)
+void
+tree_finish(struct tree *t)
 {
 	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
 
@@ -197,40 +197,6 @@ tree_child_ended(struct tree *t, bool failed)
 	session_kick(t->s);
 }
 
-/* --- What is left empty --- */
-
-/* REMOVE: the deepest directories that are left, all of them side by side. */
-static void
-remove_emptied(struct tree *t)
-{
-	unsigned deepest = 0;
-
-	if (t->children > 0 || t->way_count > 0)
-		return;
-	if (t->emptied_count == 0 || t->failed > 0 || t->cancelled) {
-		finish(t);
-		return;
-	}
-	for (size_t i = 0; i < t->emptied_count; i++) {
-		if (t->emptied[i].depth > deepest)
-			deepest = t->emptied[i].depth;
-	}
-	for (size_t i = 0; i < t->emptied_count;) {
-		struct dir dir = t->emptied[i];
-
-		if (dir.depth != deepest) {
-			i++;
-			continue;
-		}
-		t->emptied[i] = t->emptied[--t->emptied_count];
-		t->at = dir;
-		t->failed += !tree_remove(t, "", true);
-		free(dir.name);
-		t->at.name = NULL;
-	}
-	session_kick(t->s);
-}
-
 /* --- All of it --- */
 
 static bool
@@ -269,7 +235,7 @@ tree_kick(struct tree *t)
 	if (t->only.name != NULL && !tree_is_stopped(t))
 		tree_emit_only(t);
 	else
-		remove_emptied(t);
+		tree_remove_emptied(t);
 }
 
 /* What is put keeps its name there, if it has one. False: no memory. */

@@ -157,16 +157,31 @@ bool tree_tell(struct tree *t);
 bool tree_emit(struct tree *t, const struct entry *here, const struct entry *there);
 /* The tree's own directory is not there, and would be made (DRY_RUN). False: no memory. */
 bool tree_would_make(struct tree *t);
-/* The pattern has been looked for everywhere: the one file that it stands for is fetched. */
-void tree_emit_only(struct tree *t);
-/* A name of the directory at hand goes, or, if that is "", the directory itself. */
-bool tree_remove(struct tree *t, const char *name, bool is_dir);
-
 /* The name, in the directory at hand, is new at the side that is changed. */
 bool tree_emit_new(struct tree *t, const struct entry *from);
 bool tree_fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why);
+bool tree_skip(struct tree *t, const char *name, enum ftxfer_status status, const char *why);
+const char *tree_why_skipped(enum ftxfer_kind kind);
+/* What would be done. */
+bool tree_dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes);
+/* The item takes its attributes from what was found. */
+void tree_describe(struct item *item, const struct entry *e);
+
+/* tree_pattern.c */
+/* One name of the directory at hand, held against the pattern. False: no memory. */
+bool tree_match(struct tree *t, const struct entry *e);
+/* The pattern has been looked for everywhere: the one file that it stands for is fetched. */
+void tree_emit_only(struct tree *t);
+
+/* tree_remove.c */
+/* A name of the directory at hand goes, or, if that is "", the directory itself. */
+bool tree_remove(struct tree *t, const char *name, bool is_dir);
+/* The same, with all that is in it. */
+bool tree_doom(struct tree *t, const struct entry *e);
 /* A child of the tree's: removes what has its name, at the side that is changed. */
 void tree_begin_removal(struct item *item);
+/* The deepest directories that are left, all of them side by side; none: the tree ends. */
+void tree_remove_emptied(struct tree *t);
 
 /* tree_way.c */
 /* Begins to remove `to`, for tree_take_ways() to go on with `from`. False: no memory. */
@@ -178,6 +193,8 @@ void tree_drop_ways(struct tree *t);
 /* tree.c */
 /* It was cancelled, or given up: nothing of it begins any more. */
 bool tree_is_stopped(const struct tree *t);
+/* All that it has begun has ended: so does its item. */
+void tree_finish(struct tree *t);
 /* The tree ends when what it has begun has ended. */
 void tree_give_up(struct tree *t, enum ftxfer_status status, const char *text);
 /* One more, of those that go when they are empty. False: no memory. */

@@ -1,15 +1,12 @@
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/tree.h"
-#include "store/store.h"
 
 /* What each command does with a name that is here, there, or on both sides. */
 
-/* The item takes its attributes from what was found here. */
-static void
-describe(struct item *item, const struct entry *e)
+void
+tree_describe(struct item *item, const struct entry *e)
 {
 	item->size = item->counted = e->size;
 	item->mtime = e->mtime;
@@ -17,8 +14,8 @@ describe(struct item *item, const struct entry *e)
 	item->s->totals.bytes_known += e->size;
 }
 
-static bool
-skip(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
+bool
+tree_skip(struct tree *t, const char *name, enum ftxfer_status status, const char *why)
 {
 	struct item *item = tree_child(t, t->op, 0, name);
 
@@ -41,9 +38,8 @@ tree_fail(struct tree *t, const char *name, enum ftxfer_status status, const cha
 	return true;
 }
 
-/* What would be done. */
-static bool
-dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes)
+bool
+tree_dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes)
 {
 	struct item *item = tree_child(t, op, 0, name);
 	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE, .dry = true, .bytes = bytes };
@@ -62,7 +58,7 @@ tree_would_make(struct tree *t)
 	bool ok;
 
 	t->at = (struct dir){ .name = base };
-	ok = dry(t, FTXFER_OP_MKDIR, "", 0);
+	ok = tree_dry(t, FTXFER_OP_MKDIR, "", 0);
 	t->at.name = NULL;
 	return ok;
 }
@@ -76,8 +72,8 @@ tree_may_lack(struct visit *v)
 	       v->dir.depth == 0 && tree_would_make(t);
 }
 
-static const char *
-why_skipped(enum ftxfer_kind kind)
+const char *
+tree_why_skipped(enum ftxfer_kind kind)
 {
 	return kind == FTXFER_LINK ? "a symbolic link" : "neither file nor directory";
 }
@@ -91,11 +87,11 @@ put(struct tree *t, const struct entry *e, unsigned more)
 	struct item *item;
 
 	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return dry(t, FTXFER_OP_PUT, e->name, e->size);
+		return tree_dry(t, FTXFER_OP_PUT, e->name, e->size);
 	item = tree_child(t, FTXFER_OP_PUT, keep | FTXFER_PARENTS | more, e->name);
 	if (item == NULL)
 		return false;
-	describe(item, e);
+	tree_describe(item, e);
 	item_queue(item);
 	return true;
 }
@@ -106,11 +102,11 @@ get(struct tree *t, const struct entry *e)
 	struct item *item;
 
 	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return dry(t, FTXFER_OP_GET, e->name, e->size);
+		return tree_dry(t, FTXFER_OP_GET, e->name, e->size);
 	item = tree_child(t, FTXFER_OP_GET, t->flags & FTXFER_NO_ATTRS, e->name);
 	if (item == NULL)
 		return false;
-	describe(item, e);
+	tree_describe(item, e);
 	item_queue(item);
 	return true;
 }
@@ -121,161 +117,11 @@ make_there(struct tree *t, const struct entry *e)
 	struct item *item;
 
 	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return dry(t, FTXFER_OP_MKDIR, e->name, 0);
+		return tree_dry(t, FTXFER_OP_MKDIR, e->name, 0);
 	item = tree_child(t, FTXFER_OP_MKDIR, FTXFER_PARENTS, e->name);
 	if (item == NULL)
 		return false;
 	item->mode = e->mode & 0777;
-	item_queue(item);
-	return true;
-}
-
-/* --- Removing --- */
-
-static void
-on_removed_here(void *owner, struct store_request *r, enum ftx_rc rc)
-{
-	struct item *item = owner;
-	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
-
-	store_request_close(r);
-	item->request = NULL;
-	if (rc == FTX_OK || rc == FTX_NOT_FOUND)
-		item_done(item, &e);
-	else
-		item_fail_here(item, FTXFER_LOCAL_ERROR, rc);
-}
-
-void
-tree_begin_removal(struct item *item)
-{
-	const struct request_spec spec = { .name = item->leaf, .directory = item->local_is_dir };
-
-	if (!tree_removes_here(item->tree)) {
-		item_queue(item);
-		return;
-	}
-	item->phase = ITEM_LOCAL;
-	if (store_remove(item->place->store, &spec, on_removed_here, item, &item->request) !=
-	    FTX_OK)
-		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-}
-
-bool
-tree_remove(struct tree *t, const char *name, bool is_dir)
-{
-	struct item *item;
-
-	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return dry(t, FTXFER_OP_REMOVE, name, 0);
-	item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
-	if (item == NULL)
-		return false;
-	item->local_is_dir = is_dir;
-	tree_begin_removal(item);
-	return true;
-}
-
-static bool
-doom(struct tree *t, const struct entry *e)
-{
-	if (e->kind != FTXFER_DIRECTORY)
-		return tree_remove(t, e->name, false);
-	return tree_push(t, e->name, (struct dir){ .doomed = true }) &&
-	       ((t->flags & FTXFER_DRY_RUN) == 0 || tree_remove(t, e->name, true));
-}
-
-/* --- Patterns --- */
-
-/* The first component of a pattern; where the next one begins, or NULL. */
-static const char *
-split_pattern(const char *pattern, char *first, size_t size)
-{
-	size_t len = strcspn(pattern, "/");
-
-	if (len >= size)
-		len = size - 1;
-	memcpy(first, pattern, len);
-	first[len] = '\0';
-	pattern += len;
-	pattern += strspn(pattern, "/");
-	return *pattern != '\0' ? pattern : NULL;
-}
-
-/* Where there is room for one file nothing begins before it is known to be the only one. */
-static bool
-note_only(struct tree *t, const struct entry *e)
-{
-	if (t->only.name != NULL) {
-		tree_give_up(
-		    t, FTXFER_BAD_USAGE, "more than one file matches, and there is room for one");
-		return true;
-	}
-	t->only = *e;
-	t->only.name = t->at.name != NULL ? tree_join(t->at.name, e->name, "") : strdup(e->name);
-	return t->only.name != NULL;
-}
-
-void
-tree_emit_only(struct tree *t)
-{
-	struct entry only = t->only;
-	struct item *item;
-	char base[] = "";
-
-	t->only.name = NULL;
-	t->at = (struct dir){ .name = base };
-	item = tree_child(t, FTXFER_OP_GET, t->flags, only.name);
-	t->at.name = NULL;
-	free(only.name);
-	if (item == NULL) {
-		tree_give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-		return;
-	}
-	item->fd = t->item->fd;
-	describe(item, &only);
-	item_queue(item);
-}
-
-static bool
-match(struct tree *t, const struct entry *e)
-{
-	char first[2 * PATH_COMPONENT_MAX + 1];
-	const char *rest = split_pattern(t->at.rest, first, sizeof(first));
-	struct item *item;
-
-	if (fnmatch(first, e->name, FNM_PERIOD) != 0)
-		return true;
-	if (rest != NULL) {
-		return e->kind != FTXFER_DIRECTORY ||
-		       tree_push(t, e->name, (struct dir){ .rest = rest });
-	}
-	if (e->kind == FTXFER_DIRECTORY && (t->flags & FTXFER_RECURSIVE) == 0) {
-		t->left_out++;
-		return skip(t, e->name, FTXFER_REFUSED,
-		    t->item->local != NULL ? "a directory: -r takes it with all that is in it"
-					   : "a directory");
-	}
-	t->matched++;
-	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)
-		return skip(t, e->name, FTXFER_OK, why_skipped(e->kind));
-	if (t->item->local == NULL)
-		return note_only(t, e);
-	item = tree_child(t, FTXFER_OP_GET, t->flags, e->name);
-	if (item == NULL)
-		return false;
-	free(item->leaf);
-	item->leaf = strdup(e->name);
-	item->local = tree_join(t->item->local, e->name, "");
-	if (item->leaf == NULL || item->local == NULL) {
-		item->phase = ITEM_LOCAL;
-		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-		return true;
-	}
-	if (e->kind == FTXFER_DIRECTORY)
-		item->look = LOOK_KIND;
-	else
-		describe(item, e);
 	item_queue(item);
 	return true;
 }
@@ -291,7 +137,7 @@ emit_put(struct tree *t, const struct entry *here)
 	case FTXFER_DIRECTORY:
 		return make_there(t, here) && tree_push(t, here->name, (struct dir){ 0 });
 	default:
-		return skip(t, here->name, FTXFER_OK, why_skipped(here->kind));
+		return tree_skip(t, here->name, FTXFER_OK, tree_why_skipped(here->kind));
 	}
 }
 
@@ -299,14 +145,14 @@ static bool
 emit_get(struct tree *t, const struct entry *there)
 {
 	if (t->at.rest != NULL)
-		return match(t, there);
+		return tree_match(t, there);
 	switch (there->kind) {
 	case FTXFER_FILE:
 		return get(t, there);
 	case FTXFER_DIRECTORY:
 		return tree_push(t, there->name, (struct dir){ .mode = there->mode });
 	default:
-		return skip(t, there->name, FTXFER_OK, why_skipped(there->kind));
+		return tree_skip(t, there->name, FTXFER_OK, tree_why_skipped(there->kind));
 	}
 }
 
@@ -370,9 +216,9 @@ tree_emit_new(struct tree *t, const struct entry *from)
 	if (from->kind == FTXFER_FILE)
 		return up ? put(t, from, 0) : get(t, from);
 	if (from->kind != FTXFER_DIRECTORY)
-		return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
+		return tree_skip(t, from->name, FTXFER_OK, tree_why_skipped(from->kind));
 	if (up ? !make_there(t, from)
-	       : (t->flags & FTXFER_DRY_RUN) != 0 && !dry(t, FTXFER_OP_MKDIR, from->name, 0))
+	       : (t->flags & FTXFER_DRY_RUN) != 0 && !tree_dry(t, FTXFER_OP_MKDIR, from->name, 0))
 		return false;
 	return tree_push(t, from->name,
 	    (struct dir){ .is_new_there = up, .is_new_here = !up, .mode = up ? 0 : from->mode });
@@ -394,7 +240,7 @@ replace_other(struct tree *t, const struct entry *from, const struct entry *to)
 	if ((t->flags & FTXFER_DELETE) == 0 || to->kind == FTXFER_OTHER)
 		return tree_fail(t, from->name, FTXFER_CANNOT_CREATE, in_the_way[to->kind]);
 	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return doom(t, to) && tree_emit_new(t, from);
+		return tree_doom(t, to) && tree_emit_new(t, from);
 	return tree_clear_way(t, from, to);
 }
 
@@ -405,7 +251,7 @@ sync_both(struct tree *t, const struct entry *from, const struct entry *to)
 	bool up = t->op == FTXFER_OP_SYNC_UP;
 
 	if (from->kind != FTXFER_FILE && from->kind != FTXFER_DIRECTORY)
-		return skip(t, from->name, FTXFER_OK, why_skipped(from->kind));
+		return tree_skip(t, from->name, FTXFER_OK, tree_why_skipped(from->kind));
 	if (from->kind != to->kind)
 		return replace_other(t, from, to);
 	if (from->kind == FTXFER_DIRECTORY)
@@ -413,7 +259,7 @@ sync_both(struct tree *t, const struct entry *from, const struct entry *to)
 	if ((t->flags & FTXFER_CHECKSUM) != 0 && from->size == to->size)
 		return compare(t, from, up ? FTXFER_OP_PUT : FTXFER_OP_GET);
 	if ((t->flags & FTXFER_CHECKSUM) == 0 && looks_same(from, to))
-		return skip(t, from->name, FTXFER_OK, "the same");
+		return tree_skip(t, from->name, FTXFER_OK, "the same");
 	return up ? put(t, from, FTXFER_REPLACE) : get(t, from);
 }
 
@@ -423,7 +269,7 @@ emit_sync(struct tree *t, const struct entry *from, const struct entry *to)
 	if (to == NULL)
 		return tree_emit_new(t, from);
 	if (from == NULL)
-		return (t->flags & FTXFER_DELETE) == 0 || doom(t, to);
+		return (t->flags & FTXFER_DELETE) == 0 || tree_doom(t, to);
 	return sync_both(t, from, to);
 }
 
@@ -436,7 +282,7 @@ emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 		return tree_fail(t, there->name, FTXFER_BAD_DATA, "it is on the server only");
 	name = here->name;
 	if (here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
-		return skip(t, name, FTXFER_OK, why_skipped(here->kind));
+		return tree_skip(t, name, FTXFER_OK, tree_why_skipped(here->kind));
 	if (there == NULL)
 		return tree_fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
 	if (here->kind != there->kind)
@@ -452,7 +298,7 @@ bool
 tree_emit(struct tree *t, const struct entry *here, const struct entry *there)
 {
 	if (t->at.doomed)
-		return doom(t, tree_removes_here(t) ? here : there);
+		return tree_doom(t, tree_removes_here(t) ? here : there);
 	switch (t->op) {
 	case FTXFER_OP_PUT:
 		return emit_put(t, here);

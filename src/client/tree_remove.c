@@ -1,0 +1,90 @@
+#include <stdlib.h>
+
+#include "client/tree.h"
+#include "store/store.h"
+
+/* What goes, here or there: names, and directories when they are empty. */
+
+static void
+on_removed_here(void *owner, struct store_request *r, enum ftx_rc rc)
+{
+	struct item *item = owner;
+	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
+
+	store_request_close(r);
+	item->request = NULL;
+	if (rc == FTX_OK || rc == FTX_NOT_FOUND)
+		item_done(item, &e);
+	else
+		item_fail_here(item, FTXFER_LOCAL_ERROR, rc);
+}
+
+void
+tree_begin_removal(struct item *item)
+{
+	const struct request_spec spec = { .name = item->leaf, .directory = item->local_is_dir };
+
+	if (!tree_removes_here(item->tree)) {
+		item_queue(item);
+		return;
+	}
+	item->phase = ITEM_LOCAL;
+	if (store_remove(item->place->store, &spec, on_removed_here, item, &item->request) !=
+	    FTX_OK)
+		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+}
+
+bool
+tree_remove(struct tree *t, const char *name, bool is_dir)
+{
+	struct item *item;
+
+	if ((t->flags & FTXFER_DRY_RUN) != 0)
+		return tree_dry(t, FTXFER_OP_REMOVE, name, 0);
+	item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
+	if (item == NULL)
+		return false;
+	item->local_is_dir = is_dir;
+	tree_begin_removal(item);
+	return true;
+}
+
+bool
+tree_doom(struct tree *t, const struct entry *e)
+{
+	if (e->kind != FTXFER_DIRECTORY)
+		return tree_remove(t, e->name, false);
+	return tree_push(t, e->name, (struct dir){ .doomed = true }) &&
+	       ((t->flags & FTXFER_DRY_RUN) == 0 || tree_remove(t, e->name, true));
+}
+
+void
+tree_remove_emptied(struct tree *t)
+{
+	unsigned deepest = 0;
+
+	if (t->children > 0 || t->way_count > 0)
+		return;
+	if (t->emptied_count == 0 || t->failed > 0 || t->cancelled) {
+		tree_finish(t);
+		return;
+	}
+	for (size_t i = 0; i < t->emptied_count; i++) {
+		if (t->emptied[i].depth > deepest)
+			deepest = t->emptied[i].depth;
+	}
+	for (size_t i = 0; i < t->emptied_count;) {
+		struct dir dir = t->emptied[i];
+
+		if (dir.depth != deepest) {
+			i++;
+			continue;
+		}
+		t->emptied[i] = t->emptied[--t->emptied_count];
+		t->at = dir;
+		t->failed += !tree_remove(t, "", true);
+		free(dir.name);
+		t->at.name = NULL;
+	}
+	session_kick(t->s);
+}
