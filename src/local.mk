@@ -201,6 +201,7 @@ src_libclient_a_SOURCES = \
 	src/client/prepare.c \
 	src/client/remote.c \
 	src/client/session.c src/client/session.h \
+	src/client/targets.c \
 	src/client/totals.c \
 	src/client/tree.c src/client/tree.h \
 	src/client/tree_emit.c \

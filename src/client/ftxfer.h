@@ -147,7 +147,9 @@ void ftxfer_remote_free(struct ftxfer_remote *r);
 
 /*
  * A session has a queue of items, and a number of connections that share it. Items run side by
- * side, in no promised order; what needs an order is added when the other has ended.
+ * side, in no promised order; what needs an order is added when the other has ended. Where two of
+ * them, PUT or GET, would go to one name, the one that was added later fails: a session remembers
+ * each such name.
  */
 struct ftxfer_session_spec {
 	size_t size;      /* of this struct */

@@ -128,6 +128,8 @@ on_looked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}
+	if (look == LOOK_INTO && !item_take_target(item))
+		return;
 	item->unsure = false;
 	item_go_on(item);
 }

@@ -183,8 +183,17 @@ static void
 run_prepare(struct pool_job *job)
 {
 	struct item *item = item_of(job);
+	struct stat st;
 
 	item->job_rc = is_source(item) ? find_source(item) : find_target(item);
+	if (item->job_rc != FTX_OK || item->root == NULL)
+		return;
+	if (fstat(item->root->fd, &st) != 0)
+		item->job_rc = ftx_rc_from_errno(errno);
+	else {
+		item->dev = st.st_dev;
+		item->ino = st.st_ino;
+	}
 }
 
 /* What was fetched would go into a directory that is not there; or something else is. */
@@ -219,6 +228,53 @@ fail_local(struct item *item, enum ftx_rc rc)
 		item_fail_here(item, status, rc);
 }
 
+/*
+ * A tree that is put keeps its name there, if it has one; else what is in it goes into the
+ * directory, where other things may go, too. False: no memory.
+ */
+static bool
+add_base(struct item *item)
+{
+	char *local = strdup(item->local);
+	const char *base;
+	bool ok;
+
+	if (local == NULL)
+		return false;
+	for (char *p = local + strlen(local); p > local && p[-1] == '/';)
+		*--p = '\0';
+	base = name_base(local);
+	item->covers = *base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0;
+	ok = item->covers || name_add(&item->remote, base);
+	free(local);
+	return ok;
+}
+
+static void
+set_out_put(struct item *item)
+{
+	bool tree = item->local_is_dir && (item->flags & FTXFER_RECURSIVE) != 0;
+	bool into = !tree && item->local != NULL && (item->flags & FTXFER_MUST_INTO) != 0;
+	bool asks = !tree && !into && (item->flags & FTXFER_INTO) != 0;
+
+	if ((tree && !add_base(item)) ||
+	    (into && !name_add(&item->remote, name_base(item->local)))) {
+		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
+		return;
+	}
+	if (!asks && !item_take_target(item))
+		return;
+	if (tree) {
+		tree_begin(item);
+		return;
+	}
+	if (asks)
+		item->look = LOOK_INTO;
+	item->counted = item->size;
+	item->s->totals.bytes_known += item->size;
+	item_queue(item);
+}
+
 /* What to do first, now that the local side is known. */
 static void
 set_out(struct item *item)
@@ -227,20 +283,8 @@ set_out(struct item *item)
 
 	switch (item->op) {
 	case FTXFER_OP_PUT:
-		if (item->local_is_dir && recursive) {
-			tree_begin(item);
-			return;
-		}
-		if ((item->flags & FTXFER_MUST_INTO) != 0 && item->local != NULL) {
-			if (!name_add(&item->remote, name_base(item->local))) {
-				item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-				return;
-			}
-		} else if ((item->flags & FTXFER_INTO) != 0)
-			item->look = LOOK_INTO;
-		item->counted = item->size;
-		item->s->totals.bytes_known += item->size;
-		break;
+		set_out_put(item);
+		return;
 	case FTXFER_OP_SYNC_UP:
 	case FTXFER_OP_SYNC_DOWN:
 	case FTXFER_OP_VERIFY:
@@ -251,6 +295,9 @@ set_out(struct item *item)
 			tree_begin(item);
 			return;
 		}
+		item->covers = item->leaf != NULL && *item->leaf == '\0';
+		if (!item_take_target(item))
+			return;
 		if (recursive)
 			item->look = LOOK_KIND;
 		break;
@@ -266,11 +313,8 @@ set_out(struct item *item)
 }
 
 static void
-on_prepared(struct pool_job *job)
+go_on(struct item *item)
 {
-	struct item *item = item_of(job);
-
-	item->phase = ITEM_LOCAL;
 	if (item->s->cancelled) {
 		item_fail(item, FTXFER_CANCELLED, ftx_rc_text(FTX_CANCELLED));
 		return;
@@ -291,6 +335,8 @@ on_prepared(struct pool_job *job)
 			fail_local(item, FTX_NOMEM);
 			return;
 		}
+		item->place->dev = item->dev;
+		item->place->ino = item->ino;
 		item->root = NULL;
 	}
 	if (item->leaf == NULL && item->file.leaf != NULL)
@@ -302,6 +348,20 @@ on_prepared(struct pool_job *job)
 	set_out(item);
 }
 
+/* In the order in which they were added: so it is always the same one that comes too late. */
+static void
+on_prepared(struct pool_job *job)
+{
+	struct ftxfer_session *s = item_of(job)->s;
+	struct item *item;
+
+	item_of(job)->prepared = true;
+	while ((item = TAILQ_FIRST(&s->preparing)) != NULL && item->prepared) {
+		TAILQ_REMOVE(&s->preparing, item, link);
+		go_on(item);
+	}
+}
+
 void
 item_prepare(struct item *item)
 {
@@ -310,6 +370,7 @@ item_prepare(struct item *item)
 		return;
 	}
 	item->phase = ITEM_LOCAL;
+	TAILQ_INSERT_TAIL(&item->s->preparing, item, link);
 	item->job.run = run_prepare;
 	item->job.done = on_prepared;
 	pool_submit(item->s->pool, item->s->worker, POOL_OPEN, &item->job);

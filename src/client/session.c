@@ -176,6 +176,7 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->all);
+	TAILQ_INIT(&s->preparing);
 	TAILQ_INIT(&s->trees);
 	if (!take_spec(s, &known) || hash_start() != FTX_OK || digest_start() != FTX_OK ||
 	    worker_new(&s->worker, base) != FTX_OK ||
@@ -205,6 +206,7 @@ ftxfer_session_add(struct ftxfer_session *s, const struct ftxfer_item_spec *aske
 		item_free(item);
 		return 0;
 	}
+	s->added++;
 	item_prepare(item);
 	return item->number;
 }
@@ -278,6 +280,7 @@ ftxfer_session_free(struct ftxfer_session *s)
 		free(place);
 	}
 	worker_free(s->worker);
+	targets_clear(s);
 	digest_clear(&s->ids);
 	free(s->host);
 	free(s->congestion);

@@ -38,6 +38,7 @@ struct item;
 struct link;
 struct root;
 struct store;
+struct target;
 struct tree;
 struct visit;
 struct way;
@@ -47,6 +48,7 @@ struct place {
 	SLIST_ENTRY(place) link;
 	struct root *root;   /* owned */
 	struct store *store; /* owned */
+	uint64_t dev, ino;   /* of the directory */
 };
 
 /* Each upload that was published before, and is gone, costs a question to get past it. */
@@ -92,6 +94,7 @@ struct item {
 	char *leaf;                          /* owned: its name in its place */
 	int fd;
 	bool local_is_dir;
+	bool covers;     /* a tree whose names go beside those of other items, not below its own */
 	bool compare;    /* the digests of both sides are compared first */
 	bool sums_up;    /* it stands for others, which are counted and told of by themselves */
 	bool makes_base; /* the directory that its tree needs before anything else */
@@ -122,7 +125,9 @@ struct item {
 	struct pool_job job;
 	struct local_file file; /* what the job found */
 	struct root *root;      /* owned, until it is a place's */
+	uint64_t dev, ino;      /* of that */
 	enum ftx_rc job_rc;
+	bool prepared;
 	struct store_request *request; /* owned */
 	struct v2_stream stream;
 	struct event *stream_event; /* owned */
@@ -165,10 +170,14 @@ struct ftxfer_session {
 	bool soon_posted, idle_told;
 
 	struct item_list ready, waiting, all;
+	struct item_list preparing; /* each goes on behind those that were added before */
 	TAILQ_HEAD(tree_list, tree) trees;
 	unsigned queued; /* ready, waiting or running */
 	unsigned ahead;  /* directories that are visited, but for the first of each tree */
 	unsigned long numbers;
+	unsigned long added;    /* of these, by the caller */
+	struct target *targets; /* owned: a table */
+	size_t target_bytes;
 
 	struct pool_job resolve;
 	bool resolving, resolved;
@@ -264,6 +273,21 @@ void session_read_key(struct ftxfer_session *s);
 bool name_add(char **name, const char *component) FTX_MUST_CHECK;
 /* The last component; never empty but for the root. */
 const char *name_base(const char *name);
+
+/* targets.c */
+enum target_is {
+	TARGET_OURS,
+	TARGET_AGAIN, /* the same goes there already */
+	TARGET_TAKEN, /* something else does; there is a sentence about it */
+	TARGET_NO_MEMORY
+};
+#define TARGET_TEXT_AGAIN "it is named twice"
+/* `source` is to go to that name, in the place or (NULL) on the server. */
+enum target_is target_take(struct ftxfer_session *s, const struct place *place, const char *name,
+    const char *source, char *text, size_t size);
+/* PUT, GET: the item's own, which is known now. False: it has ended, since it cannot go there. */
+bool item_take_target(struct item *item);
+void targets_clear(struct ftxfer_session *s);
 
 /* tree.c */
 /* item->own; from here on the tree ends the item. */

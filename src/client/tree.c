@@ -238,25 +238,6 @@ tree_kick(struct tree *t)
 		tree_remove_emptied(t);
 }
 
-/* What is put keeps its name there, if it has one. False: no memory. */
-static bool
-add_base(struct tree *t)
-{
-	char *local = strdup(t->item->local);
-	const char *base;
-	bool ok;
-
-	if (local == NULL)
-		return false;
-	for (char *p = local + strlen(local); p > local && p[-1] == '/';)
-		*--p = '\0';
-	base = name_base(local);
-	ok = *base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ||
-	     name_add(&t->there, base);
-	free(local);
-	return ok;
-}
-
 /* PUT: the tree itself is a directory there, which the rest needs. */
 static void
 begin_put(struct tree *t)
@@ -264,10 +245,6 @@ begin_put(struct tree *t)
 	struct item *child;
 	char base[] = "";
 
-	if (t->op == FTXFER_OP_PUT && !add_base(t)) {
-		tree_give_up(t, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
-		return;
-	}
 	if (*t->there == '\0')
 		return;
 	t->at.name = base;
@@ -309,6 +286,15 @@ fill(struct tree *t)
 	       (!dir.is_new_here || tree_would_make(t));
 }
 
+/* What matches may be in more than one directory. */
+static bool
+is_spread(const char *pattern)
+{
+	const char *slash = strrchr(pattern, '/');
+
+	return slash != NULL && pattern + strcspn(pattern, "*?[\\") < slash;
+}
+
 void
 tree_begin(struct item *item)
 {
@@ -329,6 +315,8 @@ tree_begin(struct item *item)
 	t->flags = item->flags;
 	t->lists_here = both || item->op == FTXFER_OP_PUT;
 	t->lists_there = both || item->op != FTXFER_OP_PUT;
+	t->takes_targets = item->pattern != NULL ? item->s->added > 1 || is_spread(item->pattern)
+						 : item->covers && item->s->added > 1;
 	TAILQ_INSERT_TAIL(&item->s->trees, t, link);
 	item->own = t;
 	if (!fill(t)) {

@@ -98,6 +98,8 @@ struct tree {
 	unsigned flags;
 	char *here, *there; /* owned: its base in the place, and on the server */
 	bool lists_here, lists_there;
+	/* Of a pattern all that matches, else the first names: others may go to the same ones. */
+	bool takes_targets;
 	bool cancelled;
 
 	bool making_base;

@@ -128,6 +128,32 @@ make_there(struct tree *t, const struct entry *e)
 
 /* --- Each command --- */
 
+/* One of the tree's first names, beside which other things go. True: it is not to come. */
+static bool
+goes_elsewhere(struct tree *t, const struct entry *e, bool *ok)
+{
+	const char *name = e->name;
+	bool up = t->op == FTXFER_OP_PUT;
+	enum target_is is = TARGET_NO_MEMORY;
+	char text[SESSION_TEXT], *there, *here;
+
+	if (e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY)
+		return false;
+	there = tree_join(t->there, "", name);
+	here = tree_join(t->item->local, "", name);
+	if (there != NULL && here != NULL)
+		is = target_take(t->s, up ? NULL : t->item->place, up ? there : name,
+		    up ? here : there, text, sizeof(text));
+	free(there);
+	free(here);
+	*ok = is == TARGET_OURS;
+	if (is == TARGET_TAKEN)
+		*ok = tree_fail(t, name, FTXFER_CANNOT_CREATE, text);
+	else if (is == TARGET_AGAIN)
+		*ok = tree_skip(t, name, FTXFER_OK, TARGET_TEXT_AGAIN);
+	return is != TARGET_OURS;
+}
+
 static bool
 emit_put(struct tree *t, const struct entry *here)
 {
@@ -297,8 +323,13 @@ emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 bool
 tree_emit(struct tree *t, const struct entry *here, const struct entry *there)
 {
+	bool ok;
+
 	if (t->at.doomed)
 		return tree_doom(t, tree_removes_here(t) ? here : there);
+	if (t->takes_targets && t->item->pattern == NULL && *t->at.name == '\0' &&
+	    goes_elsewhere(t, here != NULL ? here : there, &ok))
+		return ok;
 	switch (t->op) {
 	case FTXFER_OP_PUT:
 		return emit_put(t, here);

@@ -91,6 +91,11 @@ tree_match(struct tree *t, const struct entry *e)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return true;
 	}
+	if (t->takes_targets) {
+		item->phase = ITEM_LOCAL;
+		if (!item_take_target(item))
+			return true;
+	}
 	if (e->kind == FTXFER_DIRECTORY)
 		item->look = LOOK_KIND;
 	else

@@ -115,8 +115,8 @@ class TestAdvice(CommandTest):
         for to, said in ((none, "no such directory"), (here, "it is not a directory")):
             self.fails(EXISTS, '"%s/": %s here: the slash at the end means one' % (to, said), "get",
                        self.there("a"), "-o", to + "/")
-        ran = self.fails(REFUSED, 'no directory "multi" on the server: -p', "put", here, here,
-                         self.there("multi"))
+        ran = self.fails(REFUSED, 'no directory "multi" on the server: -p', "put", here,
+                         self.scratch("other", b"data"), self.there("multi"))
         self.assertEqual(ran.err.count('"multi"'), 2)
 
     def test_only_files_can_be_renamed(self):
