@@ -149,6 +149,13 @@ on_asked(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		item_retry_or_fail(item, o);
 		return;
 	}
+	if (item->behind != NULL) { /* what is in it is listed when there is a place for it */
+		struct way *way = item->behind;
+
+		item_drop(item);
+		tree_way_source(way, FTXFER_OK, NULL);
+		return;
+	}
 	if (item->op == FTXFER_OP_STAT) {
 		describe_entry(&e, &ask->got.stat, hex);
 		session_event(item, &e);
@@ -335,7 +342,7 @@ item_run(struct item *item, struct link *l)
 	item->phase = ITEM_RUNNING;
 	item->on = l;
 	l->running++;
-	if (!item->started && item->lists == NULL) {
+	if (!item->started && item->lists == NULL && !item_only_asks(item)) {
 		item->started = true;
 		session_event(item, &e);
 	}

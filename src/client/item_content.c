@@ -221,12 +221,28 @@ item_run_put(struct item *item, struct v2_client *c)
 /* --- Downloads --- */
 
 static void
+on_whole(void *arg, struct v2_get_request *get)
+{
+	struct item *item = arg;
+
+	(void)get;
+	item->is_whole = true;
+	tree_way_source(item->behind, FTXFER_OK, NULL);
+}
+
+static void
 on_found(void *arg, struct v2_get_request *get)
 {
 	struct item *item = arg;
 
 	item->s->totals.bytes_known += get->file.size - item->counted;
 	item->counted = get->file.size;
+}
+
+static void
+fail_blocked(struct item *item)
+{
+	item_fail(item, FTXFER_CANNOT_CREATE, WAY_TEXT_STAYED);
 }
 
 static void
@@ -238,6 +254,7 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	char hex[DIGEST_HEX_SIZE];
 	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
 
+	item->is_whole = false;
 	item->moved = get->moved;
 	if (o->rc != FTX_OK)
 		item->s->totals.bytes_moved += get->moved - get->resumed;
@@ -260,6 +277,10 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		again.code = V2_CODE_DIGEST_MISMATCH;
 		item->asked_anew = true;
 	}
+	if (item->is_blocked) {
+		fail_blocked(item);
+		return;
+	}
 	if (!again.retryable || again.rc == FTX_DIGEST_MISMATCH) {
 		v2_get_clear(get);
 		memset(get, 0, sizeof(*get));
@@ -275,6 +296,20 @@ on_got(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		return;
 	}
 	item_retry_or_fail(item, &again);
+}
+
+void
+item_come_behind(struct item *item, bool removed)
+{
+	item->behind = NULL;
+	item->req.get.on_whole = NULL;
+	if (removed && item->is_whole)
+		v2_get_publish(&item->req.get);
+	else if (!removed && item->on != NULL) {
+		item->is_blocked = true;
+		v2_client_cancel(&item->req.get.r);
+	} else if (!removed)
+		fail_blocked(item);
 }
 
 void
@@ -295,6 +330,8 @@ item_run_get(struct item *item, struct v2_client *c)
 		/* Only the name that the user gave: no device is meant by one in a directory. */
 		get->spec.through = item->tree == NULL && !item->local_is_dir;
 		get->keep_mode = get->keep_mtime = attrs;
+		get->spec.unlooked = item->behind != NULL;
+		get->on_whole = item->behind != NULL ? on_whole : NULL;
 		/* A tree knows how large it is, and may have thousands that need no look. */
 		get->keeps_part = item->tree == NULL || item->size > V2_PART_MIN;
 	} else {

@@ -163,6 +163,12 @@ count_end(struct ftxfer_session *s, const struct item *item, const struct ftxfer
 	}
 }
 
+bool
+item_only_asks(const struct item *item)
+{
+	return item->op == FTXFER_OP_LIST && item->behind != NULL;
+}
+
 /* It is in nobody's list any more. */
 static void
 unqueue(struct item *item)
@@ -192,7 +198,7 @@ item_done(struct item *item, struct ftxfer_event *e)
 {
 	struct ftxfer_session *s = item->s;
 	struct tree *tree = item->tree;
-	struct way *way = item->way;
+	struct way *way = item->way, *behind = item->behind;
 	bool makes_base = item->makes_base;
 
 	unqueue(item);
@@ -201,6 +207,8 @@ item_done(struct item *item, struct ftxfer_event *e)
 	item_free(item);
 	if (makes_base)
 		tree_made_base(tree, e->type == FTXFER_EVENT_DONE, e->existed);
+	if (behind != NULL)
+		tree_way_lost(behind);
 	if (way != NULL)
 		tree_way_ended(way, e->type == FTXFER_EVENT_DONE);
 	if (tree != NULL)
@@ -220,7 +228,13 @@ void
 item_fail(struct item *item, enum ftxfer_status status, const char *text)
 {
 	struct visit *visit = item->lists;
+	struct way *way = item->behind;
 
+	if (item_only_asks(item)) {
+		item_drop(item);
+		tree_way_source(way, status, text);
+		return;
+	}
 	if (visit != NULL) {
 		item_drop(item);
 		tree_listed(visit, status, text);

@@ -64,7 +64,7 @@ on_open(void *arg)
 
 	l->open = true;
 	l->failures = 0;
-	session_note_clock(l->s, v2_client_server(l->client));
+	session_note_server(l->s, v2_client_server(l->client));
 	if (l->s->failing_since != 0)
 		tell(l->s, FTXFER_EVENT_CONNECTED, FTX_OK, 0);
 	l->s->failing_since = 0;

@@ -138,10 +138,11 @@ to_ms(const struct v2_time *t, int64_t *ms)
 }
 
 void
-session_note_clock(struct ftxfer_session *s, const struct v2_server_info *server)
+session_note_server(struct ftxfer_session *s, const struct v2_server_info *server)
 {
 	int64_t now;
 
+	s->max_file = server->has_max_file ? server->max_file : UINT64_MAX;
 	if (s->has_began || !server->has_time || !to_ms(&server->time, &now))
 		return;
 	s->began_ms = now - (int64_t)(worker_now(s->worker) - s->opened) - CLOCK_SLACK_MS;
@@ -172,6 +173,7 @@ ftxfer_session_new(struct event_base *base, const struct ftxfer_session_spec *sp
 	s->arg = arg;
 	s->opened = clock_now_ms();
 	s->idle_told = true;
+	s->max_file = UINT64_MAX;
 	s->soon.deliver = turn;
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->waiting);

@@ -82,6 +82,8 @@ struct item {
 	struct tree *own;         /* owned: which it has become */
 	struct visit *lists;    /* borrowed: the tree's own, whose entries it brings; NULL: none */
 	struct way *way;        /* borrowed: the tree's, which its end is told to; NULL: none */
+	struct way *behind;     /* borrowed: likewise; GET: what is in its way goes before its name
+				   is given. LIST: it only asks whether what is to come there can */
 	struct link *on;        /* borrowed; while it runs there */
 	struct link *cursor_on; /* borrowed; with cursor_len > 0: nobody else knows the cursor */
 	struct place *place;    /* borrowed */
@@ -133,6 +135,8 @@ struct item {
 	struct event *stream_event; /* owned */
 	bool stream_begun;          /* of a source: it cannot be read again */
 	bool is_unread;             /* of a target: a pipe without a reader */
+	bool is_whole;              /* of a target: all but its name, which waits */
+	bool is_blocked;            /* of a target: what is in its way has stayed */
 	union {
 		struct v2_ask ask;
 		struct v2_put_request put;
@@ -186,9 +190,10 @@ struct ftxfer_session {
 	enum ftx_rc resolve_rc;
 	struct digest ids; /* owned: what each upload id begins with, if has_key */
 	bool has_key;
-	uint64_t opened;  /* ms: when nothing had been asked for yet */
-	bool has_began;   /* what follows is known */
-	int64_t began_ms; /* the same by the server's clock, since 1970; or a little earlier */
+	uint64_t max_file; /* bytes, as a server has said */
+	uint64_t opened;   /* ms: when nothing had been asked for yet */
+	bool has_began;    /* what follows is known */
+	int64_t began_ms;  /* the same by the server's clock, since 1970; or a little earlier */
 
 	uint64_t failing_since; /* ms: no connection since; 0: all is well */
 	/* Why nothing can be done with this server any more; FTX_OK: nothing is known. */
@@ -201,8 +206,8 @@ struct ftxfer_session {
 /* session.c */
 /* Looks at everything that could go on, later in this turn. */
 void session_kick(struct ftxfer_session *s);
-/* A server has said what time it is. */
-void session_note_clock(struct ftxfer_session *s, const struct v2_server_info *server);
+/* A server has said what it takes, and what time it is. */
+void session_note_server(struct ftxfer_session *s, const struct v2_server_info *server);
 enum session_when {
 	SESSION_UNKNOWN,
 	SESSION_BEFORE, /* this session */
@@ -222,6 +227,8 @@ void item_queue(struct item *item);
 /* The same, before all that lists nothing: from a listing much else may follow. */
 void item_queue_listing(struct item *item);
 struct place *place_new(struct ftxfer_session *s, struct root *root) FTX_MUST_CHECK;
+/* For a tree: nobody hears of it. */
+bool item_only_asks(const struct item *item);
 void session_event(struct item *item, struct ftxfer_event *e);
 /* The end of an item: event, totals, its tree hears of it, and it is freed. */
 void item_done(struct item *item, struct ftxfer_event *e);
@@ -239,6 +246,8 @@ uint64_t session_backoff(unsigned tries);
 /* item_content.c */
 void item_run_put(struct item *item, struct v2_client *c);
 void item_run_get(struct item *item, struct v2_client *c);
+/* GET, whose content has come: what was in its way is gone, or has stayed. */
+void item_come_behind(struct item *item, bool removed);
 
 /* link.c */
 void link_kick(struct link *l);
@@ -298,6 +307,11 @@ void tree_made_base(struct tree *t, bool ok, bool existed);
 void tree_child_ended(struct tree *t, bool failed);
 /* What was in the way is not there any more, or has stayed. */
 void tree_way_ended(struct way *w, bool removed);
+#define WAY_TEXT_STAYED "what is in the way could not be removed"
+/* All of it has come, but for its name; or, with a status, what is to come there cannot. */
+void tree_way_source(struct way *w, enum ftxfer_status status, const char *text);
+/* The item that was to come has ended, by itself. */
+void tree_way_lost(struct way *w);
 /* A page of what it has asked for; more pages follow. False: no memory, or too many. */
 bool tree_take_page(struct visit *v, struct v2_ask *ask);
 /* There is more of it: whether it is asked for now. Else the item is of no use any more. */

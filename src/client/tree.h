@@ -57,14 +57,30 @@ struct dir {
 
 TAILQ_HEAD(visits, visit);
 
+enum way_state {
+	WAY_LOOKING,  /* whether what is to come can */
+	WAY_FOUND,    /* it can */
+	WAY_REMOVING, /* what is in the way */
+	WAY_ENDED
+};
+
 /* SYNC: a name whose place at the other side is taken by what is removed first. */
 struct way {
 	TAILQ_ENTRY(way) link;
-	struct tree *tree;   /* borrowed */
-	struct dir at;       /* where it is; its name owned */
-	struct entry from;   /* what is to come; its name owned */
-	bool ended, removed; /* what was in the way */
-	bool is_listed;      /* that is a directory there */
+	struct tree *tree;     /* borrowed */
+	struct dir at;         /* where it is; its name owned */
+	struct entry from;     /* what is to come; its name owned */
+	enum ftxfer_kind kind; /* of what is in the way */
+	enum way_state state;
+	bool removed;              /* it was */
+	bool is_listed;            /* it is a directory there */
+	struct transfer *source;   /* owned: of a local file: it is being opened */
+	struct store_request *in;  /* owned: of a local directory */
+	struct item *asks;         /* borrowed: of a directory there */
+	struct item *comes;        /* borrowed: of a file there: the item that waits for the way */
+	bool comes_behind;         /* there is or was one */
+	enum ftxfer_status status; /* why what is to come cannot */
+	char why[128];
 };
 
 TAILQ_HEAD(ways, way);
@@ -164,6 +180,8 @@ bool tree_emit_new(struct tree *t, const struct entry *from);
 bool tree_fail(struct tree *t, const char *name, enum ftxfer_status status, const char *why);
 bool tree_skip(struct tree *t, const char *name, enum ftxfer_status status, const char *why);
 const char *tree_why_skipped(enum ftxfer_kind kind);
+/* A file there is fetched; way: when that is clear, or NULL. */
+bool tree_get(struct tree *t, const struct entry *e, struct way *way);
 /* What would be done. */
 bool tree_dry(struct tree *t, enum ftxfer_op op, const char *name, uint64_t bytes);
 /* The item takes its attributes from what was found. */
@@ -186,9 +204,9 @@ void tree_begin_removal(struct item *item);
 void tree_remove_emptied(struct tree *t);
 
 /* tree_way.c */
-/* Begins to remove `to`, for tree_take_ways() to go on with `from`. False: no memory. */
+/* Sees to it that `from` can come, and removes `to` then, for it to come. False: no memory. */
 bool tree_clear_way(struct tree *t, const struct entry *from, const struct entry *to);
-/* What waited for that begins, or, if it was not removed, fails. */
+/* Each takes its next step. */
 void tree_take_ways(struct tree *t);
 void tree_drop_ways(struct tree *t);
 

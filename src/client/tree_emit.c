@@ -96,8 +96,8 @@ put(struct tree *t, const struct entry *e, unsigned more)
 	return true;
 }
 
-static bool
-get(struct tree *t, const struct entry *e)
+bool
+tree_get(struct tree *t, const struct entry *e, struct way *way)
 {
 	struct item *item;
 
@@ -106,6 +106,9 @@ get(struct tree *t, const struct entry *e)
 	item = tree_child(t, FTXFER_OP_GET, t->flags & FTXFER_NO_ATTRS, e->name);
 	if (item == NULL)
 		return false;
+	item->behind = way;
+	if (way != NULL)
+		way->comes = item;
 	tree_describe(item, e);
 	item_queue(item);
 	return true;
@@ -174,7 +177,7 @@ emit_get(struct tree *t, const struct entry *there)
 		return tree_match(t, there);
 	switch (there->kind) {
 	case FTXFER_FILE:
-		return get(t, there);
+		return tree_get(t, there, NULL);
 	case FTXFER_DIRECTORY:
 		return tree_push(t, there->name, (struct dir){ .mode = there->mode });
 	default:
@@ -240,7 +243,7 @@ tree_emit_new(struct tree *t, const struct entry *from)
 	bool up = t->op == FTXFER_OP_SYNC_UP;
 
 	if (from->kind == FTXFER_FILE)
-		return up ? put(t, from, 0) : get(t, from);
+		return up ? put(t, from, 0) : tree_get(t, from, NULL);
 	if (from->kind != FTXFER_DIRECTORY)
 		return tree_skip(t, from->name, FTXFER_OK, tree_why_skipped(from->kind));
 	if (up ? !make_there(t, from)
@@ -265,8 +268,6 @@ replace_other(struct tree *t, const struct entry *from, const struct entry *to)
 
 	if ((t->flags & FTXFER_DELETE) == 0 || to->kind == FTXFER_OTHER)
 		return tree_fail(t, from->name, FTXFER_CANNOT_CREATE, in_the_way[to->kind]);
-	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return tree_doom(t, to) && tree_emit_new(t, from);
 	return tree_clear_way(t, from, to);
 }
 
@@ -286,7 +287,7 @@ sync_both(struct tree *t, const struct entry *from, const struct entry *to)
 		return compare(t, from, up ? FTXFER_OP_PUT : FTXFER_OP_GET);
 	if ((t->flags & FTXFER_CHECKSUM) == 0 && looks_same(from, to))
 		return tree_skip(t, from->name, FTXFER_OK, "the same");
-	return up ? put(t, from, FTXFER_REPLACE) : get(t, from);
+	return up ? put(t, from, FTXFER_REPLACE) : tree_get(t, from, NULL);
 }
 
 static bool

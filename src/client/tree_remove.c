@@ -24,11 +24,17 @@ tree_begin_removal(struct item *item)
 {
 	const struct request_spec spec = { .name = item->leaf, .directory = item->local_is_dir };
 
-	if (!tree_removes_here(item->tree)) {
+	struct ftxfer_event would = { .type = FTXFER_EVENT_DONE, .dry = true };
+
+	if ((item->flags & FTXFER_DRY_RUN) == 0 && !tree_removes_here(item->tree)) {
 		item_queue(item);
 		return;
 	}
 	item->phase = ITEM_LOCAL;
+	if ((item->flags & FTXFER_DRY_RUN) != 0) {
+		item_done(item, &would);
+		return;
+	}
 	if (store_remove(item->place->store, &spec, on_removed_here, item, &item->request) !=
 	    FTX_OK)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
@@ -39,9 +45,7 @@ tree_remove(struct tree *t, const char *name, bool is_dir)
 {
 	struct item *item;
 
-	if ((t->flags & FTXFER_DRY_RUN) != 0)
-		return tree_dry(t, FTXFER_OP_REMOVE, name, 0);
-	item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
+	item = tree_child(t, FTXFER_OP_REMOVE, t->flags & FTXFER_DRY_RUN, name);
 	if (item == NULL)
 		return false;
 	item->local_is_dir = is_dir;
@@ -49,13 +53,28 @@ tree_remove(struct tree *t, const char *name, bool is_dir)
 	return true;
 }
 
+/* What a removal would be told, as far as that is known. */
+static bool
+would_not_remove(struct tree *t, const char *name)
+{
+	struct item *item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
+
+	if (item == NULL)
+		return false;
+	item->phase = ITEM_LOCAL;
+	item_fail(item, tree_removes_here(t) ? FTXFER_LOCAL_ERROR : FTXFER_REFUSED,
+	    ftx_rc_text(FTX_NOT_REGULAR));
+	return true;
+}
+
 bool
 tree_doom(struct tree *t, const struct entry *e)
 {
-	if (e->kind != FTXFER_DIRECTORY)
-		return tree_remove(t, e->name, false);
-	return tree_push(t, e->name, (struct dir){ .doomed = true }) &&
-	       ((t->flags & FTXFER_DRY_RUN) == 0 || tree_remove(t, e->name, true));
+	if (e->kind == FTXFER_DIRECTORY)
+		return tree_push(t, e->name, (struct dir){ .doomed = true });
+	if (e->kind == FTXFER_OTHER && (t->flags & FTXFER_DRY_RUN) != 0)
+		return would_not_remove(t, e->name);
+	return tree_remove(t, e->name, false);
 }
 
 void

@@ -161,7 +161,7 @@ begin(struct visit *v)
 	bool makes = (t->op == FTXFER_OP_GET && t->item->pattern == NULL) ||
 		     (t->op == FTXFER_OP_SYNC_DOWN && !dry);
 
-	if (v->dir.doomed && !dry) {
+	if (v->dir.doomed) {
 		struct dir dir = { .name = strdup(v->dir.name), .depth = v->dir.depth };
 
 		if (dir.name == NULL || !tree_push_emptied(t, dir)) {

@@ -33,6 +33,8 @@ struct put_spec {
 	bool parents; /* missing directories of the name are made, with the root's mode */
 	/* A client's: a name that is a device, a FIFO or the like is written to as it stands. */
 	bool through;
+	/* PUT_REPLACE: whatever has the name is not looked at: its owner removes it meanwhile. */
+	bool unlooked;
 	/* PUT_REPLACE: only what has this version; none: whatever there is, or nothing */
 	struct meta_version if_version;
 	const struct upload_terms

@@ -27,7 +27,7 @@ stage_init(struct stage *s)
 	s->fd = -1;
 	s->leaf[0] = '\0';
 	s->temp[0] = '\0';
-	s->replace = s->replaces = s->through = s->part = false;
+	s->replace = s->replaces = s->through = s->unlooked = s->part = false;
 	s->mode = 0;
 	s->has_mtime = false;
 	s->digest = (struct digest_value){ .kind = DIGEST_NONE };

@@ -49,6 +49,7 @@ struct stage {
 	bool replace;            /* PUT_REPLACE */
 	bool replaces;           /* there was a file of that name */
 	bool through;            /* spec->through */
+	bool unlooked;           /* spec->unlooked */
 	bool part;               /* STAGE_NAMED, by a name that is found again: spec->keep */
 	mode_t mode;             /* it will have */
 	bool has_mtime;          /* what follows is true: the time that it will have */

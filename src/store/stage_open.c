@@ -59,6 +59,10 @@ look_at_target(struct stage *s)
 		s->kind = STAGE_UNNAMED;
 		return stage_look_at_version(s, &st);
 	}
+	if (s->unlooked) {
+		s->kind = STAGE_UNNAMED;
+		return FTX_OK;
+	}
 	if (!s->through)
 		return FTX_NOT_REGULAR;
 	/*
@@ -269,6 +273,7 @@ set_spec(struct stage *s, const struct put_spec *spec)
 	s->may_wait = (s->root->flags & ROOT_MAY_WAIT) != 0;
 	s->replace = spec->policy == PUT_REPLACE;
 	s->through = spec->through;
+	s->unlooked = spec->unlooked;
 	stage_take_attrs(s, spec);
 	s->if_version = spec->if_version;
 }

@@ -329,6 +329,12 @@ struct v2_get_request {
 	 * the request. NULL is allowed.
 	 */
 	void (*on_found)(void *arg, struct v2_get_request *get);
+	/*
+	 * All of the content is there, as each digest says, and in the store, but for what is
+	 * small: it is published when the owner says so, by v2_get_publish(), or cancels. NULL: at
+	 * once.
+	 */
+	void (*on_whole)(void *arg, struct v2_get_request *get);
 
 	/* Kept by us; to be read at any time, file.* from on_found on. Bytes. */
 	struct v2_file file; /* its file_version is `version` */
@@ -362,6 +368,8 @@ struct v2_get_request {
  * fails for good, or by a digest, leaves nothing behind; else what is kept is (keeps_part).
  */
 void v2_client_get(struct v2_client *c, struct v2_get_request *get);
+/* After on_whole, once. */
+void v2_get_publish(struct v2_get_request *get);
 /* Drops what there is of it; idempotent. */
 void v2_get_clear(struct v2_get_request *get);
 

@@ -351,8 +351,22 @@ take_end(struct v2_request *r, const struct v2_frame *f)
 static enum ftx_rc
 publish(struct v2_request *r, const struct v2_frame *f)
 {
+	struct v2_get_request *get = get_of(r);
+
 	(void)f;
-	return v2_target_publish(get_of(r));
+	if (get->on_whole == NULL)
+		return v2_target_publish(get);
+	get->on_whole(r->arg, get);
+	return FTX_OK;
+}
+
+void
+v2_get_publish(struct v2_get_request *get)
+{
+	enum ftx_rc rc = v2_target_publish(get);
+
+	if (rc != FTX_OK)
+		v2_request_fail(&get->r, rc, V2_WHOSE_LOCAL);
 }
 
 /* --- Its end --- */

@@ -1,10 +1,15 @@
 """sync --delete where one side has a file and the other a directory of the same name."""
 
 import os
+import pwd
+import re
+import signal
+import subprocess
 import unittest
 
-from test_commands import EXISTS, FORBIDDEN, CommandTest
-from wire import read_file, write_file
+from harness import CONFINED, ftxfer, wait_for
+from test_commands import EXISTS, FORBIDDEN, NO_INPUT, REFUSED, CommandTest
+from wire import DEADLINE, content, read_file, write_file
 
 COULD_NOT = "what is in the way could not be removed"
 MANY = 100  # more than one tree has removed at a time
@@ -93,8 +98,11 @@ class Removed:
                    e["op"] == "remove" and name(e).endswith("/file")]
         began = [i for i, e in enumerate(events) if e["event"] == "started" and
                  e["op"] in ("put", "get") and name(e).endswith("/file")]
-        self.assertEqual(len(began), 1)
-        self.assertLess(max(removed), began[0])
+        ended = [i for i, e in enumerate(events) if e["event"] == "done" and
+                 e["op"] in ("put", "get") and name(e).endswith("/file")]
+        self.assertEqual((len(began), len(ended)), (1, 1))
+        self.assertLess(max(removed), began[0] if self.up else ended[0])
+        self.assertTrue(self.up or began[0] < min(removed))
         ran = self.succeeds("sync", "--delete", "--json", *args)
         self.assertEqual(self.events(ran.out)[-1]["bytes_moved"], 0)
 
@@ -115,6 +123,24 @@ class Removed:
                              b"new " + name.encode())
         self.assertFalse(os.path.islink(os.path.join(self.other, "dir-at-link")))
         self.assert_outside_is_kept()
+
+    def test_a_dry_run_of_what_cannot_be_removed(self):
+        """It says what the real one says, but for what that does."""
+        args = self.make(self.up)
+        for name in ("file/fifo", "extra/pipe"):
+            os.mkfifo(os.path.join(self.other, name))
+        before = self.whole(self.other)
+        dry = self.ftxfer("sync", "--delete", "-n", *args)
+        self.assertEqual(self.whole(self.other), before)
+        real = self.ftxfer("sync", "--delete", *args)
+        self.assertEqual(dry.status, real.status, (dry, real))
+        wrong = [sorted(line for line in ran.err.splitlines() if re.match("ftxfer: \"", line))
+                 for ran in (dry, real)]
+        self.assertEqual(wrong[0], wrong[1])
+        self.assertEqual(len(wrong[0]), 3, wrong)
+        self.assertRegex(real.err, "/fifo\": .*not a regular file")
+        self.assertNotRegex(dry.err, "would (put|get) .*/file ")
+        self.assertNotRegex(dry.err, "would remove .*/(file|extra|fifo|pipe)\n")
 
     def test_many(self):
         args = self.make(self.up)
@@ -144,6 +170,78 @@ class TestUp(Removed, InTheWay):
 
 class TestDown(Removed, InTheWay):
     up = False
+
+    def test_interrupted(self):
+        """Until all of the file has come, what is in its way stays."""
+        args = self.make(False)
+        self.write(self.one, "file", content(8 << 20))
+        before = self.whole(os.path.join(self.other, "file"))
+        proxy = self.proxy(self.server, "--delay", "0.05")
+        process = subprocess.Popen(
+            ftxfer() + ["sync", "--delete", proxy.where + "/copy", args[1]], env=self.environ,
+            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        wait_for(lambda: any(name.startswith(".ftxferd-part-") for name in os.listdir(self.other)),
+                 "some of it to come", 20)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(DEADLINE), -signal.SIGTERM)
+        self.assertEqual(self.whole(os.path.join(self.other, "file")), before)
+        self.succeeds("sync", "--delete", *args)
+        self.assertEqual(self.whole(self.other), self.whole(self.one))
+
+
+class TestCannotCome(InTheWay):
+    """What is in the way of something that cannot come stays."""
+
+    options = dict(InTheWay.options, max_file_size=65536)
+    anybody = {"user": "nobody"} if os.geteuid() == 0 else {}
+
+    def lock(self):
+        """A file and a directory that cannot be read, where the other side has the opposite."""
+        for name in ("file", "dir"):
+            os.chmod(os.path.join(self.one, name), 0)
+        os.chmod(self.dir, 0o755)
+        self.addCleanup(os.chmod, os.path.join(self.one, "dir"), 0o700)
+
+    def check(self, ran, *names):
+        for name in names:
+            self.assertRegex(ran.err, "/%s\": " % name)
+        self.assertNotIn(COULD_NOT, ran.err)
+        for name in ("same", "at-link", "dir-at-link/z"):
+            self.assertEqual(read_file(os.path.join(self.other, name)), b"new " + name.encode())
+        self.assertFalse(os.path.isdir(os.path.join(self.other, "dir")))
+        self.assertEqual(read_file(os.path.join(self.other, "file/sub/x")), b"old")
+        self.assert_outside_is_kept()
+
+    def test_too_large(self):
+        args = self.make(True)
+        self.write(self.one, "file", bytes(65537))
+        for dry in ("-n",), ():
+            ran = self.fails(REFUSED, "/file\": .*larger than is allowed", "sync", "--delete", *dry, *args)
+            self.assertEqual(read_file(os.path.join(self.other, "file/sub/x")), b"old")
+            self.assertEqual(ran.err.count("ftxfer: \""), 1, ran)
+        self.assertTrue(os.path.isdir(os.path.join(self.other, "dir")))
+
+    def test_up(self):
+        args = self.make(True)
+        self.lock()
+        ran = self.fails(NO_INPUT, "permission denied", "sync", "--delete", *args, **self.anybody)
+        self.check(ran, "file", "dir")
+        self.assertEqual(ran.err.count("ftxfer: \""), 2, ran)
+
+    @unittest.skipIf(CONFINED, "the daemon is to be somebody who cannot read all files")
+    def test_down(self):
+        if self.anybody:
+            self.server.stop()
+            os.chmod(self.dir, 0o755)
+            root = self.root("nobodys")
+            os.chown(root, pwd.getpwnam("nobody").pw_uid, -1)
+            self.server = self.daemon(root=root, popen=self.anybody, **self.options)
+        args = [self.server.where + "/copy", self.make(False)[1]]
+        self.lock()
+        ran = self.ftxfer("sync", "--delete", *args)
+        self.assertNotEqual(ran.status, 0)
+        self.check(ran, "file", "dir")
+        self.assertEqual(ran.err.count("ftxfer: \""), 2, ran)
 
 
 class TestRefused(InTheWay):

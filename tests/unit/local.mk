@@ -302,7 +302,7 @@ tests_unit_test_v2_client_SOURCES = \
 	tests/unit/test_v2_client_stream.c \
 	tests/unit/test_v2_client_get.c tests/unit/test_v2_client_get.h \
 	tests/unit/test_v2_client_resume.c tests/unit/test_v2_client_part.c \
-	tests/unit/test_v2_client_window.c \
+	tests/unit/test_v2_client_whole.c tests/unit/test_v2_client_window.c \
 	tests/unit/v2_peer.c tests/unit/v2_peer.h \
 	$(fake_sources) $(unit_sources)
 tests_unit_test_v2_client_LDADD = src/libv2client.a src/libv2message.a src/libnet.a src/libstore.a \

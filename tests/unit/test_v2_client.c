@@ -330,6 +330,7 @@ add_cases(Suite *s)
 	add_get_cases(s);
 	add_resume_cases(s);
 	add_part_cases(s);
+	add_whole_cases(s);
 	add_window_cases(s);
 }
 

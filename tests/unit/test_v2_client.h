@@ -28,6 +28,7 @@ void add_stream_cases(Suite *s);
 void add_get_cases(Suite *s);
 void add_resume_cases(Suite *s);
 void add_part_cases(Suite *s);
+void add_whole_cases(Suite *s);
 void add_window_cases(Suite *s);
 
 #endif
