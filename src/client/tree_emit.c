@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,19 +302,48 @@ emit_sync(struct tree *t, const struct entry *from, const struct entry *to)
 }
 
 static bool
+is_left_out(const struct entry *e)
+{
+	return e->kind != FTXFER_FILE && e->kind != FTXFER_DIRECTORY;
+}
+
+/* VERIFY: what is left out on both sides, or on the one that has it. */
+static bool
+both_left_out(const struct entry *here, const struct entry *there)
+{
+	return (here == NULL || is_left_out(here)) && (there == NULL || is_left_out(there));
+}
+
+static bool
+fail_kinds(struct tree *t, const struct entry *here, const struct entry *there)
+{
+	static const char *const words[] = {
+		[FTXFER_FILE] = "a file",
+		[FTXFER_DIRECTORY] = "a directory",
+		[FTXFER_LINK] = "a symbolic link",
+		[FTXFER_OTHER] = "neither file nor directory",
+	};
+	char text[128];
+
+	snprintf(text, sizeof(text), "it is %s here, and %s on the server", words[here->kind],
+	    words[there->kind]);
+	return tree_fail(t, here->name, FTXFER_BAD_DATA, text);
+}
+
+static bool
 emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 {
-	const char *name;
+	const char *name = here != NULL ? here->name : there->name;
 
+	if (both_left_out(here, there))
+		return tree_skip(
+		    t, name, FTXFER_OK, tree_why_skipped(here != NULL ? here->kind : there->kind));
 	if (here == NULL)
-		return tree_fail(t, there->name, FTXFER_BAD_DATA, "it is on the server only");
-	name = here->name;
-	if (here->kind != FTXFER_FILE && here->kind != FTXFER_DIRECTORY)
-		return tree_skip(t, name, FTXFER_OK, tree_why_skipped(here->kind));
+		return tree_fail(t, name, FTXFER_BAD_DATA, "it is on the server only");
 	if (there == NULL)
 		return tree_fail(t, name, FTXFER_BAD_DATA, "it is not on the server");
 	if (here->kind != there->kind)
-		return tree_fail(t, name, FTXFER_BAD_DATA, "one is a directory, the other is not");
+		return fail_kinds(t, here, there);
 	if (here->kind == FTXFER_DIRECTORY)
 		return tree_push(t, name, (struct dir){ 0 });
 	if (here->size != there->size)

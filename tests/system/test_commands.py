@@ -337,6 +337,28 @@ class TestTrees(CommandTest):
         self.assertEqual((self.listed(self.server.path("copy"), True), self.listed(tree, True)),
                          before)
 
+    def test_verify_leaves_out_the_same_on_both_sides(self):
+        tree = self.tree()
+        self.succeeds("sync", tree, self.there("copy"))
+        for number, top in enumerate((tree, self.server.path("copy"))):
+            os.symlink("a", os.path.join(top, "link%d" % number))
+            os.symlink("a", os.path.join(top, "both"))
+            os.mkfifo(os.path.join(top, "sub/fifo%d" % number))
+        ran = self.succeeds("verify", tree, self.there("copy"))
+        for name, why in (("link0", "a symbolic link"), ("link1", "a symbolic link"),
+                          ("both", "a symbolic link"), ("fifo0", "neither file nor directory"),
+                          ("fifo1", "neither file nor directory")):
+            self.assertRegex(ran.err, "(?m)^skipped \".*%s\": %s$" % (name, why))
+        self.assertIn("5 skipped", ran.err)
+        for number, top in enumerate((tree, self.server.path("copy"))):
+            write_file(os.path.join(top, "link%d" % (1 - number)) + ".new", b"data")
+            os.rename(os.path.join(top, "link%d" % (1 - number)) + ".new",
+                      os.path.join(top, "link%d" % (1 - number)))
+        ran = self.fails(BAD_DATA, "link0\": it is a symbolic link here, and a file on the server",
+                         "verify", tree, self.there("copy"))
+        self.assertRegex(ran.err, "link1\": it is a file here, and a symbolic link on the server")
+        self.assertIn("2 failed", ran.err)
+
     def test_what_fails_is_named_and_the_rest_done(self):
         tree = self.tree()
         os.makedirs(self.server.path("tree/sub"))
