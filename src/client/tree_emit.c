@@ -358,6 +358,8 @@ tree_emit(struct tree *t, const struct entry *here, const struct entry *there)
 
 	if (t->at.doomed)
 		return tree_doom(t, tree_removes_here(t) ? here : there);
+	if (here != NULL && path_is_reserved(here->name, strlen(here->name)))
+		return tree_skip(t, here->name, FTXFER_OK, "that name is the server's own");
 	if (t->takes_targets && t->item->pattern == NULL && *t->at.name == '\0' &&
 	    goes_elsewhere(t, here != NULL ? here : there, &ok))
 		return ok;

@@ -211,9 +211,11 @@ tree_list_here(struct visit *v)
 {
 	struct tree *t = v->tree;
 	char *name = tree_join(t->here, v->dir.name, "");
+	/* Of what would go to the server; the rest stays where it is, whatever it is. */
+	bool own = !v->dir.doomed && t->op != FTXFER_OP_SYNC_DOWN;
 	const struct request_spec spec = {
 		.name = name,
-		.rules = { .alphabet = PATH_BYTES },
+		.rules = { .alphabet = PATH_BYTES, .lists_own = own },
 		.limits = { PAGE_ENTRIES, PAGE_BYTES, sizeof(struct entry) },
 	};
 

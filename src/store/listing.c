@@ -105,12 +105,21 @@ is_too_deep(const struct listing *l)
 	return l->rules.max_depth > 0 && depth > l->rules.max_depth;
 }
 
+/* What the server would refuse, for the user to hear of it. */
+static bool
+is_reserved_of_user(const char *name, size_t len)
+{
+	return path_is_reserved(name, len) &&
+	       strncmp(name, PATH_PART_PREFIX, strlen(PATH_PART_PREFIX)) != 0;
+}
+
 static bool
 is_listed(const struct listing *l, const char *name)
 {
 	size_t len = strlen(name);
 
-	return path_component_is_allowed(l->rules.alphabet, name, len) &&
+	return (path_component_is_allowed(l->rules.alphabet, name, len) ||
+		   (l->rules.lists_own && is_reserved_of_user(name, len))) &&
 	       strlen(l->name) + 1 + len <= PATH_NAME_MAX && strcmp(name, l->after) > 0;
 }
 

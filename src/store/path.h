@@ -21,6 +21,8 @@
  */
 #define PATH_STATE_DIR    ".ftxferd"
 #define PATH_STAGE_PREFIX ".ftxferd-"
+/* Of these, what a client keeps beside its files (store/stage_part.c). */
+#define PATH_PART_PREFIX PATH_STAGE_PREFIX "part-"
 
 struct stat;
 
@@ -56,6 +58,7 @@ enum path_fault {
 struct path_rules {
 	enum path_alphabet alphabet;
 	uint64_t max_depth; /* directories in a name; 0: no limit */
+	bool lists_own;     /* a client's listing: the daemon's own names, too, but for its parts */
 };
 
 /*

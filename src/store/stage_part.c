@@ -17,7 +17,6 @@
 #include "store/path.h"
 #include "store/stage_private.h"
 
-#define PART_PREFIX  PATH_STAGE_PREFIX "part-"
 #define PART_SECONDS ((time_t)7 * 24 * 3600) /* without a write */
 #define PART_FLAGS   (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 #define PART_TRIES   2
@@ -35,7 +34,7 @@ make_name(const char *leaf, char *name, size_t size)
 		return false;
 	ok = digest_update(&d, leaf, strlen(leaf)) == FTX_OK;
 	ok = digest_final(&d, &v) == FTX_OK && ok;
-	return ok && snprintf(name, size, PART_PREFIX "%s", digest_hex(&v, hex)) < (int)size;
+	return ok && snprintf(name, size, PATH_PART_PREFIX "%s", digest_hex(&v, hex)) < (int)size;
 }
 
 /* In a directory for everybody, anybody may have put it there, to change what will be published. */
@@ -100,7 +99,7 @@ remove_old(int dir_fd)
 	}
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has it */
 	while ((entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, PART_PREFIX, sizeof(PART_PREFIX) - 1) == 0)
+		if (strncmp(entry->d_name, PATH_PART_PREFIX, sizeof(PATH_PART_PREFIX) - 1) == 0)
 			remove_if_old(dir_fd, entry->d_name);
 	}
 	closedir(dir);

@@ -337,6 +337,29 @@ class TestTrees(CommandTest):
         self.assertEqual((self.listed(self.server.path("copy"), True), self.listed(tree, True)),
                          before)
 
+    def test_names_of_the_servers_own(self):
+        tree = self.tree()
+        os.makedirs(os.path.join(tree, "sub/.FTXferd/in"))
+        for name in (".ftxferd-n", "sub/.ftxferd-part-x", "sub/deep/.Ftxferd-part-x",
+                     "sub/.FTXferd/in/it", ".ftxferdn"):
+            write_file(os.path.join(tree, name), b"data")
+        before = self.listed(tree, True)
+        for args in (("put", "-rp", tree + "/.", self.there("copy")),
+                     ("sync", tree, self.there("copy")), ("sync", "-n", tree, self.there("copy")),
+                     ("sync", "--delete", tree, self.there("copy")),
+                     ("verify", tree, self.there("copy"))):
+            with self.subTest(args=args):
+                ran = self.succeeds(*args)
+                for name in ("/.ftxferd-n", "sub/.FTXferd", "sub/deep/.Ftxferd-part-x"):
+                    self.assertRegex(ran.err, "(?m)^skipped \".*%s\": that name is the server's own$"
+                                     % name)
+                self.assertEqual(ran.err.count("the server's own"), 3, ran)
+                self.assertTrue(os.path.exists(self.server.path("copy/.ftxferdn")))
+                self.assertFalse(os.path.exists(self.server.path("copy/.ftxferd-n")))
+        ran = self.succeeds("sync", "--delete", self.there("copy"), tree)
+        self.assertNotIn("own", ran.err)
+        self.assertEqual(self.listed(tree, True), before)
+
     def test_verify_leaves_out_the_same_on_both_sides(self):
         tree = self.tree()
         self.succeeds("sync", tree, self.there("copy"))
