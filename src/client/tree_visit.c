@@ -78,22 +78,22 @@ list(struct visit *v)
 	session_kick(t->s);
 }
 
+/* This directory, which is named; not the others. */
+static void
+leave_out(struct visit *v, enum ftxfer_status status, const char *text)
+{
+	v->tree->at = v->dir;
+	(void)tree_fail(v->tree, "", status, text); /* no memory: it lacks an event */
+	v->broken = true;
+}
+
 void
 tree_listed(struct visit *v, enum ftxfer_status status, const char *text)
 {
 	struct tree *t = v->tree;
 
-	if (status != FTXFER_OK && !t->cancelled) {
-		struct item *at;
-
-		t->at = v->dir;
-		at = tree_child(t, t->op, 0, "");
-		if (at != NULL) {
-			at->phase = ITEM_LOCAL;
-			item_fail(at, status, text);
-		}
-		v->broken = true;
-	}
+	if (status != FTXFER_OK && !t->cancelled)
+		leave_out(v, status, text);
 	if (--v->listing > 0)
 		return;
 	if (!v->early) {
@@ -115,6 +115,23 @@ fail(struct visit *v, enum ftxfer_status status, enum ftx_rc rc)
 	tree_give_up(v->tree, status, text);
 }
 
+/* Something that has to do with the name: others can be made. */
+static bool
+is_of_the_name(enum ftx_rc rc)
+{
+	switch (rc) {
+	case FTX_EXISTS:
+	case FTX_ACCESS:
+	case FTX_NO_PARENT:
+	case FTX_NOT_DIRECTORY:
+	case FTX_NOT_FOUND:
+	case FTX_BAD_NAME:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void
 on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
 {
@@ -123,8 +140,16 @@ on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
 
 	store_request_close(r);
 	v->request = NULL;
-	if (rc != FTX_OK) {
+	if (rc != FTX_OK && !is_of_the_name(rc)) {
 		fail(v, FTXFER_CANNOT_CREATE, rc);
+		return;
+	}
+	if (rc != FTX_OK) {
+		leave_out(v, FTXFER_CANNOT_CREATE,
+		    rc == FTX_EXISTS ? "it is to be a directory, and something else has that name"
+				     : ftx_rc_text(rc));
+		v->listed = true;
+		session_kick(v->tree->s);
 		return;
 	}
 	v->dir.is_new_here = !existed;

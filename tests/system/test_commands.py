@@ -337,6 +337,27 @@ class TestTrees(CommandTest):
         self.assertEqual((self.listed(self.server.path("copy"), True), self.listed(tree, True)),
                          before)
 
+    def test_get_where_something_else_is(self):
+        """The name that is in the way is the one that is said, and the rest comes."""
+        for name in ("A/a/b/x", "A/a/c", "A/file", "A/z/y"):
+            os.makedirs(os.path.dirname(self.server.path(name)), exist_ok=True)
+            write_file(self.server.path(name), name.encode())
+        into = self.scratch("into")
+        os.makedirs(os.path.join(into, "A/a/c"))
+        write_file(os.path.join(into, "A/a/b"), b"mine")
+        for _ in range(2):
+            ran = self.fails(EXISTS, "\"into/A/a/b\": it is to be a directory", "get", "-r",
+                             self.there("A"), "-o", "into", cwd=self.dir)
+            self.assertRegex(ran.err, "\"into/A/a/c\": .*not a regular file")
+            self.assertIn("2 files", ran.err)
+            self.assertIn("2 failed", ran.err)
+            self.assertEqual(read_file(os.path.join(into, "A/a/b")), b"mine")
+            for name in ("A/file", "A/z/y"):
+                self.assertEqual(read_file(os.path.join(into, name)), name.encode())
+        os.rename(os.path.join(into, "A/file"), os.path.join(into, "B"))
+        self.fails(EXISTS, "\"into/B\": ", "get", "-r", self.there("A"), "-o", "into/B",
+                   cwd=self.dir)
+
     def test_names_of_the_servers_own(self):
         tree = self.tree()
         os.makedirs(os.path.join(tree, "sub/.FTXferd/in"))
