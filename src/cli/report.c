@@ -428,6 +428,9 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 			    progress_bytes(bytes, sizeof(bytes), r->resumed));
 	} else
 		fprintf(stderr, "%" PRIu64 " compared and equal", t->items_done);
+	if (t->items_removed > 0)
+		fprintf(stderr, "; %" PRIu64 " %sremoved", t->items_removed,
+		    r->options->dry_run ? "would be " : "");
 	if (t->items_skipped > 0)
 		fprintf(stderr, "; %" PRIu64 " skipped", t->items_skipped);
 	if (t->items_failed > 0)

@@ -149,6 +149,7 @@ static void
 set_totals(json_t *object, const struct ftxfer_totals *t)
 {
 	set_number(object, "done", t->items_done);
+	set_number(object, "removed", t->items_removed);
 	set_number(object, "failed", t->items_failed);
 	set_number(object, "skipped", t->items_skipped);
 	set_number(object, "bytes_moved", t->bytes_moved);

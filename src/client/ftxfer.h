@@ -282,6 +282,7 @@ struct ftxfer_totals {
 	enum ftxfer_stage current_stage;
 	/* DIGESTING: so many bytes of so many, as a server says now and then; 0: not known. */
 	uint64_t current_digested, current_to_digest;
+	uint64_t items_removed; /* of those that are done, names that went, or would go */
 };
 
 /*

@@ -152,6 +152,7 @@ count_end(struct ftxfer_session *s, const struct item *item, const struct ftxfer
 	switch (e->type) {
 	case FTXFER_EVENT_DONE:
 		s->totals.items_done++;
+		s->totals.items_removed += item->op == FTXFER_OP_REMOVE;
 		break;
 	case FTXFER_EVENT_SKIPPED:
 		s->totals.items_skipped++;

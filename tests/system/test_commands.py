@@ -303,7 +303,8 @@ class TestTrees(CommandTest):
             self.assertRegex(ran.err, "would " + name)
         self.succeeds("sync", tree, self.there("copy"))
         self.assertTrue(os.path.exists(self.server.path("copy/extra")))
-        self.succeeds("sync", "--delete", tree, self.there("copy"))
+        ran = self.succeeds("sync", "--delete", tree, self.there("copy"))
+        self.assertRegex(ran.err, "^ftxfer: 0 files, .*; 5 removed")
         self.assert_same_trees(tree, self.server.path("copy"))
         # And the other way.
         write_file(self.server.path("copy/a"), b"again!")

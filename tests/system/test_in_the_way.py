@@ -11,6 +11,7 @@ from harness import CONFINED, ftxfer, wait_for
 from test_commands import EXISTS, FORBIDDEN, NO_INPUT, REFUSED, CommandTest
 from wire import DEADLINE, content, read_file, write_file
 
+REMOVED = 12  # names by test_delete()
 COULD_NOT = "what is in the way could not be removed"
 MANY = 100  # more than one tree has removed at a time
 
@@ -89,6 +90,7 @@ class Removed:
 
     def test_delete(self):
         args = self.make(self.up)
+        said = self.succeeds("sync", "--delete", "-n", *args).err
         ran = self.succeeds("sync", "--delete", "--json", *args)
         self.assertEqual(self.whole(self.other), self.whole(self.one))
         self.assert_outside_is_kept()
@@ -101,6 +103,8 @@ class Removed:
         ended = [i for i, e in enumerate(events) if e["event"] == "done" and
                  e["op"] in ("put", "get") and name(e).endswith("/file")]
         self.assertEqual((len(began), len(ended)), (1, 1))
+        self.assertEqual(events[-1]["removed"], REMOVED)
+        self.assertIn("; %d would be removed" % REMOVED, said)
         self.assertLess(max(removed), began[0] if self.up else ended[0])
         self.assertTrue(self.up or began[0] < min(removed))
         ran = self.succeeds("sync", "--delete", "--json", *args)
