@@ -189,6 +189,8 @@ say_line(struct report *r, const struct ftxfer_event *e, const char *what)
 	if (e->resumed > 0)
 		fprintf(
 		    stderr, ", %s of it resumed", progress_bytes(bytes, sizeof(bytes), e->resumed));
+	if (e->existed && e->op == FTXFER_OP_PUT)
+		fputs(", which was there already", stderr);
 	if (e->unsynced && e->op == FTXFER_OP_PUT)
 		fputs(", not known to be on the server's disk", stderr);
 	if (e->text != NULL)
@@ -219,6 +221,7 @@ say_done(struct report *r, const struct ftxfer_event *e)
 		r->files++;
 		r->bytes += e->bytes;
 		r->resumed += e->resumed;
+		r->existed += e->existed;
 	}
 	if (r->options->quiet || (!r->options->verbose && !e->dry))
 		return;
@@ -395,11 +398,41 @@ report_progress(struct report *r, const struct ftxfer_totals *t)
 		progress_say(&r->bar, r->label);
 }
 
+/* What was moved, or would be. */
+static void
+say_moved(const struct report *r, const struct ftxfer_totals *t, uint64_t ms)
+{
+	bool dry = r->options->dry_run;
+	bool all = !dry && r->files > 0 &&
+		   (r->existed == r->files || (t->bytes_moved == 0 && r->bytes > 0));
+	char bytes[16];
+
+	fprintf(stderr, "%" PRIu64 " file%s, %s", r->files, r->files == 1 ? "" : "s",
+	    progress_bytes(bytes, sizeof(bytes), r->bytes));
+	if (dry)
+		fputs(" would be moved", stderr);
+	else
+		fprintf(stderr, " in %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
+	/* Of what was there there is no speed. */
+	if (t->bytes_moved > 0 && r->bytes > 0 && !all &&
+	    (r->existed == 0 || t->bytes_moved >= r->bytes / 2))
+		fprintf(stderr, ", %s/s",
+		    progress_bytes(
+			bytes, sizeof(bytes), t->bytes_moved * 1000 / (ms > 0 ? ms : 1)));
+	if (all)
+		fprintf(stderr, ", which %s there already", r->files == 1 ? "was" : "were");
+	else if (r->existed > 0)
+		fprintf(stderr, "; %" PRIu64 " of them %s there already", r->existed,
+		    r->existed == 1 ? "was" : "were");
+	if (!all && r->resumed > 0)
+		fprintf(stderr, "; %s of it was there already",
+		    progress_bytes(bytes, sizeof(bytes), r->resumed));
+}
+
 void
 report_end(struct report *r, const struct ftxfer_totals *t)
 {
 	uint64_t ms = clock_now_ms() - r->started;
-	char bytes[16], rate[16];
 
 	progress_hide(&r->bar);
 	end_same(r);
@@ -410,23 +443,9 @@ report_end(struct report *r, const struct ftxfer_totals *t)
 	if (r->options->quiet || (!r->moves && r->command->word != COMMAND_VERIFY))
 		return;
 	fprintf(stderr, "ftxfer: ");
-	if (r->moves) {
-		fprintf(stderr, "%" PRIu64 " file%s, %s", r->files, r->files == 1 ? "" : "s",
-		    progress_bytes(bytes, sizeof(bytes), r->bytes));
-		if (r->options->dry_run)
-			fputs(" would be moved", stderr);
-		else
-			fprintf(stderr, " in %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
-		if (t->bytes_moved > 0 && r->bytes > 0)
-			fprintf(stderr, ", %s/s",
-			    progress_bytes(
-				rate, sizeof(rate), t->bytes_moved * 1000 / (ms > 0 ? ms : 1)));
-		if (t->bytes_moved == 0 && r->bytes > 0 && !r->options->dry_run)
-			fputs(", which were there already", stderr);
-		else if (r->resumed > 0)
-			fprintf(stderr, "; %s of it was there already",
-			    progress_bytes(bytes, sizeof(bytes), r->resumed));
-	} else
+	if (r->moves)
+		say_moved(r, t, ms);
+	else
 		fprintf(stderr, "%" PRIu64 " compared and equal", t->items_done);
 	if (t->items_removed > 0)
 		fprintf(stderr, "; %" PRIu64 " %sremoved", t->items_removed,

@@ -33,6 +33,7 @@ struct report {
 	enum ftxfer_status status; /* of the first failure */
 	uint64_t files, bytes;     /* that were done */
 	uint64_t resumed;          /* of the bytes, those that were there already */
+	uint64_t existed;          /* of the files, those that were there already */
 	char server[SERVER_TEXT];  /* what a failure of the connection begins with */
 	char same[SAME_TEXT];      /* the last such failure */
 	uint64_t same_count;       /* of so many items, one after the other */

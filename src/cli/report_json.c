@@ -132,6 +132,8 @@ report_json_event(const struct ftxfer_event *e)
 	set_text(object, "local", e->local);
 	set_text(object, "remote", e->remote);
 	set_text(object, "to", e->to);
+	if (e->sums_up)
+		set(object, "sums_up", json_true());
 	if (e->type == FTXFER_EVENT_DONE || e->type == FTXFER_EVENT_ENTRY)
 		set_file(object, e);
 	if (e->type == FTXFER_EVENT_FAILED || e->type == FTXFER_EVENT_RETRYING ||

@@ -90,12 +90,30 @@ write_stream(void *arg, const void *p, size_t len, size_t *n)
 
 /* --- Uploads --- */
 
+/*
+ * The receipt is of an earlier command's upload. What was asked for once, on this connection, was
+ * stored before that if nothing was sent, or if it was before the server's HELLO.
+ */
+static bool
+was_stored_before(const struct item *item, const struct v2_put_request *put)
+{
+	const struct v2_server_info *server = v2_client_server(item->on->client);
+	const struct v2_time *stored = &put->receipt.time;
+
+	if (item->unsure)
+		return session_when(item->s, stored) == SESSION_BEFORE;
+	if (put->receipt.size > 0 && put->moved == 0)
+		return true;
+	return server != NULL && server->has_time &&
+	       (stored->sec < server->time.sec ||
+		   (stored->sec == server->time.sec && stored->nsec < server->time.nsec));
+}
+
 static void
-put_ended_well(struct item *item, struct v2_put_request *put)
+put_ended_well(struct item *item, struct v2_put_request *put, bool earlier)
 {
 	struct ftxfer_totals *t = &item->s->totals;
 	bool superseded = (put->receipt.flags & V2_OK_SUPERSEDED) != 0;
-	bool earlier = session_when(item->s, &put->receipt.time) == SESSION_BEFORE;
 	char hex[DIGEST_HEX_SIZE];
 	struct ftxfer_event e = {
 		.type = FTXFER_EVENT_DONE,
@@ -156,6 +174,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 	bool spoilt = !ok && !o->breach &&
 		      (o->rc == FTX_CHANGED || o->rc == FTX_DIGEST_MISMATCH ||
 			  o->rc == FTX_SIZE_MISMATCH || o->rc == FTX_TAKEN_OVER);
+	bool earlier = ok && was_stored_before(item, put);
 
 	item->moved = put->moved;
 	if (!ok)
@@ -173,7 +192,7 @@ on_put(void *arg, struct v2_request *r, const struct v2_outcome *o)
 		return;
 	}
 	if (ok) {
-		put_ended_well(item, put);
+		put_ended_well(item, put, earlier);
 		return;
 	}
 	again.breach |= another && item->asked_anew; /* by that id nothing was published before */

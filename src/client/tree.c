@@ -143,7 +143,9 @@ tree_finish(struct tree *t)
 {
 	struct ftxfer_event e = { .type = FTXFER_EVENT_DONE };
 
+	/* What a listing found were no items, unless they failed. */
 	t->item->sums_up = t->why[0] == '\0' && !t->cancelled &&
+			   (t->op != FTXFER_OP_LIST || t->failed > 0) &&
 			   (t->item->pattern == NULL || t->matched > 0 || t->failed > 0);
 	if (t->cancelled)
 		item_fail(t->item, FTXFER_CANCELLED, ftx_rc_text(FTX_CANCELLED));

@@ -548,7 +548,16 @@ class TestSaid(CommandTest):
         said = self.succeeds("put", file, self.there()).err
         self.assertRegex(said, r"1 file, 2.0 MiB in [0-9.]+ s, .*B/s")
         said = self.succeeds("put", file, self.there()).err
-        self.assertRegex(said, r"1 file, 2.0 MiB in [0-9.]+ s, which were there already")
+        self.assertRegex(said, r"1 file, 2.0 MiB in [0-9.]+ s, which was there already\n")
+        one, two = self.scratch("one", b"1"), self.scratch("two", b"2")
+        said = self.succeeds("put", "-v", file, one, self.there()).err
+        self.assertRegex(said, r"2 files, 2.0 MiB in [0-9.]+ s; 1 of them was there already\n")
+        self.assertRegex(said, "(?m)^put \".*/n\" 2.0 MiB, which was there already$")
+        self.assertRegex(said, "(?m)^put \".*/one\" 1 B$")
+        said = self.succeeds("put", file, one, self.there()).err
+        self.assertRegex(said, r"2 files, 2.0 MiB in [0-9.]+ s, which were there already\n")
+        said = self.succeeds("put", one, two, self.there()).err
+        self.assertRegex(said, r"2 files, 2 B in [0-9.]+ s, .*B/s; 1 of them was there already\n")
         said = self.succeeds("sync", "-v", self.scratch("tree"), self.there("tree")).err
         self.assertIn("mkdir \"tree\"", said)
         said = self.succeeds("sync", "-v", self.scratch("tree"), self.there("tree")).err
@@ -569,6 +578,43 @@ class TestJson(CommandTest):
         self.assertEqual((events[-1]["done"], events[-1]["failed"], events[-1]["exit"]),
                          (1, 1, REFUSED))
         self.assertEqual(ran.err, "")
+
+    def test_what_an_earlier_command_has_stored(self):
+        """Whether it was sent once more, as something small is, or not; however soon."""
+        for number, size in enumerate((0, 1, 100000, 2 << 20) * 3):
+            name = "n%d" % number
+            here = self.scratch(name, content(size))
+            for existed in (False, True, True):
+                ran = self.succeeds("put", "--json", here, self.there(name))
+                done = [it for it in self.events(ran.out) if it["event"] == "done"]
+                self.assertEqual([it["existed"] for it in done], [existed], (size, ran.out))
+
+    def test_the_summary_counts_the_events(self):
+        tree = self.tree()
+        os.symlink("a", os.path.join(tree, "link"))
+        os.makedirs(self.server.path("sub/a"))
+        for args, failed in ((("put", "-r", tree, self.there()), 0),
+                             (("put", "-r", tree, self.there()), 0),
+                             (("ls", self.there("tree")), 0), (("ls", "-R", self.there()), 0),
+                             (("ls", self.there("none"), self.there("tree/a")), 1),
+                             (("get", "-r", self.there("tree"), self.there("none"), "-o",
+                               self.dir), 1),
+                             (("get", self.there("tree/*"), "-o", self.dir), 0),
+                             (("verify", tree, self.there("tree")), 0),
+                             (("sync", "--delete", tree + "/sub", self.there("tree")), 0),
+                             (("verify", tree, self.there("tree")), None),
+                             (("stat", self.there("tree")), 0),
+                             (("rm", "-r", self.there("tree"), self.there("sub")), 0)):
+            with self.subTest(args=args):
+                ran = self.ftxfer(args[0], "--json", *args[1:])
+                events = self.events(ran.out)
+                counts = {word: len([it for it in events if it["event"] == word and
+                                     not it.get("sums_up")])
+                          for word in ("done", "failed", "skipped")}
+                self.assertEqual({word: events[-1][word] for word in counts}, counts)
+                self.assertGreater(sum(counts.values()), 0)
+                if failed is not None:
+                    self.assertEqual(counts["failed"], failed)
 
     def test_without_a_server(self):
         self.server.stop()
