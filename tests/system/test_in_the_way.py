@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from harness import CONFINED, ftxfer, wait_for
-from test_commands import EXISTS, FORBIDDEN, NO_INPUT, REFUSED, CommandTest
+from test_commands import EXISTS, FORBIDDEN, NO_INPUT, REFUSED, CommandTest, Relay
 from wire import DEADLINE, content, read_file, write_file
 
 REMOVED = 12  # names by test_delete()
@@ -191,6 +191,20 @@ class TestDown(Removed, InTheWay):
         self.assertEqual(self.whole(os.path.join(self.other, "file")), before)
         self.succeeds("sync", "--delete", *args)
         self.assertEqual(self.whole(self.other), self.whole(self.one))
+
+
+    def test_broken(self):
+        """What waits for its place goes on as all else does when connections break."""
+        args = self.make(False)
+        self.write(self.one, "file", content(8 << 20))
+        for reset in (False, True):
+            subprocess.run(["rm", "-rf", os.path.join(self.other, "file")], check=True)
+            self.write(self.other, "file/sub/x", b"old")
+            relay = Relay(self.server.address, "down", (3000, 70000, 5000000), reset)
+            self.addCleanup(relay.close)
+            self.succeeds("sync", "--delete", relay.where + "/copy", args[1])
+            self.assertEqual(relay.count, 4)
+            self.assertEqual(self.whole(self.other), self.whole(self.one))
 
 
 class TestCannotCome(InTheWay):
