@@ -242,9 +242,9 @@ struct ftxfer_event {
 	uint64_t resumed;   /* of these were there already */
 	const char *digest; /* in hexadecimal */
 	const char *digest_kind;
-	bool unsynced;         /* PUT: the server does not know it to be on stable storage */
-	bool superseded;       /* PUT: it was published, and has been replaced or removed since */
-	bool existed;          /* MKDIR: it was there. PUT: the same file was */
+	bool unsynced;   /* PUT: the server does not know it to be on stable storage */
+	bool superseded; /* PUT: it was published, and has been replaced or removed since */
+	bool existed; /* MKDIR: it was there. PUT: the same file was, by an earlier session, say */
 	enum ftxfer_kind kind; /* ENTRY, as what follows */
 	bool has_time;
 	int64_t mtime; /* seconds since 1970 */

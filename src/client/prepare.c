@@ -253,7 +253,8 @@ add_base(struct item *item)
 static void
 set_out_put(struct item *item)
 {
-	bool tree = item->local_is_dir && (item->flags & FTXFER_RECURSIVE) != 0;
+	bool tree =
+	    item->local != NULL && item->local_is_dir && (item->flags & FTXFER_RECURSIVE) != 0;
 	bool into = !tree && item->local != NULL && (item->flags & FTXFER_MUST_INTO) != 0;
 	bool asks = !tree && !into && (item->flags & FTXFER_INTO) != 0;
 

@@ -50,7 +50,7 @@ make_key(struct target_key *key, const struct place *place, const char *name)
 }
 
 static enum target_is
-add(struct ftxfer_session *s, const struct target_key *key, size_t len, const char *source)
+target_add(struct ftxfer_session *s, const struct target_key *key, size_t len, const char *source)
 {
 	size_t size = sizeof(struct target) + len + strlen(source) + 1;
 	struct target *t = s->target_bytes + size <= TARGETS_BYTES ? calloc(1, size) : NULL;
@@ -80,7 +80,7 @@ target_take(struct ftxfer_session *s, const struct place *place, const char *nam
 
 	HASH_FIND(hh, s->targets, &key, len, t);
 	if (t == NULL)
-		return add(s, &key, len, source);
+		return target_add(s, &key, len, source);
 	if (strcmp(t->source, source) == 0)
 		return TARGET_AGAIN;
 	/* What is fetched goes by its local name: that is the one which both have. */
@@ -120,10 +120,11 @@ item_take_target(struct item *item)
 void
 targets_clear(struct ftxfer_session *s)
 {
-	struct target *t, *next;
+	struct target *t = s->targets, *next;
 
-	HASH_ITER (hh, s->targets, t, next) {
-		HASH_DEL(s->targets, t);
+	HASH_CLEAR(hh, s->targets); /* of the table: what was in it is a list still */
+	for (; t != NULL; t = next) {
+		next = t->hh.next;
 		free(t);
 	}
 	s->target_bytes = 0;

@@ -79,6 +79,19 @@ tree_why_skipped(enum ftxfer_kind kind)
 	return kind == FTXFER_LINK ? "a symbolic link" : "neither file nor directory";
 }
 
+/* Of what is here: the server has no such names. */
+static bool
+is_reserved(const struct entry *here)
+{
+	return path_is_reserved(here->name, strlen(here->name));
+}
+
+static bool
+skip_reserved(struct tree *t, const struct entry *here)
+{
+	return tree_skip(t, here->name, FTXFER_OK, "that name is the server's own");
+}
+
 /* --- Moving --- */
 
 static bool
@@ -132,6 +145,13 @@ make_there(struct tree *t, const struct entry *e)
 
 /* --- Each command --- */
 
+/* The directory at hand is the tree's own, and other things may go into it, too. */
+static bool
+takes_target(const struct tree *t)
+{
+	return t->takes_targets && *t->at.name == '\0';
+}
+
 /* One of the tree's first names, beside which other things go. True: it is not to come. */
 static bool
 goes_elsewhere(struct tree *t, const struct entry *e, bool *ok)
@@ -161,6 +181,12 @@ goes_elsewhere(struct tree *t, const struct entry *e, bool *ok)
 static bool
 emit_put(struct tree *t, const struct entry *here)
 {
+	bool ok;
+
+	if (is_reserved(here))
+		return skip_reserved(t, here);
+	if (takes_target(t) && goes_elsewhere(t, here, &ok))
+		return ok;
 	switch (here->kind) {
 	case FTXFER_FILE:
 		return put(t, here, 0);
@@ -174,8 +200,12 @@ emit_put(struct tree *t, const struct entry *here)
 static bool
 emit_get(struct tree *t, const struct entry *there)
 {
+	bool ok;
+
 	if (t->at.rest != NULL)
 		return tree_match(t, there);
+	if (takes_target(t) && goes_elsewhere(t, there, &ok))
+		return ok;
 	switch (there->kind) {
 	case FTXFER_FILE:
 		return tree_get(t, there, NULL);
@@ -243,6 +273,8 @@ tree_emit_new(struct tree *t, const struct entry *from)
 {
 	bool up = t->op == FTXFER_OP_SYNC_UP;
 
+	if (is_reserved(from))
+		return skip_reserved(t, from);
 	if (from->kind == FTXFER_FILE)
 		return up ? put(t, from, 0) : tree_get(t, from, NULL);
 	if (from->kind != FTXFER_DIRECTORY)
@@ -335,6 +367,8 @@ emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 {
 	const char *name = here != NULL ? here->name : there->name;
 
+	if (here != NULL && is_reserved(here))
+		return skip_reserved(t, here);
 	if (both_left_out(here, there))
 		return tree_skip(
 		    t, name, FTXFER_OK, tree_why_skipped(here != NULL ? here->kind : there->kind));
@@ -354,15 +388,8 @@ emit_verify(struct tree *t, const struct entry *here, const struct entry *there)
 bool
 tree_emit(struct tree *t, const struct entry *here, const struct entry *there)
 {
-	bool ok;
-
 	if (t->at.doomed)
 		return tree_doom(t, tree_removes_here(t) ? here : there);
-	if (here != NULL && path_is_reserved(here->name, strlen(here->name)))
-		return tree_skip(t, here->name, FTXFER_OK, "that name is the server's own");
-	if (t->takes_targets && t->item->pattern == NULL && *t->at.name == '\0' &&
-	    goes_elsewhere(t, here != NULL ? here : there, &ok))
-		return ok;
 	switch (t->op) {
 	case FTXFER_OP_PUT:
 		return emit_put(t, here);
