@@ -2,6 +2,7 @@
 
 #include "client/tree.h"
 #include "store/store.h"
+#include "v2/result.h"
 
 /* What goes, here or there: names, and directories when they are empty. */
 
@@ -57,13 +58,20 @@ tree_remove(struct tree *t, const char *name, bool is_dir)
 static bool
 would_not_remove(struct tree *t, const char *name)
 {
+	static const struct v2_outcome refused = {
+		.rc = FTX_NOT_REGULAR,
+		.whose = V2_WHOSE_SERVER,
+		.code = V2_CODE_NOT_REGULAR,
+	};
 	struct item *item = tree_child(t, FTXFER_OP_REMOVE, 0, name);
 
 	if (item == NULL)
 		return false;
 	item->phase = ITEM_LOCAL;
-	item_fail(item, tree_removes_here(t) ? FTXFER_LOCAL_ERROR : FTXFER_REFUSED,
-	    ftx_rc_text(FTX_NOT_REGULAR));
+	if (tree_removes_here(t))
+		item_fail_here(item, FTXFER_LOCAL_ERROR, FTX_NOT_REGULAR);
+	else
+		item_fail_outcome(item, &refused);
 	return true;
 }
 

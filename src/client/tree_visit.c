@@ -137,6 +137,7 @@ on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
 {
 	struct visit *v = owner;
 	bool existed = r->existed;
+	char text[SESSION_TEXT];
 
 	store_request_close(r);
 	v->request = NULL;
@@ -145,9 +146,10 @@ on_made_here(void *owner, struct store_request *r, enum ftx_rc rc)
 		return;
 	}
 	if (rc != FTX_OK) {
+		here_text(v->tree->item, rc, text, sizeof(text));
 		leave_out(v, FTXFER_CANNOT_CREATE,
 		    rc == FTX_EXISTS ? "it is to be a directory, and something else has that name"
-				     : ftx_rc_text(rc));
+				     : text);
 		v->listed = true;
 		session_kick(v->tree->s);
 		return;

@@ -84,27 +84,33 @@ static void
 on_opened(void *owner, struct transfer *source, enum transfer_op op, enum ftx_rc rc)
 {
 	struct way *w = owner;
-	enum ftxfer_status status = rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT;
+	bool too_large = rc == FTX_OK && source->size > w->tree->s->max_file;
+	char text[sizeof(w->why)];
 
 	(void)op;
-	if (rc == FTX_OK && source->size > w->tree->s->max_file) {
-		rc = FTX_TOO_LARGE;
-		status = FTXFER_REFUSED;
-	}
+	here_text(w->tree->item, rc, text, sizeof(text));
+	if (too_large)
+		snprintf(text, sizeof(text), "%s on the server", ftx_rc_text(FTX_TOO_LARGE));
 	store_close(w->source);
 	w->source = NULL;
-	tree_way_source(w, status, ftx_rc_text(rc));
+	tree_way_source(w,
+	    rc != FTX_OK ? FTXFER_NO_INPUT
+	    : too_large  ? FTXFER_REFUSED
+			 : FTXFER_OK,
+	    text);
 }
 
 static void
 on_listed(void *owner, struct store_request *r, enum ftx_rc rc)
 {
 	struct way *w = owner;
+	char text[sizeof(w->why)];
 
 	(void)r;
+	here_text(w->tree->item, rc, text, sizeof(text));
 	store_request_close(w->in);
 	w->in = NULL;
-	tree_way_source(w, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, ftx_rc_text(rc));
+	tree_way_source(w, rc == FTX_OK ? FTXFER_OK : FTXFER_NO_INPUT, text);
 }
 
 static enum ftx_rc
