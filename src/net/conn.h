@@ -74,7 +74,8 @@ void conn_set_io(struct conn *c, const struct conn_io *io, void *arg);
 /* Whether it is the one with this arg. */
 bool conn_has_io(const struct conn *c, const void *arg);
 
-uint64_t conn_id(const struct conn *c); /* from 1, in this process */
+uint64_t conn_id(const struct conn *c);      /* from 1, in this process */
+uint64_t conn_started(const struct conn *c); /* ms of base/clock */
 struct worker *conn_worker(struct conn *c);
 const struct conn_limits *conn_limits(const struct conn *c);
 

@@ -7,7 +7,8 @@
  * Moved is what was read from the peer, and what it has taken: acknowledged, where the kernel can
  * tell (tcp(7), SIOCOUTQ), not only swallowed by our own kernel, which may be megabytes.
  *
- * The peer's clock is base/clock's (ms), but stands still while we keep the peer waiting.
+ * The peer's clock is base/clock's (ms), but stands still while we keep the peer waiting. At the
+ * beginning (conn_started()) both are the same.
  */
 #ifndef NET_CONN_TIME_H
 #define NET_CONN_TIME_H
@@ -17,7 +18,6 @@
 
 struct conn;
 
-uint64_t conn_started(const struct conn *c); /* when both clocks were the same */
 uint64_t conn_peer_clock(const struct conn *c);
 void conn_set_busy(struct conn *c, bool busy); /* machine_set_busy(), where one runs */
 bool conn_is_busy(const struct conn *c);

@@ -326,8 +326,9 @@ v2_server_attach(struct v2s_conn **out, struct conn *conn, const struct v2_serve
 		free(c);
 		return FTX_NOMEM;
 	}
-	c->opened = c->heard_at = c->taken_at = c->sent_at = worker_now(c->worker);
-	c->looked_at = c->content_at = c->opened;
+	c->opened = conn_started(conn); /* its first byte may have taken its time */
+	c->heard_at = c->taken_at = c->sent_at = worker_now(c->worker);
+	c->looked_at = c->content_at = c->heard_at;
 	conn_set_conversation(conn, on_close, c);
 	conn_describe(conn, "v2", NULL);
 	conn_set_io(conn, &io, c);

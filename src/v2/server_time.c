@@ -282,6 +282,8 @@ v2s_on_timer(void *arg)
 }
 
 /*
+ * Who opens it has a time for all of that, however often a byte comes.
+ *
  * One that rests has no reason to wake anybody before its time, or that of a listing that it has
  * left; but what it sends now and then puts that off, so they are looked at here, too.
  */
@@ -291,11 +293,15 @@ v2s_arm(struct v2s_conn *c)
 	const struct conn_limits *limits = conn_limits(c->conn);
 	uint64_t wait = LOOK_MS;
 
+	if (c->state <= V2S_OPENING_HELLO) {
+		if (limits->request_ms > 0)
+			worker_timer_start(
+			    c->worker, &c->timer, clock_after(c->opened, limits->request_ms));
+		return;
+	}
 	if (timer_running(&c->timer) && c->is_awake)
 		return;
-	if (c->state <= V2S_OPENING_HELLO)
-		wait = limits->request_ms > 0 ? limits->request_ms : WORKING_MS;
-	else if (c->state == V2S_OPEN && c->live == 0 && conn_output_length(c->conn) == 0) {
+	if (c->state == V2S_OPEN && c->live == 0 && conn_output_length(c->conn) == 0) {
 		wait = limits->idle_ms > 0 ? limits->idle_ms / 4 + 1 : WORKING_MS;
 		if (v2s_cursors_expire(c) && wait > WORKING_MS)
 			wait = WORKING_MS;

@@ -12,6 +12,7 @@
 #include "net/machine.h"
 #include "unit/unit.h"
 #include "v1/message.h"
+#include "v2/frame.h"
 
 #define GRACE   30000
 #define CONTENT (1000 * 1000) /* bytes of the file */
@@ -190,12 +191,18 @@ END_TEST
 /* A peer that sends its request byte by byte has the same time as any other. */
 START_TEST(test_request_timeout)
 {
+	const struct v2_frame hello = { .length = 200, .type = V2_HELLO };
 	uint8_t request[V1_REQUEST_SIZE], *next = request;
 
 	ck_assert_int_eq(v1_request_encode(V1_UPLOAD, "new", 3, request), FTX_OK);
+	if (_i >= 3) { /* or its HELLO */
+		v2_preface_encode(request);
+		v2_frame_encode(&hello, request + V2_PREFACE_SIZE);
+	}
 	connect_peer();
 	for (int i = 0; i < 99; i++) {
-		if (_i == 1 || (_i == 2 && i > 50)) /* not a byte; from the start; late */
+		/* Not a byte; from the start; late. */
+		if (_i % 3 == 1 || (_i % 3 == 2 && i > 50) || (_i == 3 && i == 0))
 			say(next++, 1);
 		elapse(100);
 	}
@@ -468,7 +475,7 @@ add_cases(Suite *s)
 	tcase_add_test(tc, test_grace);
 	tcase_add_test(tc, test_second_signal);
 	tcase_add_test(tc, test_no_grace_for_the_idle);
-	tcase_add_loop_test(tc, test_request_timeout, 0, 3);
+	tcase_add_loop_test(tc, test_request_timeout, 0, 6);
 	tcase_add_test(tc, test_idle_timeout);
 	tcase_add_loop_test(tc, test_min_rate, 0, 2);
 	tcase_add_loop_test(tc, test_disk_that_hangs_in_an_upload, 0, 2);
