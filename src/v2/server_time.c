@@ -40,24 +40,37 @@ begin_window(struct v2s_window *w, uint64_t moved)
 	*w = (struct v2s_window){ .open = true, .from = moved };
 }
 
-/* Whose content is due, if anybody's, and the client's to send: that which is under way first. */
+/* Whose content is under way, if it is the client's to send on. */
 static struct v2s_request *
-who_waits_for_content(const struct v2s_conn *c)
+who_is_under_way(const struct v2s_conn *c)
 {
 	struct v2s_request *r = c->content_id != 0 ? v2s_find(c, c->content_id) : NULL;
 
-	if (r != NULL && v2s_put_waits_for_client(r))
+	return r != NULL && v2s_put_waits_for_client(r) ? r : NULL;
+}
+
+/* Whose content is due, if anybody's, and the client's to send: a stream only if no other's is. */
+static struct v2s_request *
+who_waits_for_content(const struct v2s_conn *c)
+{
+	struct v2s_request *r = who_is_under_way(c), *stream = NULL;
+
+	if (r != NULL)
 		return r;
 	TAILQ_FOREACH (r, &c->order, link) {
-		if (v2s_put_waits_for_client(r))
+		if (!v2s_put_waits_for_client(r))
+			continue;
+		if (!v2s_put_is_stream(r))
 			return r;
+		stream = stream == NULL ? r : stream;
 	}
-	return NULL;
+	return stream;
 }
 
 /*
  * A stream comes as its source has it, which may rest: that the client is alive is all that can be
- * asked of it. It has only as much space as has come, too.
+ * asked of it. It has only as much space as has come, too. Those beside it hold all of theirs, and
+ * unless its content is under way the client may send that of any.
  */
 static struct v2s_request *
 who_is_to_send(const struct v2s_conn *c)
@@ -73,7 +86,7 @@ v2s_content_is_due(struct v2s_request *r)
 	struct v2s_conn *c = r->c;
 
 	/* Its END is not owed yet: it is not one that waits. */
-	if (v2s_put_has_now(r) || who_waits_for_content(c) == NULL)
+	if (v2s_put_has_now(r) || who_is_to_send(c) == NULL)
 		c->content_at = now_of(c);
 }
 
