@@ -36,6 +36,31 @@ v2s_is_stalled(const struct v2s_conn *c)
 	return c->out.len + conn_output_length(c->conn) > OUTPUT_MAX;
 }
 
+/*
+ * A turn lasts until on_more(), however often v2s_run() is called, or begins again, meanwhile: what
+ * ends at once would have no end else. False: there is no queue, or nothing more to be done.
+ */
+static bool
+ask_for_turn(struct v2s_conn *c)
+{
+	return !c->closed && worker_later(c->worker, &c->more);
+}
+
+void
+v2s_count_frame(struct v2s_conn *c)
+{
+	if (++c->frames == V2S_TURN_FRAMES && !ask_for_turn(c))
+		c->frames = 0;
+}
+
+void
+v2s_count_sent(struct v2s_conn *c, size_t bytes)
+{
+	c->sent += bytes;
+	if (!v2s_may_send(c) && !ask_for_turn(c))
+		c->sent = 0;
+}
+
 static void
 drop_output(struct v2s_conn *c)
 {
@@ -238,7 +263,11 @@ on_output(void *arg)
 static void
 on_more(struct work *work)
 {
-	v2s_run((struct v2s_conn *)((char *)work - offsetof(struct v2s_conn, more)));
+	struct v2s_conn *c = (struct v2s_conn *)((char *)work - offsetof(struct v2s_conn, more));
+
+	c->frames = 0;
+	c->sent = 0;
+	v2s_run(c);
 }
 
 static void

@@ -4,8 +4,6 @@
 #include "net/conn.h"
 #include "v2/server_private.h"
 
-/* Frames that are taken before it is somebody else's turn. */
-#define FRAMES_MAX 64
 /* Content that is thrown away after a final result. */
 #define DISCARD_MAX ((uint64_t)64 * 1024 * 1024)
 
@@ -354,7 +352,8 @@ take_preface(struct v2s_conn *c)
 static bool
 may_read(struct v2s_conn *c)
 {
-	if (c->closed || c->state == V2S_CLOSING || c->receiving != NULL)
+	if (c->closed || c->state == V2S_CLOSING || c->receiving != NULL ||
+	    c->frames >= V2S_TURN_FRAMES)
 		return false;
 	c->stalled = v2s_is_stalled(c);
 	return !c->stalled;
@@ -373,16 +372,10 @@ choose_input(struct v2s_conn *c)
 static void
 take_frames(struct v2s_conn *c)
 {
-	unsigned frames = 0;
-
 	c->blocked = false;
 	while (may_read(c) && take_frame(c)) {
+		v2s_count_frame(c);
 		v2s_start_ready(c);
-		if (++frames == FRAMES_MAX) {
-			if (worker_later(c->worker, &c->more))
-				return;
-			frames = 0;
-		}
 	}
 }
 

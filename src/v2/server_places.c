@@ -25,12 +25,15 @@ most_places(const struct v2s_conn *c, enum v2s_class class)
 	return most[class];
 }
 
-/* A page is large, so there are none while the client does not read. */
+/*
+ * A page is large, so there are none while the client does not read. A small file goes out as soon
+ * as it has its place.
+ */
 static bool
 has_place(const struct v2s_conn *c, enum v2s_class class)
 {
 	return c->places[class] < most_places(c, class) &&
-	       (class != V2S_LISTS || !v2s_is_stalled(c));
+	       (class != V2S_LISTS || !v2s_is_stalled(c)) && (class != V2S_GETS || v2s_may_send(c));
 }
 
 static bool

@@ -92,6 +92,13 @@ struct v2s_kind {
  */
 #define V2S_NOW_MAX 256
 
+/*
+ * Frames that are taken, and content that is sent, before it is somebody else's turn; where there
+ * is a queue for that (loop/work).
+ */
+#define V2S_TURN_FRAMES 64
+#define V2S_TURN_SENT   ((size_t)1024 * 1024)
+
 #define V2S_STAY UINT8_MAX
 
 struct v2s_request {
@@ -181,7 +188,9 @@ struct v2s_conn {
 	bool blocked;          /* what comes next has to wait for one of our own operations */
 	bool stalled;          /* or for the client, which takes no output */
 	enum ftx_rc ending;    /* a connection error that waits for the end of a frame */
-	struct work more;      /* there are more frames than are taken at a time */
+	unsigned frames;       /* taken since its turn began */
+	size_t sent;           /* of content, since then, and what it costs besides */
+	struct work more;      /* its next turn: there is more of the one or the other */
 	struct mail flush;     /* the output is to be handed on, later in this turn */
 	bool flush_due;
 	struct buf out;          /* collected, and for as long as DATA is under way */
@@ -252,6 +261,16 @@ void v2s_flush_soon(struct v2s_conn *c);
 void v2s_conn_let_go(struct v2s_conn *c);
 void v2s_fail(struct v2s_conn *c, enum ftx_rc why, uint16_t target);
 void v2s_enter(struct v2s_conn *c, enum v2s_conn_state state);
+
+/* That was done in this turn; when there is no more in it, the next one is asked for. */
+void v2s_count_frame(struct v2s_conn *c);
+void v2s_count_sent(struct v2s_conn *c, size_t bytes);
+
+static inline bool
+v2s_may_send(const struct v2s_conn *c)
+{
+	return c->sent < V2S_TURN_SENT;
+}
 
 /* So much waits for the client to read it that nothing large is to be added. */
 bool v2s_is_stalled(const struct v2s_conn *c);

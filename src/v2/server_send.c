@@ -5,8 +5,9 @@
 
 /* What is left of a file is sent at once with what stands around it, if it is no more than that. */
 #define SMALL_MAX ((size_t)V2S_SMALL_MAX)
-/* Frames sent before it is somebody else's turn. */
-#define FRAMES_MAX 4
+/* In a turn, so many bytes more for each file, and for each frame that goes at once. */
+#define FILE_COST  ((size_t)16 * 1024)
+#define FRAME_COST (V2S_TURN_SENT / 4)
 #define ZEROS      ((size_t)16 * 1024)
 
 static bool
@@ -141,6 +142,7 @@ v2s_send_whole(struct v2s_request *r, const void *p, size_t len)
 {
 	if (len > 0)
 		send_data(r, p, len);
+	v2s_count_sent(r->c, FILE_COST + len);
 	if (!r->c->closed)
 		end_content(r);
 }
@@ -250,12 +252,11 @@ v2s_may_send_now(struct v2s_conn *c)
 void
 v2s_send_content(struct v2s_conn *c)
 {
-	unsigned frames = 0;
-
 	if (c->sending && c->zeros > 0)
 		send_zeros(c);
-	while (!c->closed && !c->sending && c->state != V2S_CLOSING) {
+	while (!c->closed && !c->sending && c->state != V2S_CLOSING && v2s_may_send(c)) {
 		struct v2s_request *r;
+		size_t rest;
 
 		if (c->out.len > SMALL_MAX)
 			v2s_flush(c);
@@ -264,12 +265,14 @@ v2s_send_content(struct v2s_conn *c)
 		r = next_sender(c);
 		if (r == NULL)
 			return;
-		if (r->transfer->offset == r->end || send_small(r)) {
+		rest = (size_t)(r->end - r->transfer->offset);
+		if (rest == 0 || send_small(r)) {
+			v2s_count_sent(c, FILE_COST + rest);
 			end_content(r);
 			continue;
 		}
 		send_frame(r);
-		if (++frames == FRAMES_MAX && !c->sending && worker_later(c->worker, &c->more))
-			return;
+		if (!c->sending)
+			v2s_count_sent(c, FRAME_COST);
 	}
 }

@@ -325,7 +325,9 @@ tests_unit_test_v2_result_SOURCES = tests/unit/test_v2_result.c $(unit_sources)
 tests_unit_test_v2_result_LDADD = src/libv2message.a src/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_v2_server_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_v2_server_SOURCES = tests/unit/test_v2_server.c \
+tests_unit_test_v2_server_SOURCES = \
+	tests/unit/test_v2_server.c tests/unit/test_v2_server.h \
+	tests/unit/test_v2_server_turns.c \
 	tests/fuzz/step_pool.c tests/fuzz/step_pool.h \
 	tests/pair/pair_stage.c tests/pair/pair_stage.h $(unit_sources)
 tests_unit_test_v2_server_LDADD = src/libv2server.a src/libv2message.a \

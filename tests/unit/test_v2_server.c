@@ -10,9 +10,8 @@
 #include "fuzz/step_pool.h"
 #include "loop/pool.h"
 #include "loop/worker.h"
-#include "pair/pair_stage.h"
 #include "store/root.h"
-#include "unit/unit.h"
+#include "unit/test_v2_server.h"
 #include "v2/message.h"
 #include "v2/result.h"
 
@@ -20,7 +19,7 @@
 #define LARGE   ((size_t)4 * 1024 * 1024)
 #define IDLE_MS 60000 /* of the stage's limits */
 
-static struct pair_stage st;
+struct pair_stage st;
 static uint8_t content[LARGE];
 
 /* --- What the server reads, call by call --- */
@@ -51,11 +50,12 @@ recv(int fd, void *p, size_t len, int flags)
 static uint8_t got[2 * 1024 * 1024]; /* of the server's, not looked at yet */
 static size_t got_len;
 static bool holds; /* no job gets on */
+bool holds_turns;
 
 static void
 settle(struct pair_stage *stage)
 {
-	for (int quiet = 0; quiet < 8; quiet++) {
+	for (int quiet = 0; quiet < 8 && !holds_turns; quiet++) {
 		if (!holds && step_pool_run(stage->pool))
 			quiet = 0;
 		worker_turn(stage->worker, false);
@@ -96,14 +96,13 @@ send_some(const void *p, size_t len)
 	return sent;
 }
 
-static void
+void
 send_all(const void *p, size_t len)
 {
 	ck_assert_uint_eq(send_some(p, len), len);
 }
 
-/* The next message that has come; false: none has. */
-static bool
+bool
 next_message(struct v2_frame *f)
 {
 	static const struct v2_gate gate = { V2_SERVER, true, V2_DATA_MAX };
@@ -121,8 +120,7 @@ next_message(struct v2_frame *f)
 	return true;
 }
 
-/* But for WORKING, which tells nothing here. */
-static void
+void
 expect(enum v2_type type, uint16_t id)
 {
 	struct v2_frame f;
@@ -134,7 +132,7 @@ expect(enum v2_type type, uint16_t id)
 	ck_assert_uint_eq(f.id, id);
 }
 
-static void
+void
 say_put(uint16_t id, const char *name, uint64_t size)
 {
 	const struct v2_put m = {
@@ -158,7 +156,7 @@ say_list(uint16_t id)
 	send_all(frame, v2_list_encode(&m, 0, id, frame, sizeof(frame)));
 }
 
-static void
+void
 say_end(uint16_t id, size_t size)
 {
 	struct v2_end m = { .has = V2_BIT(DIGEST) };
@@ -179,7 +177,7 @@ make_data(uint8_t *p, uint16_t id, const uint8_t *of, size_t len)
 	return V2_HEADER_SIZE + len;
 }
 
-static void
+void
 begin(bool in_memory)
 {
 	static const uint8_t kind = DIGEST_XXH128;
@@ -202,8 +200,8 @@ begin(bool in_memory)
 	got_len = 0;
 }
 
-static void
-set_up(void)
+void
+v2_server_set_up(void)
 {
 	uint64_t seed = 5;
 
@@ -217,8 +215,8 @@ set_up(void)
 	}
 }
 
-static void
-tear_down(void)
+void
+v2_server_tear_down(void)
 {
 	holds = false;
 	stage_down(&st);
@@ -372,12 +370,13 @@ add_cases(Suite *s)
 {
 	TCase *tc = unit_case(s, "server");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, v2_server_set_up, v2_server_tear_down);
 	tcase_add_loop_test(tc, test_headers_alone, 0, 2);
 	tcase_add_test(tc, test_disk_is_busy);
 	tcase_add_test(tc, test_next_has_to_wait);
 	tcase_add_test(tc, test_output_waits);
 	tcase_add_loop_test(tc, test_nothing_waits, 0, 2);
+	add_turn_cases(s);
 }
 
 int
