@@ -212,6 +212,9 @@ struct v2s_conn {
 	bool own_lent; /* what one of them has begun in the store, and may outlive it */
 	unsigned lent; /* shares that the store has so, the connection's own among them */
 
+	unsigned refused;             /* requests that were, in the minute that ends then: */
+	_Atomic uint64_t refused_due; /* log_is_due() */
+
 	/* From the client. */
 	struct v2s_request *receiving; /* whose frame of DATA is under way with the pump */
 	uint16_t content_id;           /* whose content is under way; 0: nobody's */

@@ -12,6 +12,8 @@
 
 #define NAME_TEXT 800 /* of a name in the log: two of them fit into a line */
 #define LINE_TEXT (2 * NAME_TEXT + 200)
+/* In a minute, of what a connection is refused: to be that costs it next to nothing. */
+#define REFUSED_LINES 100
 
 struct v2s_request *
 v2s_find(const struct v2s_conn *c, uint16_t id)
@@ -198,10 +200,23 @@ is_news(const struct v2s_request *r, enum ftx_rc rc)
 	}
 }
 
+/* After so many lines, one says that there are no more. */
+static bool
+is_told(struct v2s_conn *c)
+{
+	if (log_is_due(&c->refused_due))
+		c->refused = 0;
+	if (c->refused == REFUSED_LINES)
+		log_info("conn=%" PRIu64 " is refused more than %d requests in a minute: the rest "
+			 "is left out",
+		    conn_id(c->conn), REFUSED_LINES);
+	return c->refused++ < REFUSED_LINES;
+}
+
 static void
 log_result(const struct v2s_request *r, enum ftx_rc rc)
 {
-	bool news = is_news(r, rc), is_put = r->type == V2_PUT;
+	bool news = is_news(r, rc) && (rc == FTX_OK || is_told(r->c)), is_put = r->type == V2_PUT;
 	uint64_t bytes = is_put && V2_HAS(&r->m.put, SIZE) ? r->m.put.size : r->received;
 	char name[NAME_TEXT] = "-", to[NAME_TEXT] = "", size[32] = "", line[LINE_TEXT];
 

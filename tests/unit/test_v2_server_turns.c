@@ -1,9 +1,10 @@
-/* v2/server: how much of what one client asks for is done at a time. */
+/* v2/server: how much of what one client asks for is done, and said in the log, at a time. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "fuzz/step_pool.h"
 #include "loop/worker.h"
 #include "unit/test_v2_server.h"
@@ -119,6 +120,42 @@ START_TEST(test_turns_of_files)
 }
 END_TEST
 
+static unsigned lines, notes;
+
+static void
+on_line(enum log_level level, const char *line)
+{
+	lines += level == LOG_LEVEL_INFO && strstr(line, "op=PUT") != NULL;
+	notes += level == LOG_LEVEL_INFO && strstr(line, "is refused more") != NULL;
+}
+
+/* Refusals cost a client next to nothing, so there are not as many lines of them. */
+START_TEST(test_lines_of_refusals)
+{
+	enum { COUNT_OF = 300, LINES = 100 };
+	uint8_t frame[V2_HEADER_SIZE];
+
+	begin(true);
+	log_set_hook(on_line);
+	for (unsigned minute = 1; minute <= 2; minute++) {
+		for (unsigned i = 0; i < COUNT_OF; i++) {
+			const struct v2_frame f = { .type = V2_PUT, .id = (uint16_t)(i + 1) };
+
+			v2_frame_encode(&f, frame);
+			send_all(frame, sizeof(frame));
+			expect(V2_ERROR, f.id);
+		}
+		ck_assert_uint_eq(lines, LINES * minute);
+		ck_assert_uint_eq(notes, minute);
+		stage_elapse(&st, 30000);
+		send_all(frame, sizeof(frame));
+		expect(V2_ERROR, COUNT_OF);
+		ck_assert_uint_eq(lines, LINES * minute);
+		stage_elapse(&st, 30000);
+	}
+}
+END_TEST
+
 void
 add_turn_cases(Suite *s)
 {
@@ -127,4 +164,5 @@ add_turn_cases(Suite *s)
 	tcase_add_checked_fixture(tc, v2_server_set_up, v2_server_tear_down);
 	tcase_add_loop_test(tc, test_turns, 0, 3);
 	tcase_add_loop_test(tc, test_turns_of_files, 0, 2);
+	tcase_add_test(tc, test_lines_of_refusals);
 }
