@@ -45,6 +45,7 @@ src_libstore_a_SOURCES = \
 	src/store/iov.c src/store/iov.h \
 	src/store/listing.c src/store/listing.h \
 	src/store/local.c src/store/local.h src/store/local_private.h \
+	src/store/local_claim.c \
 	src/store/local_commit.c \
 	src/store/local_now.c \
 	src/store/local_prefix.c \

@@ -221,6 +221,7 @@ local_discard(struct transfer *t)
 static void
 local_free(struct store *s)
 {
+	worker_timer_clear(s->worker, &((struct local_store *)s)->look);
 	free(s);
 }
 
@@ -257,11 +258,16 @@ store_local_new(struct store **out, struct root *r, struct worker *w, struct poo
 
 	if (s == NULL)
 		return FTX_NOMEM;
+	if (worker_timer_init(w, &s->look, local_look_for_claims, s) != FTX_OK) {
+		free(s);
+		return FTX_NOMEM;
+	}
 	s->store.ops = &local_ops;
 	s->store.worker = w;
 	s->root = r;
 	s->pool = pool;
 	STAILQ_INIT(&s->at_once);
+	STAILQ_INIT(&s->to_claim);
 	STAILQ_INIT(&s->to_commit);
 	*out = &s->store;
 	return FTX_OK;

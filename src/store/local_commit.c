@@ -41,11 +41,11 @@ end_commit(struct local_transfer *lt)
 
 /* False: it has failed, is published, or is to wait; lt->rc and put->again say which. */
 static bool
-open_it(struct local_transfer *lt, enum local_wait wait)
+open_it(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
 
-	lt->rc = local_put_open(lt, wait == LOCAL_WAIT_CLAIM);
+	lt->rc = local_put_open(lt);
 	if (put->again)
 		return false;
 	put->due = LOCAL_DUE_CONTENT;
@@ -57,7 +57,7 @@ local_bring_to_commit(struct local_transfer *lt, enum local_wait wait)
 {
 	struct local_put *put = lt->put;
 
-	if (put->due == LOCAL_DUE_OPEN && !open_it(lt, wait))
+	if (put->due == LOCAL_DUE_OPEN && !open_it(lt))
 		return false;
 	put->moves = wait == LOCAL_WAIT_NOTHING && !put->stage.in_memory;
 	if (put->moves)
@@ -87,7 +87,7 @@ run_commit(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
-	if (!local_bring_to_commit(lt, lt->put->again ? LOCAL_WAIT_CLAIM : LOCAL_WAIT_DEVICE))
+	if (!local_bring_to_commit(lt, LOCAL_WAIT_DEVICE))
 		return;
 	lt->rc = stage_publish(&lt->put->stage, &lt->t.cancelled);
 	end_commit(lt);
@@ -119,7 +119,6 @@ local_commit_together(const struct pool_jobs *jobs, enum local_wait wait)
 	}
 }
 
-/* Nobody waits here for an upload that is in another one's hands: that may be one of these. */
 static void
 run_commits(const struct pool_jobs *jobs)
 {
@@ -167,12 +166,6 @@ local_submit_commit(struct local_transfer *lt, bool sound, void (*done)(struct p
 		submit_small(ls, &lt->job);
 	else
 		pool_submit(ls->pool, ls->store.worker, POOL_SYNC, &lt->job);
-}
-
-void
-local_submit_commit_again(struct local_transfer *lt, void (*done)(struct pool_job *))
-{
-	local_submit(lt, POOL_LONG, run_commit, done);
 }
 
 void

@@ -25,6 +25,10 @@ struct local_store {
 	struct pool_jobs at_once;
 	struct mail at_once_mail; /* one of both is under way as long as there are any: */
 	struct work at_once_rest; /* more than a turn is for */
+	/* Puts of uploads that are another one's yet; as long as there are any the timer runs. */
+	struct pool_jobs to_claim;
+	unsigned waiting; /* so many */
+	struct timer look;
 	/* Small files that are to be committed, and go to the pool together likewise. */
 	struct pool_jobs to_commit;
 	struct mail to_commit_mail;
@@ -44,9 +48,10 @@ enum local_due {
 /* What its thread may wait for meanwhile; each includes the one before. */
 enum local_wait {
 	LOCAL_WAIT_NOTHING, /* the worker's: what stands on a device moves to a job */
-	LOCAL_WAIT_DEVICE,
-	LOCAL_WAIT_CLAIM /* the end of what another transfer does with the upload */
+	LOCAL_WAIT_DEVICE
 };
+
+struct local_transfer;
 
 /* One put more, and each transfer; what a job may use stands below the line. */
 struct local_put {
@@ -66,7 +71,10 @@ struct local_put {
 	bool keyed;                 /* what follows is true */
 	struct upload_terms terms;  /* spec.upload points here */
 	struct upload_claim *claim; /* owned; NULL: it has none (any more) */
-	bool again;                 /* the claim is to be waited for */
+	bool claimed;               /* whether it gets one has been settled */
+	bool again;                 /* that is to be waited for: */
+	struct uploads_patience patience;
+	void (*go_on)(struct local_transfer *lt); /* and then */
 };
 
 struct local_transfer {
@@ -119,16 +127,21 @@ enum ftx_rc local_write_now(struct transfer *t, const void *p, size_t len) FTX_M
 enum ftx_rc local_write_pipe(struct transfer *t, int pipe, size_t len) FTX_MUST_CHECK;
 /* spec is the put's from here on. */
 void local_put_set_spec(struct local_transfer *lt, const struct put_spec *spec);
-/*
- * What OPEN does. FTX_BUSY and put->again: what has the upload is in the middle of something, and
- * is to be waited for.
- */
-enum ftx_rc local_put_open(struct local_transfer *lt, bool wait) FTX_MUST_CHECK;
+/* What OPEN does. FTX_BUSY and put->again: the upload is another one's, who is to be waited for. */
+enum ftx_rc local_put_open(struct local_transfer *lt) FTX_MUST_CHECK;
 /* There is something that takes a job, which calls the next one. */
 bool local_put_needs_discard(const struct local_transfer *lt);
 void local_put_discard(struct local_transfer *lt);
 /* The last step, on the worker. */
 void local_put_clear(struct local_transfer *lt);
+
+/* local_claim.c */
+/* On any thread. FTX_BUSY: put->again. */
+enum ftx_rc local_claim(struct local_transfer *lt) FTX_MUST_CHECK;
+/* Then, on the worker: go_on() when the upload may be claimed, or has been. */
+void local_wait_for_claim(struct local_transfer *lt, void (*go_on)(struct local_transfer *lt));
+/* Of struct local_store. */
+void local_look_for_claims(void *store);
 
 /* local_reserve.c: as in struct store_ops. */
 void local_reserve(struct transfer *t);
@@ -160,8 +173,6 @@ bool local_bring_to_commit(struct local_transfer *lt, enum local_wait wait) FTX_
 void local_commit_together(const struct pool_jobs *jobs, enum local_wait wait);
 /* By a job, together with others if that is sound (struct commit) and they are small. */
 void local_submit_commit(struct local_transfer *lt, bool sound, void (*done)(struct pool_job *));
-/* put->again: by a job that waits for it. */
-void local_submit_commit_again(struct local_transfer *lt, void (*done)(struct pool_job *));
 
 /*
  * local_whole.c: within the claim; lt->rc. FTX_NO_SPACE where it may wait for nothing: a job may

@@ -147,15 +147,11 @@ open_plain(struct local_transfer *lt)
 }
 
 enum ftx_rc
-local_put_open(struct local_transfer *lt, bool wait)
+local_put_open(struct local_transfer *lt)
 {
 	struct local_put *put = lt->put;
-	struct uploads *uploads = put->keyed ? lt->root->uploads : NULL;
-	enum ftx_rc rc = FTX_OK;
+	enum ftx_rc rc = local_claim(lt);
 
-	if (uploads != NULL)
-		rc = uploads_claim(uploads, &put->terms, lt->t.name, wait, &put->claim);
-	put->again = rc == FTX_BUSY;
 	if (rc != FTX_OK)
 		return rc;
 	rc = put->claim != NULL ? open_known(lt) : open_plain(lt);
@@ -176,7 +172,7 @@ run_put_open(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
-	lt->rc = local_put_open(lt, lt->put->again);
+	lt->rc = local_put_open(lt);
 }
 
 static void
@@ -188,13 +184,21 @@ on_taken(void *arg)
 		lt->t.on_taken(lt->t.owner, &lt->t);
 }
 
+static void on_put_opened(struct pool_job *job);
+
+static void
+submit_open(struct local_transfer *lt)
+{
+	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
+}
+
 static void
 on_put_opened(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
 	if (lt->put->again) {
-		local_submit(lt, POOL_LONG, run_put_open, on_put_opened);
+		local_wait_for_claim(lt, submit_open);
 		return;
 	}
 	if (lt->put->claim != NULL)
@@ -231,7 +235,7 @@ local_put(struct store *s, const struct put_spec *spec, transfer_done_cb *on_don
 		return rc;
 	local_put_set_spec(lt, spec);
 	*out = &lt->t;
-	local_submit(lt, POOL_OPEN, run_put_open, on_put_opened);
+	submit_open(lt);
 	return FTX_OK;
 }
 

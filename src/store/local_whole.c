@@ -74,13 +74,22 @@ local_write_content(struct local_transfer *lt, enum local_wait wait)
 	put_content_drop(&put->content);
 }
 
+static void on_committed(struct pool_job *job);
+
+/* With others in any case: where syncfs(2) is not sound they have directories in common. */
+static void
+submit_commit(struct local_transfer *lt)
+{
+	local_submit_commit(lt, !lt->put->spec.through, on_committed);
+}
+
 static void
 on_committed(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
 
 	if (lt->put->again) {
-		local_submit_commit_again(lt, on_committed);
+		local_wait_for_claim(lt, submit_commit);
 		return;
 	}
 	if (lt->rc == FTX_OK) {
@@ -88,13 +97,6 @@ on_committed(struct pool_job *job)
 		lt->t.unsynced = lt->put->unsynced;
 	}
 	local_on_job_done(job);
-}
-
-/* With others in any case: where syncfs(2) is not sound they have directories in common. */
-static void
-submit_commit(struct local_transfer *lt)
-{
-	local_submit_commit(lt, !lt->put->spec.through, on_committed);
 }
 
 /* Another one may go on with the upload until it is committed. */

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "store/root.h"
 #include "store/uploads_private.h"
 
-/* Who is taken over is looked at so often, may be quiet so often, and is waited for so often. */
-#define LINGER_NS    (20L * 1000 * 1000)
-#define LINGER_QUIET 3
-#define LINGER_MOST  50
+/* Who is taken over may be quiet for so long, and is let go on for so long; ms. */
+#define QUIET_MS 60
+#define GO_ON_MS 1000
 
 /* What a record takes in the file, about. */
 #define RECORD_BYTES ((uint64_t)320)
@@ -164,68 +164,50 @@ has_owner(const struct upload *up, const struct upload_terms *terms, const char 
 	return up != NULL && up->owner != NULL && same_terms(up, terms, name);
 }
 
-/* The lock is held. Who works on it. */
-static struct upload_claim *
-owner_of(struct uploads *u, const struct upload_terms *terms, const char *name)
-{
-	const struct upload *up = uploads_find(u, &terms->key);
-
-	return has_owner(up, terms, name) ? up->owner : NULL;
-}
-
 /*
- * The lock is held; it is given up while we wait. Of a client that has died more may have been
- * received than is written, and would have to be sent again: so its owner is let go on as long as
- * it gets on, for a while.
+ * Of a client that has died more may have been received than is written, and would have to be sent
+ * again: so its owner is let go on as long as it gets on, for a while.
  */
-static void
-linger(struct uploads *u, const struct upload_terms *terms, const char *name)
+static bool
+has_had_its_time(const struct upload_claim *owner, struct uploads_patience *p)
 {
-	const struct upload_claim *owner = owner_of(u, terms, name);
-	unsigned quiet = 0, entered = owner != NULL ? owner->entered : 0;
+	uint64_t now = clock_now_ms();
 
-	for (int i = 0; i < LINGER_MOST && quiet < LINGER_QUIET; i++) {
-		struct timespec until;
-
-		if (owner == NULL || owner->taken || owner_of(u, terms, name) != owner)
-			return;
-		clock_gettime(CLOCK_MONOTONIC, &until); /* `left` is kept in that clock */
-		until.tv_nsec += LINGER_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		(void)pthread_cond_timedwait(&u->left, &u->lock, &until);
-		if (owner_of(u, terms, name) != owner)
-			return;
-		quiet = owner->entered == entered && !owner->busy ? quiet + 1 : 0;
-		entered = owner->entered;
+	if (owner->taken)
+		return true;
+	if (p->owner == NULL) {
+		p->owner = owner;
+		p->since = p->quiet_since = now;
+		p->entered = owner->entered;
+		return false;
 	}
+	if (p->owner != owner)
+		return true; /* somebody who waited beside us has it */
+	if (owner->busy || owner->entered != p->entered)
+		p->quiet_since = now;
+	p->entered = owner->entered;
+	return now - p->quiet_since >= QUIET_MS || now - p->since >= GO_ON_MS;
 }
 
-/* The lock is held; it is given up while we wait. NULL: there is none (any more). */
+/* The lock is held. NULL with FTX_OK: there is none (any more). */
 static struct upload *
-take_over(struct uploads *u, const struct upload_terms *terms, const char *name, bool wait,
-    enum ftx_rc *rc)
+take_over(struct uploads *u, const struct upload_terms *terms, const char *name,
+    struct uploads_patience *p, enum ftx_rc *rc)
 {
 	struct upload *up = uploads_find(u, &terms->key);
 
 	*rc = FTX_OK;
 	if (!has_owner(up, terms, name))
 		return up; /* looked for once: that costs more than all else here */
-	if (!wait) {
-		*rc = FTX_BUSY;
+	*rc = FTX_BUSY;
+	if (!has_had_its_time(up->owner, p))
 		return NULL;
-	}
-	linger(u, terms, name);
-	while (has_owner(up = uploads_find(u, &terms->key), terms, name)) {
-		take(up->owner);
-		if (!up->owner->busy) {
-			up->owner->upload = NULL;
-			up->owner = NULL;
-		} else
-			pthread_cond_wait(&u->left, &u->lock);
-	}
+	take(up->owner);
+	if (up->owner->busy)
+		return NULL; /* it will leave */
+	up->owner->upload = NULL;
+	up->owner = NULL;
+	*rc = FTX_OK;
 	return up;
 }
 
@@ -244,8 +226,8 @@ forget_oldest(struct uploads *u)
 }
 
 enum ftx_rc
-uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *name, bool wait,
-    struct upload_claim **out)
+uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *name,
+    struct uploads_patience *p, struct upload_claim **out)
 {
 	const struct upload_record fresh = { .key = terms->key,
 		.state = UPLOAD_UNFINISHED,
@@ -262,7 +244,7 @@ uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *n
 	if (c == NULL)
 		return FTX_NOMEM;
 	pthread_mutex_lock(&u->lock);
-	up = take_over(u, terms, name, wait, &rc);
+	up = take_over(u, terms, name, p, &rc);
 	if (rc == FTX_OK && up == NULL) {
 		forget_oldest(u);
 		up = uploads_add(u, &fresh);
@@ -332,8 +314,6 @@ uploads_leave(struct upload_claim *c)
 		return;
 	pthread_mutex_lock(&c->uploads->lock);
 	c->busy = false;
-	if (c->taken)
-		pthread_cond_broadcast(&c->uploads->left);
 	pthread_mutex_unlock(&c->uploads->lock);
 }
 
@@ -465,7 +445,6 @@ uploads_release(struct upload_claim *c)
 	c->upload = NULL;
 	c->released = true;
 	mailed = c->mailed;
-	pthread_cond_broadcast(&u->left);
 	pthread_mutex_unlock(&u->lock);
 	if (up != NULL)
 		space_release(&up->hold);

@@ -6,7 +6,8 @@
  *
  * Whoever works on an upload has its claim. Another one with the same key takes it over: from then
  * on the old claim lets nobody write or publish (uploads_enter()), and what is under way by it is
- * waited for. The table is kept in a file (store/upload_log.h), so that it outlives this process.
+ * waited for, by coming back. The table is kept in a file (store/upload_log.h), so that it outlives
+ * this process.
  *
  * The order of a commit: content and attributes are durable; the record says READY, with the
  * file's inode, and is durable; the file gets its name; its directory is durable; the record says
@@ -45,15 +46,25 @@ bool uploads_close(struct uploads *u);
 /* Seconds that nobody worked on it, after which one is forgotten; bytes that those have. */
 void uploads_set_limits(struct uploads *u, uint64_t seconds, uint64_t bytes);
 
+/* What who wants an upload knows of the one who works on it; all zero at first. */
+struct uploads_patience {
+	const struct upload_claim *owner; /* only compared; NULL: nobody was seen yet */
+	unsigned entered;
+	uint64_t since, quiet_since; /* ms of base/clock */
+};
+
+/* After so many ms it is worth being called again. */
+#define UPLOADS_LOOK_MS 20
+
 /*
  * Claims an upload. *out == NULL with FTX_OK: there is one with that key, and it is another one.
- * FTX_BUSY: it has an owner, and the caller does not want to wait, which blocks: for what the owner
- * is in the middle of, and for a second while it gets on. An owner that loses it has on_taken(arg)
+ * FTX_BUSY: it has an owner, who has time for what he is in the middle of, and a second while he
+ * gets on; to be called again later, with the same *p. An owner that loses it has on_taken(arg)
  * called, once, on its worker, unless it has released its claim by then. *out is a new claim;
  * uploads_look() says what there is.
  */
 enum ftx_rc uploads_claim(struct uploads *u, const struct upload_terms *terms, const char *name,
-    bool wait, struct upload_claim **out) FTX_MUST_CHECK;
+    struct uploads_patience *p, struct upload_claim **out) FTX_MUST_CHECK;
 void uploads_on_taken(
     struct upload_claim *c, struct worker *w, void (*on_taken)(void *), void *arg);
 /* What is known of it: state, stage, meta, time; no name. False: nothing, it was taken over. */

@@ -119,21 +119,9 @@ free_all(struct uploads *u)
 	}
 	upload_log_close(&u->log);
 	buf_clear(&u->pending);
-	pthread_cond_destroy(&u->left);
 	pthread_mutex_destroy(&u->lock);
 	pthread_mutex_destroy(&u->log_lock);
 	free(u);
-}
-
-static void
-init_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
 }
 
 enum ftx_rc
@@ -153,7 +141,6 @@ uploads_open(struct uploads **out, struct root *r)
 	TAILQ_INIT(&u->trails);
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_mutex_init(&u->log_lock, NULL);
-	init_cond(&u->left);
 	upload_log_init(&u->log, r);
 	rc = upload_log_read(&u->log, take_record, u);
 	if (rc == FTX_OK) {

@@ -56,8 +56,6 @@ struct uploads {
 	struct root *root; /* borrowed */
 
 	pthread_mutex_t lock;      /* guards what follows; never held across a system call */
-	pthread_cond_t left;       /* somebody has left who had been told that his is taken;
-				    * by CLOCK_MONOTONIC: nobody sets that back */
 	struct upload *by_key;     /* owned */
 	struct upload *by_stage;   /* the same ones */
 	struct upload_list by_use; /* the same ones */

@@ -25,6 +25,7 @@
 #include "fuzz/v2_oracle.h"
 #include "loop/worker.h"
 #include "pair/pair_stage.h"
+#include "store/local.h"
 #include "store/root.h"
 #include "v2/message.h"
 
@@ -75,6 +76,9 @@ static struct side sides[2], *side; /* side: the one that is talked to */
 static void
 settle(struct pair_stage *stage)
 {
+	/* So that an input need not say how long one waits for another one's upload. */
+	if (store_local_waiting(stage->server.store) > 0)
+		stage_pass_time(stage, 100);
 	for (int quiet = 0; quiet < 3; quiet++) {
 		while (!disk_stalled && step_pool_run(stage->pool))
 			quiet = 0;

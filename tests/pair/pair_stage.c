@@ -121,7 +121,7 @@ stage_stop(struct pair_stage *st)
 		conn_close(st->other.conn, FTX_SHUTDOWN);
 	stage_settle(st);
 	while (worker_held(st->worker) > 0)
-		worker_turn(st->worker, true);
+		stage_elapse(st, 1000); /* some wait for others to have had their time */
 	pool_free(st->pool);
 	store_free(st->server.store);
 	worker_free(st->worker);
@@ -279,7 +279,7 @@ settle_with_threads(struct pair_stage *st)
 {
 	for (int quiet = 0; quiet < 8; quiet++) {
 		/* What is in the pool comes back and may go on: waiting for it is no guess. */
-		while (worker_held(st->worker) > 0) {
+		while (worker_held(st->worker) > store_local_waiting(st->server.store)) {
 			worker_turn(st->worker, true);
 			quiet = 0;
 		}
@@ -294,10 +294,16 @@ stage_settle(struct pair_stage *st)
 }
 
 void
-stage_elapse(struct pair_stage *st, uint64_t ms)
+stage_pass_time(struct pair_stage *st, uint64_t ms)
 {
 	now_ms += ms;
 	worker_run_timers(st->worker);
+}
+
+void
+stage_elapse(struct pair_stage *st, uint64_t ms)
+{
+	stage_pass_time(st, ms);
 	stage_settle(st);
 }
 

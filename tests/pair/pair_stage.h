@@ -77,6 +77,8 @@ void stage_client(struct pair_stage *st, bool upload, const char *remote, const 
 void stage_settle(struct pair_stage *st);
 /* Moves the clock and fires what became due. */
 void stage_elapse(struct pair_stage *st, uint64_t ms);
+/* And without settling. */
+void stage_pass_time(struct pair_stage *st, uint64_t ms);
 /* The name of the last state that was entered. */
 const char *stage_state(void);
 /* Names in the root that are not in the script's hands: stage files. */

@@ -48,8 +48,6 @@ extern struct fake_orders fake_orders;
  * at that clock so many times.
  */
 void fake_tick(int looks);
-/* The clock that can be set is so many seconds ahead of what the kernel waits by. */
-void fake_set_ahead(int seconds);
 /* That clock is so many seconds behind; and how often the program has looked at it. */
 void fake_set_back(int seconds);
 int fake_looks(void);

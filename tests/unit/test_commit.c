@@ -166,25 +166,25 @@ START_TEST(test_together)
 }
 END_TEST
 
+static struct upload_claim *claims[FILES];
+static struct uploads_patience nobody; /* has one of them yet */
+static struct meta metas[FILES];
+
 /* The file of what is known of uploads is there, and is added to from here on. */
 static void
 make_log(void)
 {
 	const struct upload_terms t = { .key = { .id = { 99 } } };
 	const struct meta m = { .size = 1 };
-	struct upload_claim *c;
 
 	ck_assert_int_eq(uploads_open(&root->uploads, root), FTX_OK);
-	ck_assert_int_eq(uploads_claim(root->uploads, &t, "other", true, &c), FTX_OK);
-	ck_assert(uploads_enter(c));
-	ck_assert_int_eq(uploads_ready(c, &m, 1), FTX_OK);
+	ck_assert_int_eq(uploads_claim(root->uploads, &t, "other", &nobody, &claims[0]), FTX_OK);
+	ck_assert(uploads_enter(claims[0]));
+	ck_assert_int_eq(uploads_ready(claims[0], &m, 1), FTX_OK);
 	ck_assert_int_eq(uploads_settle(root->uploads), FTX_OK);
-	uploads_leave(c);
-	uploads_release(c);
+	uploads_leave(claims[0]);
+	uploads_release(claims[0]);
 }
-
-static struct upload_claim *claims[FILES];
-static struct meta metas[FILES];
 
 /* Each is of an upload that is known. */
 static void
@@ -196,7 +196,7 @@ claim_all(void)
 		ck_assert(
 		    upload_key_set(&t.key, "user", (const uint8_t[UPLOAD_ID_SIZE]){ (uint8_t)i }));
 		ck_assert_int_eq(
-		    uploads_claim(root->uploads, &t, names[i], true, &claims[i]), FTX_OK);
+		    uploads_claim(root->uploads, &t, names[i], &nobody, &claims[i]), FTX_OK);
 		ck_assert(uploads_enter(claims[i]));
 		stages[i].upload = claims[i];
 		stages[i].meta = &metas[i];

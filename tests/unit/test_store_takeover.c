@@ -195,6 +195,64 @@ START_TEST(test_waits_for_commit)
 }
 END_TEST
 
+static void
+on_sum(void *owner, struct store_request *r, enum ftx_rc rc)
+{
+	enum ftx_rc *heard = owner;
+
+	(void)r;
+	*heard = rc;
+}
+
+/*
+ * However many want what another one is in the middle of, they wait on no thread: what takes long
+ * and is somebody else's is done meanwhile. _i: 0 then the one that stays has it, 1 all go.
+ */
+START_TEST(test_many_wait)
+{
+	enum { MANY = 2 * POOL_THREADS_MAX };
+	const struct request_spec sum = {
+		.name = "other", .kind = DIGEST_XXH128, .length = UINT64_MAX
+	};
+	static struct owner o[MANY];
+	struct uploads_patience p = { 0 };
+	enum ftx_rc heard = FTX_BUSY;
+	struct store_request *r;
+	struct upload_claim *c;
+
+	start();
+	unit_write("root/other", "other", 5);
+	ck_assert_int_eq(uploads_claim(root->uploads, &terms, "new", &p, &c), FTX_OK);
+	ck_assert(uploads_enter(c));
+	for (int i = 0; i < MANY; i++)
+		owner_put_spec(&o[i], &spec);
+	for (int i = 0; i < 200; i++) {
+		worker_turn(worker, false);
+		unit_sleep_ms(1);
+	}
+	ck_assert_int_eq(store_sum(store, &sum, on_sum, &heard, &r), FTX_OK);
+	UNIT_UNTIL(heard != FTX_BUSY, worker_turn(worker, false));
+	ck_assert_int_eq(heard, FTX_OK);
+	store_request_close(r);
+	for (int i = 0; i < MANY; i++)
+		ck_assert(!o[i].told);
+	for (int i = _i == 0 ? 1 : 0; i < MANY; i++)
+		store_close(o[i].t);
+	UNIT_UNTIL(worker_held(worker) == (_i == 0 ? 1 : 0), worker_turn(worker, false));
+	uploads_leave(c);
+	ck_assert(_i == 0 || uploads_enter(c)); /* none of those who have gone has it */
+	uploads_leave(c);
+	uploads_release(c);
+	if (_i == 0) {
+		ck_assert_int_eq(owner_wait(&o[0], TRANSFER_OPEN), FTX_OK);
+		ck_assert_int_eq(put_rest(&o[0], 0), FTX_OK);
+		ck_assert_int_eq(o[0].taken, 0);
+		owner_close(&o[0]);
+	}
+	store_teardown();
+}
+END_TEST
+
 /* The new owner has come and gone when the old one hears of it. */
 START_TEST(test_taken_and_gone)
 {
@@ -332,6 +390,7 @@ add_takeover_cases(Suite *s)
 	tcase_add_loop_test(tc, test_taken_over_before_it_is_published, 0, 10);
 	tcase_add_loop_test(tc, test_gone_before_it_is_published, 0, 10);
 	tcase_add_loop_test(tc, test_waits_for_commit, 0, 2);
+	tcase_add_loop_test(tc, test_many_wait, 0, 2);
 	tcase_add_test(tc, test_taken_and_gone);
 	tcase_add_loop_test(tc, test_fails, 0, 2);
 	tcase_add_loop_test(tc, test_killed, 0, 3);

@@ -80,10 +80,11 @@ upload(uint8_t number, bool leaves)
 {
 	const uint8_t id[UPLOAD_ID_SIZE] = { number };
 	struct upload_terms terms = { .size = 5 };
+	struct uploads_patience patience = { 0 };
 	struct upload_claim *claim;
 
 	ck_assert(upload_key_set(&terms.key, UPLOAD_ANONYMOUS, id));
-	ck_assert_int_eq(uploads_claim(root->uploads, &terms, "file", false, &claim), FTX_OK);
+	ck_assert_int_eq(uploads_claim(root->uploads, &terms, "file", &patience, &claim), FTX_OK);
 	if (leaves) {
 		unit_write("root/.ftxferd-1-1", "part", 4);
 		ck_assert_int_eq(uploads_staged(claim, ".ftxferd-1-1"), FTX_OK);

@@ -69,13 +69,24 @@ name_of(unsigned number, const char *before)
 	return name;
 }
 
+enum ftx_rc
+claim_by_and_by(const struct upload_terms *t, const char *name, struct upload_claim **out)
+{
+	struct uploads_patience p = { 0 };
+	enum ftx_rc rc;
+
+	while ((rc = uploads_claim(uploads, t, name, &p, out)) == FTX_BUSY)
+		unit_sleep_ms(UPLOADS_LOOK_MS);
+	return rc;
+}
+
 struct upload_claim *
 claim(unsigned number)
 {
 	struct upload_terms t = terms_of(number);
 	struct upload_claim *c;
 
-	ck_assert_int_eq(uploads_claim(uploads, &t, name_of(number, "file"), true, &c), FTX_OK);
+	ck_assert_int_eq(claim_by_and_by(&t, name_of(number, "file"), &c), FTX_OK);
 	ck_assert_ptr_nonnull(c);
 	return c;
 }

@@ -28,6 +28,9 @@ const char *in_root(const char *name);
 bool is_there(const char *path);
 struct meta meta_at(const char *path, ino_t *ino);
 
+/* As often as it takes. */
+enum ftx_rc claim_by_and_by(
+    const struct upload_terms *t, const char *name, struct upload_claim **out) FTX_MUST_CHECK;
 struct upload_claim *claim(unsigned number);
 /* One with a stage on the disk, that nobody works on. */
 void leave_unfinished(unsigned number);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "loop/worker.h"
-#include "unit/fake_sys.h"
 #include "unit/test_uploads.h"
 
 START_TEST(test_other_terms)
@@ -20,7 +19,7 @@ START_TEST(test_other_terms)
 		t.policy++;
 	if (_i == 2)
 		name = "file";
-	ck_assert_int_eq(uploads_claim(uploads, &t, name, true, &c), FTX_OK);
+	ck_assert_int_eq(claim_by_and_by(&t, name, &c), FTX_OK);
 	ck_assert_ptr_null(c);
 	ck_assert(is_known(1));
 }
@@ -75,21 +74,6 @@ START_TEST(test_goes_on_meanwhile)
 }
 END_TEST
 
-/* The clock is set back by an hour while one waits: that takes no longer. */
-START_TEST(test_clock_is_set_back)
-{
-	uint64_t from = unit_real_ms();
-	struct upload_claim *old = claim(1), *c;
-
-	fake_set_ahead(3600);
-	c = claim(1);
-	fake_set_ahead(0);
-	ck_assert_uint_lt(unit_real_ms() - from, 3000);
-	uploads_release(old);
-	uploads_release(c);
-}
-END_TEST
-
 /* _i: 1 the owner hears of it only after it has lost it; 2 it has let go by then. */
 START_TEST(test_takeover)
 {
@@ -136,7 +120,7 @@ wait_for_it(void *arg)
 	struct upload_terms t = terms_of(1);
 	struct upload_claim **c = arg;
 
-	if (uploads_claim(uploads, &t, "file1", true, c) == FTX_OK)
+	if (claim_by_and_by(&t, "file1", c) == FTX_OK)
 		atomic_store(&has_it, true);
 	return NULL;
 }
@@ -145,6 +129,7 @@ wait_for_it(void *arg)
 START_TEST(test_takeover_waits)
 {
 	struct upload_claim *old = claim(1), *c;
+	struct uploads_patience patience = { 0 };
 	struct upload_terms t = terms_of(1);
 	struct upload_record r;
 	struct meta m;
@@ -155,7 +140,7 @@ START_TEST(test_takeover_waits)
 	unit_write("root/file1", "whole", 5);
 	m = meta_at("root/file1", &ino);
 	ck_assert_int_eq(uploads_ready(old, &m, ino), FTX_OK);
-	ck_assert_int_eq(uploads_claim(uploads, &t, "file1", false, &c), FTX_BUSY);
+	ck_assert_int_eq(uploads_claim(uploads, &t, "file1", &patience, &c), FTX_BUSY);
 	ck_assert_ptr_null(c);
 	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_it, &c), 0);
 	unit_sleep_ms(50);
@@ -264,7 +249,6 @@ add_claims_cases(Suite *s)
 	tcase_add_loop_test(tc, test_other_terms, 0, 3);
 	tcase_add_loop_test(tc, test_takeover, 0, 3);
 	tcase_add_loop_test(tc, test_goes_on_meanwhile, 0, 2);
-	tcase_add_test(tc, test_clock_is_set_back);
 	tcase_add_loop_test(tc, test_takeover_waits, 0, 2);
 	tcase_add_test(tc, test_nothing_of_it);
 	tcase_add_test(tc, test_watch);
