@@ -150,6 +150,12 @@ void local_reserve(struct transfer *t);
  * for what is under way. False: there is none to be made.
  */
 bool local_make_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size);
+/*
+ * Blocks for a moment. A file system that has the room which a write of so many bytes did not find
+ * may find it a little later: what it has set aside for others, who write at the same time, comes
+ * back to it by and by (an ext2 without any to spare). *tries: 0 at first. False: it has none.
+ */
+bool local_finds_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size, unsigned *tries);
 /* Blocks. Gives back what is promised behind the content that is kept. False: there is none. */
 bool local_put_park(struct local_put *put);
 

@@ -274,8 +274,11 @@ static void
 run_write(struct pool_job *job)
 {
 	struct local_transfer *lt = local_transfer_of(job);
+	unsigned tries = 0;
 
-	lt->rc = write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
+	do {
+		lt->rc = write_piece(lt, lt->t.chunk->data, lt->t.chunk->len);
+	} while (local_finds_room(lt, lt->rc, lt->t.chunk->len, &tries));
 }
 
 static void

@@ -1,9 +1,14 @@
 /* The space of a put on a local directory: promised, and given back by what is only kept. */
 #include <errno.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/local_private.h"
+
+/* local_finds_room() */
+#define FIND_TRIES 10
+#define FIND_MS    20
 
 /*
  * Nothing is behind that any more. It is no change by a stranger, so what is known of the content
@@ -44,6 +49,18 @@ local_make_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size)
 	return (why == FTX_NO_SPACE || why == FTX_STAGE_FULL) && uploads != NULL &&
 	       space_lacks(lt->root->space, lt->put->stage.fd, size, &lack) == FTX_OK &&
 	       uploads_make_room(uploads, &lack);
+}
+
+bool
+local_finds_room(struct local_transfer *lt, enum ftx_rc why, uint64_t size, unsigned *tries)
+{
+	static const struct timespec moment = { .tv_nsec = FIND_MS * 1000000L };
+
+	if (why != FTX_NO_SPACE || *tries == FIND_TRIES || !space_has(lt->put->stage.fd, size))
+		return false;
+	++*tries;
+	(void)nanosleep(&moment, NULL);
+	return true;
 }
 
 /* What is behind the first `from` bytes. */

@@ -61,13 +61,16 @@ void
 local_write_content(struct local_transfer *lt, enum local_wait wait)
 {
 	struct local_put *put = lt->put;
+	unsigned tries = 0;
 
 	put->stage.digest = put->content.digest;
 	if (lt->t.size == 0)
 		return;
 	do {
 		lt->rc = write_all(lt);
-	} while (wait != LOCAL_WAIT_NOTHING && local_make_room(lt, lt->rc, lt->t.size));
+	} while (
+	    wait != LOCAL_WAIT_NOTHING && (local_make_room(lt, lt->rc, lt->t.size) ||
+					      local_finds_room(lt, lt->rc, lt->t.size, &tries)));
 	if (lt->rc != FTX_OK)
 		return;
 	stage_goes_with_others(&put->stage);

@@ -151,6 +151,14 @@ with_overhead(uint64_t size, uint64_t block)
 	return multiply(blocks + blocks / (block / 8 - 1) + 4, block);
 }
 
+bool
+space_has(int fd, uint64_t size)
+{
+	uint64_t avail, block;
+
+	return available(fd, &avail, &block) == FTX_OK && with_overhead(size, block) <= avail;
+}
+
 /*
  * FTX_UNSUPPORTED: the file system allocates only as it is written to. Not posix_fallocate(3): it
  * would write the zeroes itself.

@@ -7,6 +7,7 @@
 #ifndef STORE_SPACE_H
 #define STORE_SPACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -67,6 +68,8 @@ struct space_lack {
 };
 enum ftx_rc space_lacks(
     struct space *s, int fd, uint64_t size, struct space_lack *lack) FTX_MUST_CHECK;
+/* Whether there is room for so many bytes more on the file system of fd, as it says itself. */
+bool space_has(int fd, uint64_t size);
 /* So many bytes of it have been written: the file system knows of them now. */
 void space_written(struct space_hold *hold, uint64_t bytes);
 /* What is behind the first `bytes` of it, all of which are written, is not promised any more. */

@@ -324,7 +324,12 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 		errno = EINVAL;
 		return -1;
 	}
-	if (fails(fake_orders.write) || !may_move(iov, &count, &first))
+	if (fails(fake_orders.write)) {
+		if (fake_orders.write_times > 0 && --fake_orders.write_times == 0)
+			fake_orders.write = 0;
+		return -1;
+	}
+	if (!may_move(iov, &count, &first))
 		return -1;
 	return real(fd, count == 1 ? &first : iov, count, offset);
 }

@@ -23,7 +23,8 @@ struct fake_orders {
 	bool unlink_once;          /* only the next unlinkat(2) fails */
 	size_t io_max;             /* bytes that one pwritev(2) or preadv(2) moves; 0: all */
 	bool io_interrupted;       /* every other one of those is interrupted: EINTR */
-	int write;                 /* pwritev(2) */
+	int write;                 /* pwritev(2): */
+	unsigned write_times;      /* so often; 0: always */
 	int splice;                /* splice(2) */
 	int futimens;              /* futimens(3) */
 	int fsetxattr, fgetxattr;

@@ -1,4 +1,5 @@
 /* store: puts whose content is at hand, puts of unknown size, and gets of a part. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,34 @@ START_TEST(test_no_room)
 	fake_orders.free_bytes = EACH;
 	owner_put_whole(&o, &spec, large);
 	ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	owner_close(&o);
+	unit_holds("root/n", large, EACH);
+	store_teardown();
+}
+END_TEST
+
+/* A file system that has the room, as it says, but does not find it at once. */
+START_TEST(test_room_not_found)
+{
+	static char large[EACH + 1];
+	const struct put_spec spec = { .name = "n" };
+	struct owner o = { 0 };
+
+	store_start(ROOT_EXCLUSIVE);
+	memset(large, 'x', EACH);
+	fake_orders.write = ENOSPC;
+	fake_orders.write_times = 3;
+	if (_i == 0) {
+		owner_put_whole(&o, &spec, large);
+		ck_assert_int_eq(owner_wait(&o, TRANSFER_COMMIT), FTX_OK);
+	} else {
+		owner_put(&o, "n");
+		ck_assert_int_eq(owner_wait(&o, TRANSFER_OPEN), FTX_OK);
+		ck_assert_int_eq(owner_reserve(&o, EACH), FTX_OK);
+		ck_assert_int_eq(owner_write(&o, large, EACH), FTX_OK);
+		ck_assert_int_eq(owner_commit(&o), FTX_OK);
+	}
+	ck_assert_int_eq(fake_orders.write, 0);
 	owner_close(&o);
 	unit_holds("root/n", large, EACH);
 	store_teardown();
@@ -432,6 +461,7 @@ add_whole_cases(Suite *s)
 	tcase_add_loop_test(tc, test_written, 0, 8);
 	tcase_add_loop_test(tc, test_many_larger_wholes, 0, 2);
 	tcase_add_test(tc, test_no_room);
+	tcase_add_loop_test(tc, test_room_not_found, 0, 2);
 	tcase_add_test(tc, test_not_written);
 	tcase_add_loop_test(tc, test_promised_to_another, 0, 4);
 	tcase_add_loop_test(tc, test_many_wholes, 0, 2);
