@@ -105,7 +105,9 @@ class TestKept(SystemTest):
             daemon = self.daemon(root=self.root("root%d" % size), max_stage_bytes=SIZE)
             self.keys = {}
             self.leave(daemon, "part")
-            self.assertEqual(self.client(daemon).put_now("now", bytes(size)).type, "OK")
+            client = self.client(daemon)
+            # Until its client's end is dealt with it is one that is under way.
+            wait_for(lambda: client.put_now("now", bytes(size)).type == "OK", "room")
             self.assertEqual(self.stages(daemon), [])
 
     def test_its_directory_can_be_removed(self):
