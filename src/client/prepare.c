@@ -263,7 +263,7 @@ set_out_put(struct item *item)
 		item_fail(item, FTXFER_INTERNAL, ftx_rc_text(FTX_NOMEM));
 		return;
 	}
-	if (!asks && !item_take_target(item))
+	if (!asks && !(tree && item->covers) && !item_take_target(item))
 		return;
 	if (tree) {
 		tree_begin(item);

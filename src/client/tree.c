@@ -70,6 +70,12 @@ tree_removes_here(const struct tree *t)
 	       (t->op == FTXFER_OP_REMOVE && t->item->remote == NULL);
 }
 
+bool
+tree_has_queue(const struct tree *t)
+{
+	return (t->op == FTXFER_OP_REMOVE && tree_removes_here(t)) || ftxfer_session_has_room(t->s);
+}
+
 struct item *
 tree_child(struct tree *t, enum ftxfer_op op, unsigned flags, const char *name)
 {
@@ -207,7 +213,7 @@ may_begin(const struct tree *t)
 	/* Each directory is handed on before others begin: so the order is the same each time. */
 	return t->dir_count > 0 && !t->emitting &&
 	       (t->visit_count == 0 || t->s->ahead < TREE_AHEAD) &&
-	       (ftxfer_session_has_room(t->s) || t->cancelled);
+	       (tree_has_queue(t) || t->cancelled);
 }
 
 void

@@ -223,6 +223,11 @@ bool tree_push_emptied(struct tree *t, struct dir dir) FTX_MUST_CHECK;
 bool tree_push(struct tree *t, const char *name, struct dir dir) FTX_MUST_CHECK;
 /* What is removed is here, not there. */
 bool tree_removes_here(const struct tree *t);
+/*
+ * There is room in the queue, or it needs none: what is removed here is in none. That goes on in
+ * any case, since a download may wait for its end that holds up others.
+ */
+bool tree_has_queue(const struct tree *t);
 /* An item of the tree's for that entry; its names are those of the entry. NULL: no memory. */
 struct item *tree_child(struct tree *t, enum ftxfer_op op, unsigned flags, const char *name);
 /* Both names of it, for people and events: base/rel. NULL: no memory. The caller's. */

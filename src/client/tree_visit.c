@@ -255,12 +255,12 @@ reverse(struct dir *dirs, size_t count)
 	}
 }
 
-/* What is removed here is in no queue: so it is counted by its tree. */
+/* What is removed here is counted by its tree. */
 static bool
 has_room(const struct tree *t)
 {
-	return ftxfer_session_has_room(t->s) && t->children < TREE_CHILDREN &&
-	       t->way_count < TREE_WAYS && t->ways_listed < TREE_WAYS_LISTED;
+	return tree_has_queue(t) && t->children < TREE_CHILDREN && t->way_count < TREE_WAYS &&
+	       t->ways_listed < TREE_WAYS_LISTED;
 }
 
 bool

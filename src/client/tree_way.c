@@ -251,6 +251,8 @@ tree_take_ways(struct tree *t)
 		} else
 			ok = ends ? end_way(w) : remove_it(w);
 		t->at.name = NULL;
+		if (!ok)
+			stop_way(w);
 		if (ends || !ok)
 			way_free(w);
 		if (!ok)

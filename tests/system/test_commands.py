@@ -15,7 +15,7 @@ import unittest
 import urllib.parse
 
 from harness import SystemTest, ftxfer, run
-from wire import DEADLINE, close_at_once, content, read_file, write_file
+from wire import DEADLINE, close_at_once, content, read_file, wait_for, write_file
 
 USAGE, BAD_DATA, NO_INPUT, REFUSED, EXISTS, AGAIN, PROTOCOL, FORBIDDEN = (
     64, 65, 66, 69, 73, 75, 76, 77)
@@ -660,6 +660,26 @@ class TestAgain(CommandTest):
         killed.join()
         self.assertEqual(ran.status, 0, ran)
         self.assert_same_trees(tree, self.server.path("x/many"))
+
+    def test_what_is_in_the_way_meanwhile(self):
+        """A download that is only to get its name keeps its connection. What has the name must not wait
+        for room in the queue, which nothing but that connection empties."""
+        here = self.scratch("here")
+        os.makedirs(os.path.join(here, "a/sub"))
+        write_file(os.path.join(here, "a/sub/x"), b"in the way")
+        os.mkdir(self.server.path("d"))
+        for name in ["a"] + ["f%d" % i for i in range(6000)]:
+            write_file(self.server.path("d/" + name), b"x")
+
+        def restart():
+            wait_for(lambda: len(os.listdir(here)) > 200, "some to come")
+            self.restart(0)
+        killed = threading.Thread(target=restart)
+        killed.start()
+        ran = self.ftxfer("sync", "--delete", "--retry-time", "60s", self.there("d"), here)
+        killed.join()
+        self.assertEqual(ran.status, 0, ran)
+        self.assert_same_trees(self.server.path("d"), here)
 
     def test_nothing_is_tried_again_in_vain(self):
         begin = time.monotonic()

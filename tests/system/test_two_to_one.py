@@ -100,6 +100,14 @@ class TestTwoToOne(CommandTest):
                    self.there("k/more"), "-o", self.into)
         self.assertEqual(read_file(os.path.join(self.into, "more")), b"k/more")
 
+    def test_the_insides_of_two(self):
+        """They go into one directory; what is there by one of them already is refused to the other."""
+        here = self.scratch("here")
+        self.make(here, "d/x", "d/same", "e/y", "e/same")
+        ran = self.ftxfer("put", "-rp", "--replace", "d/.", "e/.", self.there("new"), cwd=here)
+        self.assertEqual((ran.status, ran.err.count("would be written over")), (EXISTS, 1), ran)
+        self.assertEqual(sorted(self.listed(self.server.path("new"), False)), ["same", "x", "y"])
+
     def test_named_twice(self):
         self.make(self.server.root, "a/x")
         ran = self.succeeds("get", self.there("a/x"), self.there("a/x"), self.there("*/x"), "-o",
