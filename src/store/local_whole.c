@@ -68,9 +68,8 @@ local_write_content(struct local_transfer *lt, enum local_wait wait)
 		return;
 	do {
 		lt->rc = write_all(lt);
-	} while (
-	    wait != LOCAL_WAIT_NOTHING && (local_make_room(lt, lt->rc, lt->t.size) ||
-					      local_finds_room(lt, lt->rc, lt->t.size, &tries)));
+	} while (wait != LOCAL_WAIT_NOTHING && (local_finds_room(lt, lt->rc, lt->t.size, &tries) ||
+						   local_make_room(lt, lt->rc, lt->t.size)));
 	if (lt->rc != FTX_OK)
 		return;
 	stage_goes_with_others(&put->stage);

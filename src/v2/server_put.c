@@ -273,9 +273,10 @@ v2s_put_look_up(struct v2s_request *r)
 	spec.upload = &terms;
 	r->looks_up = true;
 	rc = store_put(r->c->server->store, &spec, on_store_done, r, &r->transfer);
-	if (rc == FTX_OK)
+	if (rc == FTX_OK) {
+		v2s_lend_share(r);
 		r->transfer->on_taken = v2s_put_on_taken;
-	else
+	} else
 		v2s_refuse(r, rc);
 }
 

@@ -55,9 +55,10 @@ on_summed(void *owner, struct store_request *asked, enum ftx_rc rc)
 	r->asked = NULL;
 	if (same) {
 		r->has_version = found.version;
-		if (v2s_put_has_key(r))
-			v2s_put_look_up(r);
-		else
+		if (v2s_put_has_key(r)) { /* which takes a share of its own */
+			v2s_leave_place(r);
+			v2s_want_place(r, V2S_SUMS, v2s_put_look_up);
+		} else
 			v2s_put_settle_same(r);
 	} else
 		v2s_put_go_on(r); /* that it cannot be read is no reason not to store it */
