@@ -28,8 +28,8 @@ local_claim(struct local_transfer *lt)
 static bool
 look(struct local_transfer *lt)
 {
-	/* Nobody loses an upload to one who has gone. */
-	if (lt->t.owner == NULL && lt->t.op == TRANSFER_OPEN) {
+	/* Nobody loses an upload to one who has gone, and whose client may be he himself. */
+	if (lt->t.owner == NULL) {
 		lt->rc = FTX_CANCELLED;
 		local_on_job_done(&lt->job);
 		return true;

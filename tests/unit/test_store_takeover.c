@@ -77,21 +77,33 @@ END_TEST
 
 static struct owner next;
 
-/* A store, and a small file on its way into it. */
 static void
-start_small(struct owner *o)
+start_for_small(void)
 {
-	struct put_content c = { 0 };
-
 	start();
 	terms.keep = false;
 	terms.size = SMALL;
+}
+
+static void
+put_small(struct owner *o)
+{
+	struct put_content c = { 0 };
+
 	ck_assert(put_content_alloc(&c, worker, SMALL));
 	memcpy(c.p, content, SMALL);
 	c.len = SMALL;
 	ck_assert_int_eq(digest_of(DIGEST_XXH128, c.p, c.len, &c.digest), FTX_OK);
 	ck_assert_int_eq(store_put_whole(store, &spec, &c, owner_hears, o, &o->t), FTX_OK);
 	owner_began(o);
+}
+
+/* A store, and a small file on its way into it. */
+static void
+start_small(struct owner *o)
+{
+	start_for_small();
+	put_small(o);
 }
 
 static void
@@ -253,6 +265,29 @@ START_TEST(test_many_wait)
 }
 END_TEST
 
+/*
+ * A client has broken off, and asks again; and what it had sent at first comes to its turn only then:
+ * nobody waits for that, and what is asked now is not to be told that somebody else has it.
+ */
+START_TEST(test_gone_before_its_turn)
+{
+	struct uploads_patience p = { 0 };
+	struct owner old = { 0 };
+	struct upload_claim *c;
+
+	start_for_small();
+	ck_assert_int_eq(uploads_claim(root->uploads, &terms, "new", &p, &c), FTX_OK);
+	put_small(&old);
+	owner_close(&old);
+	UNIT_UNTIL(worker_held(worker) == 0, worker_turn(worker, false));
+	ck_assert(uploads_enter(c));
+	uploads_leave(c);
+	uploads_release(c);
+	ck_assert_int_eq(files_in_root(), 0);
+	store_teardown();
+}
+END_TEST
+
 /* The new owner has come and gone when the old one hears of it. */
 START_TEST(test_taken_and_gone)
 {
@@ -391,6 +426,7 @@ add_takeover_cases(Suite *s)
 	tcase_add_loop_test(tc, test_gone_before_it_is_published, 0, 10);
 	tcase_add_loop_test(tc, test_waits_for_commit, 0, 2);
 	tcase_add_loop_test(tc, test_many_wait, 0, 2);
+	tcase_add_test(tc, test_gone_before_its_turn);
 	tcase_add_test(tc, test_taken_and_gone);
 	tcase_add_loop_test(tc, test_fails, 0, 2);
 	tcase_add_loop_test(tc, test_killed, 0, 3);
