@@ -266,8 +266,8 @@ START_TEST(test_many_wait)
 END_TEST
 
 /*
- * A client has broken off, and asks again; and what it had sent at first comes to its turn only then:
- * nobody waits for that, and what is asked now is not to be told that somebody else has it.
+ * A client has broken off, and asks again; and what it had sent at first comes to its turn only
+ * then: nobody waits for that, and who asks now is not to hear that somebody else has it.
  */
 START_TEST(test_gone_before_its_turn)
 {
