@@ -265,6 +265,7 @@ class TestHeldSyncsOfFewDescriptors(SlowDiskTest):
         self.disk.release_all()
         wait_for(lambda: self.is_taken(server), "a place")
         for i in range(4):
+            wait_for(lambda i=i: os.path.exists(self.path("n%d" % i)), "it to be published")
             self.assertEqual(read_file(self.path("n%d" % i)), content(10000))
 
 
