@@ -45,7 +45,7 @@ enum local_due {
 	LOCAL_DUE_OPEN
 };
 
-/* What its thread may wait for meanwhile; each includes the one before. */
+/* What its thread may wait for meanwhile. */
 enum local_wait {
 	LOCAL_WAIT_NOTHING, /* the worker's: what stands on a device moves to a job */
 	LOCAL_WAIT_DEVICE

@@ -184,9 +184,9 @@ give_own_share(void *arg)
 	struct v2s_conn *c = arg;
 
 	c->own_lent = false;
+	/* Who waits for it is looked at then, and not within whatever this is. */
 	if (!c->closed) {
-		c->again =
-		    true; /* who waits for it is looked at then, not within whatever this is */
+		c->again = true;
 		v2s_flush_soon(c);
 	}
 	take_back(c);

@@ -208,9 +208,9 @@ struct v2s_conn {
 	size_t buffered; /* content of small files */
 	struct v2s_requests waiting[V2S_CLASSES];
 	unsigned places[V2S_CLASSES];  /* taken */
-	struct v2s_request *own_share; /* who has the connection's own; NULL: nobody, but perhaps */
-	bool own_lent; /* what one of them has begun in the store, and may outlive it */
-	unsigned lent; /* shares that the store has so, the connection's own among them */
+	struct v2s_request *own_share; /* which request has the connection's own; NULL: none */
+	bool own_lent;                 /* the store has it, for what that request began or left */
+	unsigned lent;                 /* shares that the store has so, that one among them */
 
 	unsigned refused;             /* requests that were, in the minute that ends then: */
 	_Atomic uint64_t refused_due; /* log_is_due() */
